@@ -1,0 +1,89 @@
+//! Every limit on what strangers may ask for: its name, its default, its unit.
+
+use serde::{Deserialize, Serialize};
+
+/// What one build may use. Part of the sealed plan, so a later change of the defaults changes no queued build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BuildLimits {
+    /// Seconds from the start of the attempt to its end.
+    pub build_time: u64,
+    /// Seconds that opening the sandbox may take.
+    pub settle: u64,
+    /// Bytes of log of one step; the cause past it is `log-limit`.
+    pub log_step: u64,
+    /// Bytes of log of the whole job.
+    pub log_job: u64,
+    /// Files that a job may publish.
+    pub artifacts: u32,
+    /// Bytes of one published file.
+    pub artifact_size: u64,
+    /// Bytes of memory of all processes together.
+    pub memory: u64,
+    /// Processor cores.
+    pub cpus: u32,
+    /// Processes and threads at the same time.
+    pub processes: u64,
+    /// Bytes that a build may write to disk.
+    pub disk: u64,
+}
+
+impl Default for BuildLimits {
+    fn default() -> Self {
+        BuildLimits {
+            build_time: 45 * 60,
+            settle: 120,
+            log_step: 256 << 20,
+            log_job: 1 << 30,
+            artifacts: 8,
+            artifact_size: 1 << 30,
+            memory: 4 << 30,
+            cpus: 2,
+            processes: 4096,
+            disk: 24 << 30,
+        }
+    }
+}
+
+/// What one request or user may ask of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RequestLimits {
+    /// Bytes of a manifest; it must be shorter than this.
+    pub manifest: usize,
+    /// Tags of a job.
+    pub tags: usize,
+    /// Characters of one tag.
+    pub tag: usize,
+    /// Characters of a note.
+    pub note: usize,
+    /// Jobs of one user that have not ended.
+    pub queued_per_user: u64,
+    /// Tries at one work; only lost ones are tried again.
+    pub attempts: u32,
+    /// Requests a second without a token, from one address.
+    pub requests_anonymous: u32,
+    /// Requests a second with one token.
+    pub requests_token: u32,
+    /// Failed logins a minute from one address.
+    pub logins: u32,
+    /// Bytes of an uploaded file.
+    pub upload: u64,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        RequestLimits {
+            manifest: 16 << 10,
+            tags: 16,
+            tag: 256,
+            note: 4096,
+            queued_per_user: 10_000,
+            attempts: 3,
+            requests_anonymous: 50,
+            requests_token: 5000,
+            logins: 10,
+            upload: 2 << 30,
+        }
+    }
+}
