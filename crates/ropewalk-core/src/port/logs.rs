@@ -1,0 +1,42 @@
+//! Logs while they are written and after.
+
+use super::{BlobRef, StoreError};
+use async_trait::async_trait;
+use ropewalk_model::ids::{AttemptId, JobId};
+use ropewalk_model::link::{LogName, LogPiece};
+
+/// Names a log as its readers see it: the step runs of all attempts one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogRef {
+    /// The job.
+    pub job: JobId,
+    /// Which of its logs.
+    pub log: LogName,
+}
+
+/// Part of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSlice {
+    /// The bytes asked for, fewer at the end.
+    pub bytes: Vec<u8>,
+    /// Bytes of the whole log now.
+    pub size: u64,
+    /// No byte will be added any more.
+    pub complete: bool,
+}
+
+/// Port for logs.
+#[async_trait]
+pub trait Logs: Send + Sync {
+    /// Appends bytes of an attempt's log and says how many of that log are durable from now on. Bytes that were
+    /// stored before are skipped; a piece that would leave a gap stores nothing. The lease has been checked.
+    async fn append(&self, piece: &LogPiece) -> Result<u64, StoreError>;
+    /// Makes blobs of an attempt's logs. Repeatable until [`Logs::discard`].
+    async fn seal(&self, attempt: AttemptId) -> Result<Vec<(LogName, BlobRef)>, StoreError>;
+    /// Removes the appended files of an attempt whose blobs the database knows.
+    async fn discard(&self, attempt: AttemptId) -> Result<(), StoreError>;
+    /// Bytes `from..` of a job's log, at most `length`. An offset once served stays valid for ever.
+    async fn read(&self, log: LogRef, from: u64, length: usize) -> Result<LogSlice, StoreError>;
+    /// Resolves when the log may be longer than `known`, or complete; possibly too often.
+    async fn grown(&self, log: LogRef, known: u64);
+}

@@ -1,0 +1,30 @@
+//! What the core asks of the outside, as whole use-case transactions in plain data types.
+//!
+//! Each method is one transaction: it happened durably, or not at all. Methods that change the state of a job, step
+//! or work go through [`ropewalk_model::status`] and write the events and deliveries of the change in the same
+//! transaction. Exceptions to durability are named where they stand.
+
+mod blobs;
+mod clock;
+mod deliveries;
+mod error;
+mod identity;
+mod jobs;
+mod logs;
+mod queue;
+
+pub use blobs::{BlobRef, Blobs};
+pub use clock::{Clock, SystemClock};
+pub use deliveries::{Deliveries, Delivery, NewDelivery, Trigger, TriggerAction, TriggerCondition};
+pub use error::StoreError;
+pub use identity::{Identity, NewToken, NewUser, Role, Token, User};
+pub use jobs::{
+    Artifact, AttemptSummary, Group, JobFilter, Jobs, NewGroup, NewJob, NewWork, Page, Submission, Submitted,
+    WorkRef,
+};
+pub use logs::{LogRef, LogSlice, Logs};
+pub use queue::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Waiting};
+
+/// All that a database does for the core.
+pub trait Store: Identity + Jobs + Queue + Deliveries {}
+impl<T: Identity + Jobs + Queue + Deliveries> Store for T {}

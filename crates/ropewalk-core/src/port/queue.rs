@@ -1,0 +1,158 @@
+//! Leases: which runner holds which attempt, until when.
+
+use super::StoreError;
+use async_trait::async_trait;
+use ropewalk_model::ids::{AttemptId, Fence, JobId, RunnerId, WorkId};
+use ropewalk_model::link::{LogName, Outcome, Report, Verdict};
+use ropewalk_model::plan::SealedPlan;
+use ropewalk_model::time::Time;
+use ropewalk_model::work::{Labels, Requirement};
+use std::time::Duration;
+
+/// A registered runner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunnerRow {
+    /// Its number.
+    pub id: RunnerId,
+    /// Its name.
+    pub name: String,
+    /// What it offers.
+    pub labels: Labels,
+    /// Builds at the same time.
+    pub slots: u32,
+    /// When it last asked or renewed.
+    pub seen: Time,
+}
+
+/// A work handed to a runner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The work.
+    pub work: WorkId,
+    /// The new attempt at it.
+    pub attempt: AttemptId,
+    /// Its lease.
+    pub fence: Fence,
+    /// Holds until then.
+    pub until: Time,
+    /// What to run.
+    pub plan: SealedPlan,
+    /// The oldest open job that needs it.
+    pub job: Option<JobId>,
+}
+
+/// What became of one renewed lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// Which.
+    pub attempt: AttemptId,
+    /// What its holder must do.
+    pub verdict: Verdict,
+}
+
+/// The end of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// Which.
+    pub attempt: AttemptId,
+    /// Its lease.
+    pub fence: Fence,
+    /// How.
+    pub outcome: Outcome,
+    /// Logs as sealed blobs, switched in the same transaction.
+    pub logs: Vec<(LogName, super::BlobRef)>,
+}
+
+/// What an end brought about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// Jobs that ended, in no order.
+    pub jobs: Vec<JobId>,
+    /// Works that became ready.
+    pub ready: Vec<WorkId>,
+    /// True if the attempt had ended before; then nothing changed.
+    pub repeated: bool,
+}
+
+/// A lease that ran out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// The lost attempt.
+    pub attempt: AttemptId,
+    /// Its work.
+    pub work: WorkId,
+    /// True: ready again; false: the tries are used up and the work failed with `runner-lost`.
+    pub again: bool,
+}
+
+/// Why a work waits, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Its job was not started, or its start lies ahead.
+    Held {
+        /// When it will be released, if it is known.
+        until: Option<Time>,
+    },
+    /// Works that it needs have not succeeded yet.
+    Needs {
+        /// How many.
+        count: i64,
+    },
+    /// No registered runner can serve it.
+    NoRunner {
+        /// What it asks for.
+        requirement: Requirement,
+    },
+    /// Runners that can serve it are busy; this many ready works of all classes that they serve are older.
+    Busy {
+        /// Ready works of the same class, this one included.
+        ready: i64,
+        /// Names of runners that could serve it.
+        runners: Vec<String>,
+    },
+    /// It does not wait.
+    No,
+}
+
+/// Port for the queue. Leases, renewals and step records of the embedded runner need not wait for the disk;
+/// [`Queue::finish`] does.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Makes or renews a runner by its name.
+    async fn register(&self, name: &str, labels: &Labels, slots: u32) -> Result<RunnerRow, StoreError>;
+    /// All runners, by name.
+    async fn runners(&self) -> Result<Vec<RunnerRow>, StoreError>;
+    /// Takes up to `n` ready works that the runner can serve. Order: bumped first, then the share group with the
+    /// least (seconds used in 24 h ÷ shares), then priority, then age. What it costs does not depend on works that
+    /// this runner cannot serve. The job becomes running.
+    async fn lease_next(
+        &self,
+        runner: RunnerId,
+        n: u32,
+        lease_for: Duration,
+    ) -> Result<Vec<Lease>, StoreError>;
+    /// Renews leases of one runner.
+    async fn renew(
+        &self,
+        runner: RunnerId,
+        held: &[(AttemptId, Fence)],
+        lease_for: Duration,
+    ) -> Result<Vec<Renewal>, StoreError>;
+    /// Records one fact of an attempt; [`Queue::finish`] is for the last one. A number that was recorded before is
+    /// ignored. [`StoreError::Superseded`] if the lease is over.
+    async fn record(&self, report: &Report) -> Result<(), StoreError>;
+    /// Ends an attempt, and with it whatever depends on it: its work, the works that need it, the jobs, groups,
+    /// events and deliveries, all at once. The only place where a job's status is derived from its works.
+    async fn finish(&self, finish: Finish) -> Result<Finished, StoreError>;
+    /// Ends leases that ran out, at most `limit`. A work is tried again up to `max_attempts` times.
+    async fn expire(&self, max_attempts: u32, limit: u32) -> Result<Vec<Expired>, StoreError>;
+    /// Releases held works whose time has come, at most `limit`; says how many.
+    async fn release_due(&self, limit: u32) -> Result<u32, StoreError>;
+    /// Puts a work in front.
+    async fn bump(&self, work: WorkId) -> Result<(), StoreError>;
+    /// Why a work waits.
+    async fn waiting(&self, work: WorkId) -> Result<Waiting, StoreError>;
+    /// Resolves when works may have become ready, possibly too often; never loses one that became ready after the
+    /// call was made.
+    async fn changed(&self);
+}
