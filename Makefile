@@ -1,4 +1,14 @@
 # The short names for what a person does here. See README.md.
-.PHONY: test
+.PHONY: run test lint packages
+
+# Builds the release binary, serves, runs examples/hello.yml and goes on serving.
+run:
+	scripts/run.sh
+
+# Everything that must hold before a change lands. Ends with what could not be run on this machine.
 test:
-	cargo nextest run --workspace --no-tests=pass
+	scripts/test.sh
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Makes sure that the programs of a purpose are on this machine: packages.sh run | test
+# On Debian and Ubuntu missing ones are installed, as root or through sudo; elsewhere it says what to install.
+set -euo pipefail
+
+# program:package, one a word
+run="git:git curl:curl newuidmap:uidmap slirp4netns:slirp4netns cc:gcc"
+test="$run hg:mercurial mmdebstrap:mmdebstrap ip:iproute2 nft:nftables sudo:sudo jq:jq python3:python3 cargo-nextest:"
+
+case "${1:-}" in
+    run) wanted=$run ;;
+    test) wanted=$test ;;
+    *) echo "usage: packages.sh run|test" >&2; exit 2 ;;
+esac
+
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+packages=()
+for pair in $wanted; do
+    program=${pair%%:*} package=${pair#*:}
+    if [ -n "$package" ] && ! command -v "$program" >/dev/null; then packages+=("$package"); fi
+done
+if [ "$1" = test ] && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
+    packages+=(postgresql)
+fi
+
+if [ ${#packages[@]} -gt 0 ]; then
+    if ! command -v apt-get >/dev/null; then
+        echo "missing, please install what your system calls: ${packages[*]}" >&2
+        exit 1
+    fi
+    as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "missing, please run as root: apt-get install ${packages[*]}" >&2
+            exit 1
+        fi
+        as_root=(sudo)
+    fi
+    echo "installing ${packages[*]}"
+    # A package must not start a server of its own here: the tests run their own.
+    export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+        apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+if [ "$1" = test ] && ! command -v cargo-nextest >/dev/null; then
+    echo "installing cargo-nextest"
+    cargo install --locked cargo-nextest
+fi

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# make test: installs what the tests need, then lints, tests and says what this machine could not run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/packages.sh test
+make --no-print-directory lint
+[ ! -x tests/images/make.sh ] || tests/images/make.sh
+rm -f target/nextest/default/junit.xml
+result=0
+cargo nextest run --workspace --features ropewalk/faults || result=$?
+not_run=$(grep -ohE 'NOT RUN here: [^<]*' target/nextest/default/junit.xml | sort -u || true)
+if [ -n "$not_run" ]; then printf '\n%s\n' "$not_run"; fi
+exit "$result"
