@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Execution of plans on one machine.
+
+pub mod sandbox;

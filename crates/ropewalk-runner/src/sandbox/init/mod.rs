@@ -1,0 +1,47 @@
+//! PID 1 of a sandbox: a fork of the supervisor that sets up the mounts, keeps its capabilities
+//! and starts steps on request. It is not dumpable and was never exec'ed inside, so root inside
+//! cannot touch it. It dies with the supervisor: parent-death signal, end of file on the socket,
+//! end of file on the set-up pipe before that.
+
+mod accounts;
+mod collect;
+mod devices;
+mod masks;
+mod privileges;
+mod root;
+mod serve;
+mod step;
+
+use super::message::send;
+use super::{Answer, SandboxError, Spec};
+use rustix::fd::BorrowedFd;
+use std::io::{PipeReader, Read};
+
+/// Runs as PID 1; never returns.
+pub(super) fn run(spec: &Spec, socket: BorrowedFd<'_>, mut wait: PipeReader) -> ! {
+    // End of file instead of the byte: the supervisor is gone.
+    if wait.read(&mut [0]).is_ok_and(|n| n == 1) {
+        drop(wait);
+        let ready = set_up(spec);
+        let answer = match &ready {
+            Ok(()) => Answer::Ready,
+            Err(e) => Answer::Failed(e.to_string()),
+        };
+        let _ = send(socket, &answer, &[]);
+        if ready.is_ok() {
+            serve::serve(socket);
+        }
+    }
+    // SAFETY: ends the process; exit handlers belong to the supervisor.
+    unsafe { libc::_exit(1) }
+}
+
+fn set_up(spec: &Spec) -> Result<(), SandboxError> {
+    let host = root::FromHost::open(spec)?;
+    privileges::become_init()?;
+    let pieces = root::change_root(spec, host)?;
+    pieces.attach(spec)?;
+    privileges::limit_processes(spec.limits.processes);
+    masks::mask()?;
+    accounts::set_up(spec)
+}

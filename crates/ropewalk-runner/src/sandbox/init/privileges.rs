@@ -1,0 +1,80 @@
+//! Who init and steps are, and what they may.
+
+use super::super::{Doing, SandboxError, seccomp};
+use rustix::process::{
+    DumpableBehavior, Gid, Signal, Uid, set_dumpable_behavior, set_parent_process_death_signal, setsid,
+};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use std::io;
+
+/// The bounding set of steps: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP
+/// NET_BIND_SERVICE SYS_CHROOT SETFCAP.
+pub(super) const CAPABILITIES: [u32; 11] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31];
+/// Numbers past the kernel's last capability are refused; none needs more than 64.
+const LAST_CAPABILITY: u32 = 63;
+/// `_LINUX_CAPABILITY_VERSION_3`.
+const CAPABILITY_VERSION: u32 = 0x2008_0522;
+
+/// Makes this process root of the range. The caller's account is not mapped here and cannot come
+/// back.
+pub(super) fn become_init() -> Result<(), SandboxError> {
+    set_thread_groups(&[]).doing("drop groups")?;
+    set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).doing("become the range's root group")?;
+    set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).doing("become the range's root")?;
+    // After the change of id, which clears it.
+    set_parent_process_death_signal(Some(Signal::KILL)).doing("tie init to the supervisor")?;
+    // Root inside must not be able to look into this process either.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("make init not dumpable")?;
+    setsid().doing("start a session")?;
+    rustix::process::umask(rustix::fs::Mode::from(0o022));
+    Ok(())
+}
+
+/// A limit for each id by itself, root inside included, besides the one for all ids together.
+pub(super) fn limit_processes(processes: u64) {
+    let limit = libc::rlimit { rlim_cur: processes, rlim_max: processes };
+    // SAFETY: the structure outlives the call.
+    unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) };
+}
+
+/// Turns a child of init into a step: between fork and exec, system calls only.
+pub(super) fn become_step(id: u32, filter: &[libc::sock_filter]) -> io::Result<()> {
+    // SAFETY: plain system calls; every pointer outlives its call.
+    unsafe {
+        check(libc::setsid().into())?;
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        // All descriptors but 0-2 close on exec, whoever opened them.
+        let cloexec = libc::CLOSE_RANGE_CLOEXEC;
+        check(libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, cloexec))?;
+        seccomp::install(filter)?;
+        for capability in (0..=LAST_CAPABILITY).filter(|c| !CAPABILITIES.contains(c)) {
+            if libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(capability)) < 0 {
+                break; // past the last capability
+            }
+        }
+        check(libc::setgroups(0, std::ptr::null()).into())?;
+        check(libc::syscall(libc::SYS_setresgid, id, id, id))?;
+        check(libc::syscall(libc::SYS_setresuid, id, id, id))?;
+        if id == 0 { keep_capabilities() } else { Ok(()) }
+    }
+}
+
+/// A step as root has the bounding set and no more.
+fn keep_capabilities() -> io::Result<()> {
+    let [low, high] = CAPABILITIES.iter().fold([0u32; 2], |[low, high], c| match c {
+        0..32 => [low | 1 << c, high],
+        _ => [low, high | 1 << (c - 32)],
+    });
+    let header = [CAPABILITY_VERSION, 0];
+    // Effective, permitted, inheritable: first the low words, then the high.
+    let data = [low, low, 0, high, high, 0];
+    // SAFETY: both arrays have the kernel's layout and outlive the call.
+    check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, &raw const data) })
+}
+
+fn check(result: libc::c_long) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,131 @@
+//! The sandbox's root: everything that comes from the host is opened before the root changes, and
+//! attached after, when no link in the image can lead a mount target out of it.
+
+use super::super::mountfd::{NODEV, NOSUID, RDONLY, STRICT, attach, attach_on, clone_tree, new_fs, set_attr};
+use super::super::{Doing, Network, SandboxError, Spec};
+use super::devices;
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, fstat, open};
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
+use std::fs::create_dir_all;
+use std::path::{Path, PathBuf};
+
+/// What is taken from the host, as descriptors.
+pub(super) struct FromHost {
+    image: OwnedFd,
+    layer: OwnedFd,
+    pieces: Pieces,
+}
+
+/// Mounts that are attached once the new root is in place.
+pub(super) struct Pieces {
+    proc: OwnedFd,
+    sys: Option<OwnedFd>,
+    devices: devices::Devices,
+    binds: Vec<(OwnedFd, PathBuf)>,
+}
+
+impl FromHost {
+    /// Opens all of it. Runs with the caller's own id, which may read what the range may not.
+    pub(super) fn open(spec: &Spec) -> Result<FromHost, SandboxError> {
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+            .doing("make mounts private")?;
+        // Opened in this mount namespace: overlayfs takes layers of no other.
+        let image = folder(&spec.image)?;
+        let layer = folder(&spec.layer)?;
+        let mut binds = vec![];
+        for bind in &spec.binds {
+            let tree = clone_tree(&bind.source)?;
+            set_attr(&tree, RDONLY | NOSUID | NODEV)?;
+            binds.push((tree, bind.target.clone()));
+        }
+        if spec.network == Network::Host {
+            let tree = clone_tree("/etc/resolv.conf")?;
+            set_attr(&tree, RDONLY | STRICT)?;
+            binds.push((tree, "/etc/resolv.conf".into()));
+        }
+        // The host's own proc must still be in sight for these two. Without a network namespace of
+        // its own the sandbox gets no sysfs.
+        let proc = new_fs("proc", &[], STRICT)?;
+        let sys = new_fs("sysfs", &[], STRICT | RDONLY).ok();
+        let devices = devices::Devices::open()?;
+        Ok(FromHost { image, layer, pieces: Pieces { proc, sys, devices, binds } })
+    }
+}
+
+fn folder(path: &Path) -> Result<OwnedFd, SandboxError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    open(path, flags, Mode::empty()).doing(format_args!("open {}", path.display()))
+}
+
+/// Mounts the overlay and makes it the root.
+pub(super) fn change_root(_spec: &Spec, host: FromHost) -> Result<Pieces, SandboxError> {
+    let FromHost { image, layer, pieces } = host;
+    // Paths through descriptors also hide the host's paths from /proc/mounts.
+    let root = new_fs(
+        "overlay",
+        &[
+            ("lowerdir", &format!("/proc/self/fd/{}", image.as_raw_fd())),
+            ("upperdir", &format!("/proc/self/fd/{}/upper", layer.as_raw_fd())),
+            ("workdir", &format!("/proc/self/fd/{}/work", layer.as_raw_fd())),
+            ("userxattr", ""),
+        ],
+        NODEV,
+    )?;
+    attach_on(&root, &image)?;
+    rustix::process::fchdir(&root).doing("enter the new root")?;
+    rustix::process::pivot_root(".", ".").doing("change the root")?;
+    unmount(".", UnmountFlags::DETACH).doing("leave the host's root")?;
+    rustix::process::chdir("/").doing("enter the root")?;
+    Ok(pieces)
+}
+
+impl Pieces {
+    /// Attaches everything below the new root.
+    pub(super) fn attach(self, spec: &Spec) -> Result<(), SandboxError> {
+        for dir in ["/proc", "/sys", "/dev", "/tmp", "/run", "/etc", "/home"] {
+            make_folder(dir)?;
+        }
+        attach(&self.proc, "/proc")?;
+        match &self.sys {
+            Some(sys) => attach(sys, "/sys")?,
+            None => attach(&new_fs("tmpfs", &[("size", "4k")], STRICT | RDONLY)?, "/sys")?,
+        }
+        self.devices.attach()?;
+        temporary(spec.limits.memory)?;
+        for (tree, target) in &self.binds {
+            bind(tree, target)?;
+        }
+        Ok(())
+    }
+}
+
+/// The writable tmpfs mounts: their sizes are parts of the memory limit, because no sampling of
+/// processes sees what is in them.
+fn temporary(memory: u64) -> Result<(), SandboxError> {
+    for (dir, mode, part) in [("/dev/shm", "1777", 4), ("/tmp", "1777", 2), ("/run", "0755", 16)] {
+        let size = (memory / part).to_string();
+        attach(&new_fs("tmpfs", &[("mode", mode), ("size", &size)], NOSUID | NODEV)?, dir)?;
+    }
+    make_folder("/run/step")?;
+    let steps = new_fs("tmpfs", &[("mode", "0755"), ("size", "16m")], NOSUID | NODEV)?;
+    attach(&steps, "/run/step")
+}
+
+fn bind(tree: &OwnedFd, target: &Path) -> Result<(), SandboxError> {
+    make_folder(target.parent().unwrap_or(Path::new("/")))?;
+    let mode = fstat(tree).doing("look at a bind's source")?.st_mode;
+    if mode & libc::S_IFMT == libc::S_IFDIR {
+        make_folder(target)?;
+    } else if std::fs::metadata(target).is_err() {
+        // A link to nowhere, or nothing.
+        let _ = std::fs::remove_file(target);
+        std::fs::write(target, "").doing(format_args!("create {}", target.display()))?;
+    }
+    attach(tree, target)
+}
+
+pub(super) fn make_folder(path: impl AsRef<Path>) -> Result<(), SandboxError> {
+    let path = path.as_ref();
+    create_dir_all(path).doing(format_args!("create {} in the image", path.display()))
+}

@@ -1,0 +1,32 @@
+//! The sandbox: a build's namespaces, id range, init, system call filter, control groups, disk and
+//! network. The single-threaded supervisor opens it; nothing here uses threads or an async runtime.
+//!
+//! Order of use: [`range::enter`], [`Sandbox::open`], then [`Sandbox::order`] and
+//! [`Sandbox::answer`] for each step, [`Sandbox::kill`].
+
+pub mod cgroup;
+mod error;
+mod init;
+mod message;
+mod mountfd;
+mod open;
+pub mod range;
+pub mod seccomp;
+mod spec;
+mod subid;
+mod usage;
+
+pub use error::SandboxError;
+pub use message::{Answer, Order};
+pub use open::Sandbox;
+pub use spec::{Bind, Limits, Network, Spec};
+pub use usage::usage;
+
+pub(crate) use error::Doing;
+
+/// The account that steps run as, by name. Its id is [`BUILD_ID`], its home [`HOME`].
+pub const BUILD: &str = "build";
+/// User and group id of the build account inside the sandbox.
+pub const BUILD_ID: u32 = 1000;
+/// Home and working directory of steps.
+pub const HOME: &str = "/home/build";

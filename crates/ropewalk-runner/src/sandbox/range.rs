@@ -1,0 +1,103 @@
+//! The id range: a block of 65,536 host ids that belong to no account. Nothing in a sandbox ever
+//! runs as, or owns a file as, an id outside it: neither host root nor the agent's own account is
+//! mapped.
+
+use super::subid::{account_name, first_block};
+use super::{Doing, SandboxError};
+use rustix::process::{getgid, getuid};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+/// Ids in the range; inside a sandbox they are `0..COUNT`.
+pub const COUNT: u32 = 65_536;
+/// The caller's own account in the outer user namespace, just past the range.
+pub const OWN: u32 = COUNT;
+/// First id for an agent that runs as root and has no line in `/etc/subuid`: outside of what
+/// distributions, systemd and shadow hand out.
+const ROOT_BASE: u32 = 1_900_000_000;
+
+/// A range of host ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// First user id on the host.
+    pub uid: u32,
+    /// First group id on the host.
+    pub gid: u32,
+}
+
+/// The range of the calling account: from `/etc/subuid` and `/etc/subgid`; for root without a
+/// line there a fixed block.
+///
+/// # Errors
+/// [`SandboxError::NoRange`] when an ordinary account has no block of [`COUNT`] ids.
+pub fn find() -> Result<Range, SandboxError> {
+    match (subordinate("/etc/subuid"), subordinate("/etc/subgid")) {
+        (Ok(uid), Ok(gid)) => Ok(Range { uid, gid }),
+        _ if getuid().is_root() => Ok(Range { uid: ROOT_BASE, gid: ROOT_BASE }),
+        (Err(e), _) | (_, Err(e)) => Err(e),
+    }
+}
+
+fn subordinate(file: &'static str) -> Result<u32, SandboxError> {
+    let uid = getuid().as_raw();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = account_name(&passwd, uid).unwrap_or_default();
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    first_block(&text, name, uid, COUNT).ok_or_else(|| {
+        let account = if name.is_empty() { uid.to_string() } else { name.to_owned() };
+        SandboxError::NoRange { file, account, count: COUNT }
+    })
+}
+
+/// Moves this single-threaded process into the *outer* user namespace: `0..COUNT` is the range and
+/// the caller's own id sits at [`OWN`], so the process still owns its spool, but has capabilities
+/// over the range only (an agent that was host root has none over the host any more). From here on
+/// neither privileges nor setuid helpers are needed: sandboxes, clean-up and artifacts all work
+/// directly.
+///
+/// # Errors
+/// When the account has no range, user namespaces are forbidden, or the maps are refused.
+pub fn enter() -> Result<Range, SandboxError> {
+    let range = find()?;
+    let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
+    let (mut wait, mut go) = std::io::pipe().doing("make a pipe")?;
+    let me = std::process::id();
+    // The writer of the maps stays outside and acts once we are in.
+    // SAFETY: this process has one thread, so the child may run ordinary code.
+    let writer = match unsafe { libc::fork() } {
+        -1 => return Err(std::io::Error::last_os_error()).doing("fork the writer of the id maps"),
+        0 => {
+            drop(go);
+            let written = wait.read(&mut [0]).is_ok_and(|n| n == 1)
+                && write_map("uid", me, uid, range.uid)
+                && write_map("gid", me, gid, range.gid);
+            // SAFETY: ends the child without running the parent's exit handlers.
+            unsafe { libc::_exit(i32::from(!written)) }
+        }
+        pid => pid,
+    };
+    drop(wait);
+    // SAFETY: no other thread exists, and no flag here unshares memory or descriptors.
+    unsafe { unshare_unsafe(UnshareFlags::NEWUSER) }
+        .doing("make a user namespace (are unprivileged user namespaces allowed on this host?)")?;
+    go.write_all(b"!").doing("tell the writer of the id maps")?;
+    let mut status = 0;
+    // SAFETY: waits for our own child; `status` outlives the call.
+    let waited = unsafe { libc::waitpid(writer, &raw mut status, 0) };
+    if waited != writer || status != 0 {
+        return Err(SandboxError::Maps { uid: range.uid, gid: range.gid });
+    }
+    Ok(range)
+}
+
+fn write_map(kind: &str, pid: u32, own: u32, base: u32) -> bool {
+    if getuid().is_root() {
+        let map = format!("0 {base} {COUNT}\n{OWN} {own} 1\n");
+        return std::fs::write(format!("/proc/{pid}/{kind}_map"), map).is_ok();
+    }
+    let args = [pid, 0, base, COUNT, OWN, own, 1].map(|n| n.to_string());
+    let mut command = Command::new(format!("new{kind}map"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null());
+    command.status().is_ok_and(|s| s.success())
+}

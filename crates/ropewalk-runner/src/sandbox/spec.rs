@@ -1,0 +1,52 @@
+//! What a sandbox is opened with.
+
+use std::path::PathBuf;
+
+/// Everything that [`super::Sandbox::open`] needs to know.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Name of the sandbox on the host: its control groups carry it, so whoever cleans up after a
+    /// killed supervisor finds them. `[A-Za-z0-9._-]`, at most 64 bytes.
+    pub name: String,
+    /// Folder of the image's root, owned by the range.
+    pub image: PathBuf,
+    /// Folder for the overlay's upper and work folders; made if missing.
+    pub layer: PathBuf,
+    /// What of the network steps see.
+    pub network: Network,
+    /// Host name inside.
+    pub hostname: String,
+    /// Host paths that are visible inside, read-only.
+    pub binds: Vec<Bind>,
+    /// What the build may use.
+    pub limits: Limits,
+}
+
+/// A read-only bind of a host path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// Path on the host.
+    pub source: PathBuf,
+    /// Absolute path inside; made if missing.
+    pub target: PathBuf,
+}
+
+/// What of the network steps see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// A loopback of their own and nothing else.
+    None,
+    /// The host's own network, loopback services included: for trusted builds only.
+    Host,
+}
+
+/// What the processes of one sandbox may use together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory, tmpfs contents included.
+    pub memory: u64,
+    /// Processes and threads.
+    pub processes: u64,
+    /// Bytes of the upper layer.
+    pub disk: u64,
+}

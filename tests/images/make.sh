@@ -1,0 +1,47 @@
+#!/bin/sh
+# Build the Debian (or Ubuntu) image that tests run builds in, and print the path of its tar.
+#
+#   tests/images/make.sh            target/test-images/base.tar: minbase with sudo, git, curl, ...
+#   tests/images/make.sh bare       target/test-images/bare.tar: minbase alone, without sudo
+#   tests/images/make.sh NAME PACKAGE...    NAME.tar: minbase and these packages
+#
+# Needs mmdebstrap and this machine's own apt sources; works as root and, with newuidmap, as an
+# ordinary user. The result is kept (delete the file to build it anew); two at once wait for each
+# other. ROPEWALK_TEST_IMAGES names another folder than target/test-images.
+set -eu
+here=$(cd "$(dirname "$0")/../.." && pwd)
+folder=${ROPEWALK_TEST_IMAGES:-$here/target/test-images}
+name=${1:-base}
+[ $# -eq 0 ] || shift
+case $name in
+  base) set -- sudo git ca-certificates curl iproute2 procps ;;
+esac
+packages=$(IFS=,; echo "$*")
+result=$folder/$name.tar
+
+mkdir -p "$folder"
+exec 9>"$folder/$name.lock"
+flock 9
+if [ -s "$result" ]; then echo "$result"; exit 0; fi
+command -v mmdebstrap >/dev/null || { echo "mmdebstrap is missing: apt-get install mmdebstrap" >&2; exit 1; }
+
+. /etc/os-release
+sources=
+for file in /etc/apt/sources.list.d/"$ID".sources /etc/apt/sources.list; do
+  if [ -s "$file" ]; then sources=$file; break; fi
+done
+# On a tmpfs where there is one: unpacking writes every file twice.
+work=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "$folder")" ropewalk-image.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+proxy=$(apt-config shell p Acquire::http::Proxy 2>/dev/null | sed -n "s/^p='\(.*\)'$/\1/p")
+TMPDIR=$work mmdebstrap --quiet --variant=minbase ${packages:+--include="$packages"} \
+  --dpkgopt=force-unsafe-io \
+  --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+  --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"' \
+  ${proxy:+--aptopt="Acquire::http::Proxy \"$proxy\""} \
+  --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin' \
+  "$VERSION_CODENAME" "$work/image.tar" ${sources:+"$sources"} >&2
+cp "$work/image.tar" "$folder/$name.tar.new"
+mv "$folder/$name.tar.new" "$result"
+echo "$result"
