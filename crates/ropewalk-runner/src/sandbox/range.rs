@@ -4,8 +4,10 @@
 
 use super::subid::{account_name, first_block};
 use super::{Doing, SandboxError};
-use rustix::process::{getgid, getuid};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use rustix::process::{Gid, Uid, getgid, getuid};
+use rustix::thread::{
+    UnshareFlags, set_thread_groups, set_thread_res_gid, set_thread_res_uid, unshare_unsafe,
+};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
@@ -89,6 +91,17 @@ pub fn enter() -> Result<Range, SandboxError> {
         return Err(SandboxError::Maps { uid: range.uid, gid: range.gid });
     }
     Ok(range)
+}
+
+/// Makes this process, which has entered its range, the range's root: what it unpacks belongs to the
+/// range, and its own account cannot come back.
+///
+/// # Errors
+/// When the process has not entered a range.
+pub fn become_root() -> Result<(), SandboxError> {
+    set_thread_groups(&[]).doing("drop groups")?;
+    set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).doing("become the range's root group")?;
+    set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).doing("become the range's root")
 }
 
 fn write_map(kind: &str, pid: u32, own: u32, base: u32) -> bool {

@@ -1,10 +1,9 @@
 //! Who init and steps are, and what they may.
 
-use super::super::{Doing, SandboxError, seccomp};
+use super::super::{Doing, SandboxError, range, seccomp};
 use rustix::process::{
-    DumpableBehavior, Gid, Signal, Uid, set_dumpable_behavior, set_parent_process_death_signal, setsid,
+    DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, setsid,
 };
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::io;
 
 /// The bounding set of steps: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP
@@ -15,12 +14,10 @@ const LAST_CAPABILITY: u32 = 63;
 /// `_LINUX_CAPABILITY_VERSION_3`.
 const CAPABILITY_VERSION: u32 = 0x2008_0522;
 
-/// Makes this process root of the range. The caller's account is not mapped here and cannot come
-/// back.
+/// Makes this process root of the range, tied to the supervisor. The caller's account is not mapped
+/// here.
 pub(super) fn become_init() -> Result<(), SandboxError> {
-    set_thread_groups(&[]).doing("drop groups")?;
-    set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).doing("become the range's root group")?;
-    set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).doing("become the range's root")?;
+    range::become_root()?;
     // After the change of id, which clears it.
     set_parent_process_death_signal(Some(Signal::KILL)).doing("tie init to the supervisor")?;
     // Root inside must not be able to look into this process either.

@@ -1,0 +1,107 @@
+//! Whom tests run as: root where we are root, and an ordinary account always.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const NAME: &str = "ropewalk-test";
+
+/// An account with a folder of its own.
+#[derive(Clone)]
+pub(crate) struct Account {
+    /// To switch to; `None` is the account that the tests run as.
+    switch: Option<(u32, u32)>,
+    title: &'static str,
+    home: PathBuf,
+}
+
+/// The accounts that this machine lets us run as; the others are reported.
+pub(crate) fn available() -> Vec<Account> {
+    let uid = rustix::process::getuid();
+    let home = |who: &str| PathBuf::from(format!("/var/tmp/ropewalk-test-{}-{who}", uid.as_raw()));
+    if !uid.is_root() {
+        println!("NOT RUN here: sandbox tests as root: the tests run as an ordinary account");
+        return vec![Account { switch: None, title: "user", home: home("user") }];
+    }
+    let root = Account { switch: None, title: "root", home: home("root") };
+    match ordinary() {
+        Ok(ids) => {
+            vec![root, Account { switch: Some(ids), title: "user", home: home("user") }]
+        }
+        Err(why) => {
+            println!("NOT RUN here: sandbox tests as an ordinary account: {why}");
+            vec![root]
+        }
+    }
+}
+
+/// Makes the test account if it is not there; user and group id.
+fn ordinary() -> Result<(u32, u32), String> {
+    if find(NAME).is_none() {
+        let made = Command::new("useradd").args(["--system", "--add-subids-for-system", NAME]).output();
+        let made = made.map_err(|e| format!("useradd: {e}"))?;
+        // Another process may have been faster.
+        if !made.status.success() && find(NAME).is_none() {
+            return Err(String::from_utf8_lossy(&made.stderr).trim().to_owned());
+        }
+    }
+    find(NAME).ok_or_else(|| format!("no account {NAME}"))
+}
+
+fn find(name: &str) -> Option<(u32, u32)> {
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = passwd.lines().find(|l| l.split(':').next() == Some(name))?;
+    let fields: Vec<&str> = line.split(':').collect();
+    Some((fields[2].parse().ok()?, fields[3].parse().ok()?))
+}
+
+impl Account {
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// The account's own folder, 0700, with a copy of this program that it can execute.
+    fn prepare(&self) -> PathBuf {
+        std::fs::create_dir_all(&self.home).unwrap();
+        if let Some((uid, gid)) = self.switch {
+            std::os::unix::fs::chown(&self.home, Some(uid), Some(gid)).unwrap();
+        }
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&self.home, mode).unwrap();
+        let source = std::env::current_exe().unwrap();
+        let copy = self.home.join(source.file_name().unwrap());
+        if !same(&source, &copy) {
+            let new = self.home.join(format!("new-{}", std::process::id()));
+            std::fs::copy(&source, &new).unwrap();
+            std::fs::rename(&new, &copy).unwrap();
+        }
+        copy
+    }
+
+    /// Runs a scenario as this account; its output is the error.
+    pub(crate) fn run(&self, scenario: &str) -> Result<(), String> {
+        let program = self.prepare();
+        let mut command = Command::new(program);
+        command.args(["--scenario", scenario]).arg(&self.home).current_dir(&self.home);
+        command.arg(crate::image::tar("base")?);
+        command.stdin(Stdio::null());
+        if let Some((uid, gid)) = self.switch {
+            command.uid(uid).gid(gid);
+        }
+        let output = command.output().map_err(|e| e.to_string())?;
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        if output.status.success() { Ok(()) } else { Err(format!("{}\n{text}", output.status)) }
+    }
+}
+
+fn same(source: &Path, copy: &Path) -> bool {
+    let stamp = |path: &Path| {
+        let meta = path.metadata().ok()?;
+        Some((meta.len(), meta.modified().ok()?))
+    };
+    match (stamp(source), stamp(copy)) {
+        (Some((size, made)), Some((copied, at))) => size == copied && at >= made,
+        _ => false,
+    }
+}
