@@ -12,3 +12,4 @@ test:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	cargo deny --log-level error check licenses bans sources

@@ -5,7 +5,7 @@ set -euo pipefail
 
 # program:package, one a word
 run="git:git curl:curl newuidmap:uidmap slirp4netns:slirp4netns cc:gcc"
-test="$run hg:mercurial mmdebstrap:mmdebstrap ip:iproute2 nft:nftables sudo:sudo jq:jq python3:python3 cargo-nextest:"
+test="$run hg:mercurial mmdebstrap:mmdebstrap ip:iproute2 nft:nftables sudo:sudo jq:jq python3:python3"
 
 case "${1:-}" in
     run) wanted=$run ;;
@@ -17,7 +17,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 packages=()
 for pair in $wanted; do
     program=${pair%%:*} package=${pair#*:}
-    if [ -n "$package" ] && ! command -v "$program" >/dev/null; then packages+=("$package"); fi
+    if ! command -v "$program" >/dev/null; then packages+=("$package"); fi
 done
 if [ "$1" = test ] && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
     packages+=(postgresql)
@@ -44,7 +44,12 @@ if [ ${#packages[@]} -gt 0 ]; then
         apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 fi
 
-if [ "$1" = test ] && ! command -v cargo-nextest >/dev/null; then
-    echo "installing cargo-nextest"
-    cargo install --locked cargo-nextest
+# Tools of cargo's that no distribution packages. A debug build of them is soon made and fast enough.
+if [ "$1" = test ]; then
+    for tool in cargo-nextest cargo-deny; do
+        if ! command -v "$tool" >/dev/null; then
+            echo "installing $tool"
+            cargo install --quiet --locked --debug --no-default-features --features "" "$tool"
+        fi
+    done
 fi
