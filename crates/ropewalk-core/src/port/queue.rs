@@ -146,6 +146,14 @@ pub trait Queue: Send + Sync {
     async fn finish(&self, finish: Finish) -> Result<Finished, StoreError>;
     /// Ends leases that ran out, at most `limit`. A work is tried again up to `max_attempts` times.
     async fn expire(&self, max_attempts: u32, limit: u32) -> Result<Vec<Expired>, StoreError>;
+    /// Ends at once the leases of a runner that it does not hold any more, as [`Queue::expire`] ends those that ran
+    /// out: an agent has started again and found no trace of them.
+    async fn abandon(
+        &self,
+        runner: RunnerId,
+        held: &[(AttemptId, Fence)],
+        max_attempts: u32,
+    ) -> Result<Vec<Expired>, StoreError>;
     /// Releases held works whose time has come, at most `limit`; says how many.
     async fn release_due(&self, limit: u32) -> Result<u32, StoreError>;
     /// Puts a work in front.
