@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use ropewalk_model::event::Event;
 use ropewalk_model::ids::{ArtifactId, AttemptId, Fence, GroupId, JobId, UserId, WorkId};
 use ropewalk_model::job::{Job, JobKind, Step, Visibility};
+use ropewalk_model::link::Outcome;
 use ropewalk_model::plan::SealedPlan;
 use ropewalk_model::status::{Cause, JobStatus};
 use ropewalk_model::time::Time;
@@ -47,6 +48,31 @@ pub struct NewWork {
     pub not_before: Option<Time>,
     /// What must have succeeded before.
     pub needs: Vec<WorkRef>,
+    /// What becomes of it when an attempt is lost.
+    pub loss: Loss,
+    /// How it ended before it was ever needed, where a door knows that (outputs that exist already, a failure that
+    /// is remembered): it is never leased, and what needs it goes on or ends at once.
+    pub ended: Option<Outcome>,
+}
+
+/// What becomes of a work when a runner that held it vanishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Attempts that may be lost before the work fails; at least 1.
+    pub attempts: u32,
+    /// Why it fails then: `runner-lost`, or `no-report` for agents that never renew.
+    pub cause: Cause,
+}
+
+/// The work whose own failure made a job end as `dependency-failed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Culprit {
+    /// Which.
+    pub work: WorkId,
+    /// Why it failed.
+    pub cause: Cause,
+    /// What it said about that.
+    pub message: Option<String>,
 }
 
 /// A job to be made.
@@ -221,6 +247,8 @@ pub trait Jobs: Send + Sync {
     async fn events(&self, job: JobId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError>;
     /// The root work of the job's current round.
     async fn root_work(&self, job: JobId) -> Result<WorkId, StoreError>;
+    /// Which work's failure ended a job as `dependency-failed`; none for every other job.
+    async fn culprit(&self, job: JobId) -> Result<Option<Culprit>, StoreError>;
     /// Attempts at the root works of all rounds, oldest first.
     async fn attempts(&self, job: JobId) -> Result<Vec<AttemptSummary>, StoreError>;
     /// Published files of the current round.

@@ -19,8 +19,8 @@ pub use deliveries::{Deliveries, Delivery, NewDelivery, Trigger, TriggerAction, 
 pub use error::StoreError;
 pub use identity::{Identity, NewToken, NewUser, Role, Token, User};
 pub use jobs::{
-    Artifact, AttemptSummary, Group, JobFilter, Jobs, NewGroup, NewJob, NewWork, Page, Submission, Submitted,
-    WorkRef,
+    Artifact, AttemptSummary, Culprit, Group, JobFilter, Jobs, Loss, NewGroup, NewJob, NewWork, Page,
+    Submission, Submitted, WorkRef,
 };
 pub use logs::{LogRef, LogSlice, Logs};
 pub use queue::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Waiting};

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use ropewalk_model::ids::{AttemptId, Fence, JobId, RunnerId, WorkId};
 use ropewalk_model::link::{LogName, Outcome, Report, Verdict};
 use ropewalk_model::plan::SealedPlan;
+use ropewalk_model::status::Cause;
 use ropewalk_model::time::Time;
 use ropewalk_model::work::{Labels, Requirement};
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub struct Lease {
     pub until: Time,
     /// What to run.
     pub plan: SealedPlan,
-    /// The oldest open job that needs it.
+    /// The oldest open job that it decides; none if only other works need it.
     pub job: Option<JobId>,
 }
 
@@ -81,7 +82,7 @@ pub struct Expired {
     pub attempt: AttemptId,
     /// Its work.
     pub work: WorkId,
-    /// True: ready again; false: the tries are used up and the work failed with `runner-lost`.
+    /// True: ready again; false: the tries are used up, or nobody needs the work any more.
     pub again: bool,
 }
 
@@ -144,19 +145,23 @@ pub trait Queue: Send + Sync {
     /// Ends an attempt, and with it whatever depends on it: its work, the works that need it, the jobs, groups,
     /// events and deliveries, all at once. The only place where a job's status is derived from its works.
     async fn finish(&self, finish: Finish) -> Result<Finished, StoreError>;
-    /// Ends leases that ran out, at most `limit`. A work is tried again up to `max_attempts` times.
-    async fn expire(&self, max_attempts: u32, limit: u32) -> Result<Vec<Expired>, StoreError>;
+    /// Ends leases that ran out, at most `limit`. A lease runs out when it was not renewed for as long as it was
+    /// given, counted from the later of its last renewal and `since`, the start of this server: nobody could renew
+    /// while no server ran. Its work is tried again as its [`Loss`](super::Loss) says.
+    async fn expire(&self, since: Time, limit: u32) -> Result<Vec<Expired>, StoreError>;
     /// Ends at once the leases of a runner that it does not hold any more, as [`Queue::expire`] ends those that ran
     /// out: an agent has started again and found no trace of them.
     async fn abandon(
         &self,
         runner: RunnerId,
         held: &[(AttemptId, Fence)],
-        max_attempts: u32,
     ) -> Result<Vec<Expired>, StoreError>;
+    /// Ends a work that no runner holds, because nobody ever will or should run it (`unsupported-system`,
+    /// `cached-failure`), and whatever needs it. [`StoreError::Refused`] if it is leased or has ended.
+    async fn fail_work(&self, work: WorkId, cause: Cause, message: &str) -> Result<Finished, StoreError>;
     /// Releases held works whose time has come, at most `limit`; says how many.
     async fn release_due(&self, limit: u32) -> Result<u32, StoreError>;
-    /// Puts a work in front.
+    /// Puts a work, and what it needs, in front of all that were bumped before.
     async fn bump(&self, work: WorkId) -> Result<(), StoreError>;
     /// Why a work waits.
     async fn waiting(&self, work: WorkId) -> Result<Waiting, StoreError>;
