@@ -2,4 +2,6 @@
 //!
 //! Doors call the use cases; the use cases call the [ports](port); the binary plugs implementations in.
 
+pub mod finish;
 pub mod port;
+pub mod turn;
