@@ -2,6 +2,15 @@
 //!
 //! Doors call the use cases; the use cases call the [ports](port); the binary plugs implementations in.
 
+pub mod access;
+pub mod artifacts;
+pub mod error;
+pub mod farm;
 pub mod finish;
+pub mod identity;
+pub mod jobs;
+pub mod logs;
 pub mod port;
+pub mod queue;
+pub mod submit;
 pub mod turn;

@@ -1,0 +1,276 @@
+//! The one module that decides who may do what. Doors and use cases only ask it.
+//!
+//! Whoever may not know that a thing exists gets the very answer for a missing thing.
+
+use crate::error::{Error, Kind};
+use crate::port::{Role, User};
+use ropewalk_model::grant::{Grants, Mode, Scope};
+use ropewalk_model::ids::UserId;
+use ropewalk_model::job::{Job, Visibility};
+
+/// Who asks, and with what right.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// Nobody in particular.
+    Anonymous,
+    /// Somebody who holds the server's own socket or data folder: an administrator without an account.
+    Local,
+    /// Somebody with a token, a session or a password.
+    User {
+        /// Who.
+        user: Box<User>,
+        /// What the token allows; [`Grants::All`] for sessions.
+        grants: Grants,
+    },
+}
+
+impl Caller {
+    /// The account, if there is one.
+    pub fn user(&self) -> Option<&User> {
+        match self {
+            Caller::User { user, .. } => Some(user),
+            Caller::Anonymous | Caller::Local => None,
+        }
+    }
+
+    fn id(&self) -> Option<UserId> {
+        self.user().map(|user| user.id)
+    }
+
+    /// Whether administrators' rights apply: the role, not narrowed by the token's grants.
+    fn is_admin(&self) -> bool {
+        match self {
+            Caller::Anonymous => false,
+            Caller::Local => true,
+            Caller::User { user, .. } => user.roles.contains(&Role::Admin),
+        }
+    }
+}
+
+/// Passes if the caller's token contains the grant. Anonymous callers pass reads: what they may see is decided
+/// thing by thing.
+pub fn holds(caller: &Caller, scope: Scope, mode: Mode) -> Result<(), Error> {
+    match caller {
+        Caller::Local => Ok(()),
+        Caller::Anonymous if mode == Mode::Ro => Ok(()),
+        Caller::Anonymous => Err(log_in()),
+        Caller::User { grants, .. } if grants.allow(scope, mode) => Ok(()),
+        Caller::User { .. } => {
+            let mode = if mode == Mode::Rw { "RW" } else { "RO" };
+            Err(Error::new(
+                Kind::Forbidden,
+                format!(
+                    "this token does not grant {scope}:{mode}: make one that does with `ropewalk token create`"
+                ),
+            ))
+        }
+    }
+}
+
+/// The account that a thing is to belong to.
+pub fn owner(caller: &Caller) -> Result<&User, Error> {
+    match caller {
+        Caller::User { user, .. } => Ok(user),
+        Caller::Anonymous => Err(log_in()),
+        Caller::Local => Err(Error::new(
+            Kind::Forbidden,
+            "the administrator's socket has no account: send this with a user's token",
+        )),
+    }
+}
+
+/// Passes whoever has an account.
+pub fn member(caller: &Caller) -> Result<(), Error> {
+    match caller {
+        Caller::Anonymous => Err(log_in()),
+        Caller::Local | Caller::User { .. } => Ok(()),
+    }
+}
+
+/// Passes administrators of the farm whose token is not narrowed.
+pub fn administer(caller: &Caller) -> Result<(), Error> {
+    match caller {
+        Caller::Local => Ok(()),
+        Caller::Anonymous => Err(log_in()),
+        Caller::User { grants: Grants::All, .. } if caller.is_admin() => Ok(()),
+        Caller::User { .. } => Err(Error::new(
+            Kind::Forbidden,
+            "only an administrator may do this, with a token whose grants are not narrowed",
+        )),
+    }
+}
+
+/// Passes whoever may know that the job exists.
+pub fn see(caller: &Caller, job: Option<Job>, number: impl std::fmt::Display) -> Result<Job, Error> {
+    holds(caller, Scope::Jobs, Mode::Ro)?;
+    job.filter(|job| knows(caller, job)).ok_or_else(|| Error::missing(format_args!("job {number}")))
+}
+
+/// Passes whoever may read the logs and files of a job that they may know of.
+pub fn read(caller: &Caller) -> Result<(), Error> {
+    holds(caller, Scope::Logs, Mode::Ro)
+}
+
+/// Passes whoever may change a job: its owner, and administrators.
+pub fn change(caller: &Caller, job: &Job) -> Result<(), Error> {
+    holds(caller, Scope::Jobs, Mode::Rw)?;
+    owned(caller, job, "change it")
+}
+
+/// Passes whoever may cancel a job: whoever may change it, and holders of the role `cancel-build`.
+pub fn cancel(caller: &Caller, job: &Job) -> Result<(), Error> {
+    holds(caller, Scope::Jobs, Mode::Rw)?;
+    if caller.user().is_some_and(|user| user.roles.contains(&Role::CancelBuild)) {
+        return Ok(());
+    }
+    owned(caller, job, "cancel it")
+}
+
+/// What a list of jobs is narrowed to; none means everything.
+pub fn seen_by(caller: &Caller) -> Option<Option<UserId>> {
+    if caller.is_admin() { None } else { Some(caller.id()) }
+}
+
+/// Passes whoever may see a user's tokens and details: that user, and administrators.
+pub fn manage_user(caller: &Caller, user: &User) -> Result<(), Error> {
+    match caller.id() {
+        Some(id) if id == user.id => holds(caller, Scope::Profile, Mode::Rw),
+        _ => administer(caller),
+    }
+}
+
+/// Passes a token that is no stronger than the caller's own.
+pub fn hand_out(caller: &Caller, grants: &Grants) -> Result<(), Error> {
+    match caller {
+        Caller::Local => Ok(()),
+        Caller::User { grants: own, .. } if own.contain(grants) => Ok(()),
+        Caller::User { .. } => Err(Error::new(
+            Kind::Forbidden,
+            "a token cannot hand out more than it grants itself: ask for fewer grants",
+        )
+        .about("grants")),
+        Caller::Anonymous => Err(log_in()),
+    }
+}
+
+fn knows(caller: &Caller, job: &Job) -> bool {
+    job.visibility != Visibility::Private || caller.is_admin() || caller.id() == Some(job.owner)
+}
+
+fn owned(caller: &Caller, job: &Job, what: &str) -> Result<(), Error> {
+    if caller.is_admin() || caller.id() == Some(job.owner) {
+        return Ok(());
+    }
+    let (number, owner) = (job.id, &job.owner_name);
+    Err(Error::new(Kind::Forbidden, format!("job {number} belongs to ~{owner}: only they may {what}")))
+}
+
+fn log_in() -> Error {
+    Error::new(Kind::Unauthenticated, "this needs a token: send it as `Authorization: Bearer TOKEN`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ropewalk_model::ids::JobId;
+    use ropewalk_model::job::JobKind;
+    use ropewalk_model::status::JobStatus;
+    use ropewalk_model::time::Time;
+
+    fn user(id: i64, roles: &[Role]) -> User {
+        User {
+            id: UserId(id),
+            name: format!("u{id}"),
+            email: String::new(),
+            full_name: None,
+            url: None,
+            location: None,
+            bio: None,
+            roles: roles.iter().copied().collect(),
+            created: Time(0),
+            updated: Time(0),
+        }
+    }
+
+    fn caller(id: i64, roles: &[Role], grants: &str) -> Caller {
+        Caller::User { user: Box::new(user(id, roles)), grants: Grants::parse(grants).unwrap() }
+    }
+
+    fn job(owner: i64, visibility: Visibility) -> Job {
+        Job {
+            id: JobId(7),
+            kind: JobKind::Srht,
+            owner: UserId(owner),
+            owner_name: format!("u{owner}"),
+            group: None,
+            round: 1,
+            status: JobStatus::Queued,
+            cause: None,
+            visibility,
+            note: None,
+            tags: vec![],
+            manifest: String::new(),
+            image: None,
+            runner: None,
+            created: Time(0),
+            updated: Time(0),
+            queued: None,
+            started: None,
+            ended: None,
+        }
+    }
+
+    #[test]
+    fn a_private_job_of_others_is_as_missing_as_no_job() {
+        let strangers = [Caller::Anonymous, caller(2, &[], ""), caller(2, &[Role::CancelBuild], "")];
+        for stranger in strangers {
+            let hidden = see(&stranger, Some(job(1, Visibility::Private)), 7).unwrap_err();
+            let none = see(&stranger, None, 7).unwrap_err();
+            assert_eq!((hidden.kind, hidden.message), (none.kind, none.message));
+        }
+        for insider in [caller(1, &[], ""), caller(2, &[Role::Admin], ""), Caller::Local] {
+            assert!(see(&insider, Some(job(1, Visibility::Private)), 7).is_ok());
+        }
+    }
+
+    #[test]
+    fn unlisted_jobs_are_known_to_whoever_has_the_number() {
+        assert!(see(&Caller::Anonymous, Some(job(1, Visibility::Unlisted)), 7).is_ok());
+        assert_eq!(seen_by(&caller(2, &[], "")), Some(Some(UserId(2))));
+        assert_eq!(seen_by(&Caller::Anonymous), Some(None));
+        assert_eq!(seen_by(&caller(2, &[Role::Admin], "")), None);
+    }
+
+    #[test]
+    fn only_owners_and_administrators_change_a_job() {
+        let job = job(1, Visibility::Public);
+        assert!(change(&caller(1, &[], "JOBS:RW"), &job).is_ok());
+        assert!(change(&caller(2, &[Role::Admin], ""), &job).is_ok());
+        for (other, kind) in [
+            (Caller::Anonymous, Kind::Unauthenticated),
+            (caller(2, &[], ""), Kind::Forbidden),
+            (caller(1, &[], "JOBS:RO"), Kind::Forbidden),
+            (caller(2, &[Role::CancelBuild], ""), Kind::Forbidden),
+        ] {
+            assert_eq!(change(&other, &job).unwrap_err().kind, kind);
+        }
+        assert!(cancel(&caller(2, &[Role::CancelBuild], ""), &job).is_ok());
+    }
+
+    #[test]
+    fn an_administrators_narrow_token_does_not_administer() {
+        assert!(administer(&caller(1, &[Role::Admin], "")).is_ok());
+        assert!(administer(&caller(1, &[Role::Admin], "PROFILE:RW JOBS:RW")).is_err());
+        assert!(administer(&caller(1, &[], "")).is_err());
+        assert!(administer(&Caller::Anonymous).is_err());
+    }
+
+    #[test]
+    fn nobody_hands_out_more_than_they_hold() {
+        let narrow = caller(1, &[], "JOBS:RW PROFILE:RW");
+        assert!(hand_out(&narrow, &Grants::parse("JOBS:RO").unwrap()).is_ok());
+        assert!(hand_out(&narrow, &Grants::parse("LOGS").unwrap()).is_err());
+        assert!(hand_out(&narrow, &Grants::All).is_err());
+        assert!(hand_out(&caller(1, &[], ""), &Grants::All).is_ok());
+    }
+}

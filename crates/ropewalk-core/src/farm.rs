@@ -1,0 +1,69 @@
+//! The farm: what all use cases share.
+
+use crate::identity::Passwords;
+use crate::port::{Blobs, Clock, Logs, Store};
+use crate::queue::Leases;
+use ropewalk_model::limits::{BuildLimits, RequestLimits};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an administrator decides.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Public address of the server, without a slash at the end.
+    pub origin: String,
+    /// What requests may ask for.
+    pub requests: RequestLimits,
+    /// What builds may use.
+    pub builds: BuildLimits,
+    /// A runner that was not heard of for this long has lost its attempts.
+    pub lost_after: Duration,
+}
+
+/// Use cases over ports. Cheap to share behind an `Arc`; holds no truth of its own.
+pub struct Farm {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) logs: Arc<dyn Logs>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    pub(crate) passwords: Passwords,
+    pub(crate) leases: Leases,
+}
+
+impl Farm {
+    /// A farm over these ports.
+    pub fn new(
+        store: Arc<dyn Store>,
+        logs: Arc<dyn Logs>,
+        blobs: Arc<dyn Blobs>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Farm {
+        Farm {
+            store,
+            logs,
+            blobs,
+            clock,
+            settings,
+            passwords: Passwords::default(),
+            leases: Leases::default(),
+        }
+    }
+
+    /// What the administrator decided.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Address of a job's page.
+    pub fn job_url(&self, owner: &str, job: ropewalk_model::ids::JobId) -> String {
+        format!("{}/~{owner}/job/{job}", self.settings.origin)
+    }
+}
+
+impl std::fmt::Debug for Farm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Farm").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,66 @@
+//! From a leased work to what a runner is told.
+
+use super::LinkRefusal;
+use crate::error::Error;
+use crate::farm::Farm;
+use crate::identity::TokenWish;
+use crate::port::{Finish, Lease};
+use ropewalk_model::grant::Grants;
+use ropewalk_model::ids::RunnerId;
+use ropewalk_model::job::Job;
+use ropewalk_model::link::{Offer, Outcome, RunValues};
+use ropewalk_model::plan::Plan;
+use ropewalk_model::secret::Secret;
+use ropewalk_model::status::Cause;
+use std::time::Duration;
+
+/// Leases works and lays their offers ready. A work whose values cannot be made fails here: no other runner could
+/// do better.
+pub(super) async fn lease(farm: &Farm, runner: RunnerId, n: u32) -> Result<(), LinkRefusal> {
+    for lease in farm.store.lease_next(runner, n, farm.settings.lost_after).await? {
+        farm.leases.leased(runner, &lease);
+        match values(farm, &lease).await {
+            Ok(values) => farm.leases.offer(runner, offer(lease, values)),
+            Err(error) => refuse(farm, &lease, &error).await?,
+        }
+    }
+    Ok(())
+}
+
+fn offer(lease: Lease, values: RunValues) -> Offer {
+    let Lease { work, attempt, fence, until, plan, .. } = lease;
+    Offer { work, attempt, fence, until, plan, values }
+}
+
+async fn refuse(farm: &Farm, lease: &Lease, error: &Error) -> Result<(), LinkRefusal> {
+    tracing::error!(work = %lease.work, "a work cannot be handed out: {error}");
+    let outcome = Outcome::Failure { cause: Cause::Infrastructure, message: error.to_string() };
+    farm.store.finish(Finish { attempt: lease.attempt, fence: lease.fence, outcome, logs: vec![] }).await?;
+    Ok(())
+}
+
+async fn values(farm: &Farm, lease: &Lease) -> Result<RunValues, Error> {
+    let plan = lease.plan.open().map_err(Error::internal)?;
+    let Some(number) = lease.job else { return Ok(RunValues::default()) };
+    let job = farm.store.job(number).await?;
+    let job =
+        job.ok_or_else(|| Error::internal(format_args!("job {number} of a leased work is not there")))?;
+    Ok(RunValues {
+        job: Some(number),
+        job_url: Some(farm.job_url(&job.owner_name, number)),
+        oauth2_token: token(farm, &plan, &job).await?,
+        secrets: vec![],
+    })
+}
+
+/// A token for the build with exactly the grants of its manifest. It ends when the build must have ended.
+async fn token(farm: &Farm, plan: &Plan, job: &Job) -> Result<Option<Secret>, Error> {
+    let Some(grants) = &plan.oauth else { return Ok(None) };
+    let grants = Grants::parse(grants).map_err(Error::internal)?;
+    let owner = farm.store.user(job.owner).await?;
+    let owner = owner.ok_or_else(|| Error::internal(format_args!("the owner of job {} is gone", job.id)))?;
+    let lasts = Duration::from_secs(plan.limits.build_time.saturating_add(plan.limits.settle));
+    let expires = Some(farm.clock.now().plus(lasts));
+    let wish = TokenWish { grants, comment: Some(format!("build of job {}", job.id)), expires };
+    Ok(Some(farm.mint(&owner, wish).await?.1))
+}

@@ -1,0 +1,38 @@
+//! What must happen by itself as time passes.
+
+use crate::error::Error;
+use crate::farm::Farm;
+use std::time::Duration;
+
+/// How often due works are released and lost leases ended.
+const EVERY: Duration = Duration::from_secs(1);
+/// Rows of one transaction.
+const BATCH: u32 = 100;
+
+impl Farm {
+    /// Releases works whose start has come and ends leases that ran out, for ever. Every server may do it.
+    pub async fn tend(&self) {
+        let since = self.clock.now();
+        let mut tick = tokio::time::interval(EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            if let Err(error) = self.tend_once(since).await {
+                tracing::warn!("due works and lost leases could not be looked after, trying again: {error}");
+            }
+        }
+    }
+
+    async fn tend_once(&self, since: ropewalk_model::time::Time) -> Result<(), Error> {
+        while self.store.release_due(BATCH).await? >= BATCH {}
+        loop {
+            let expired = self.store.expire(since, BATCH).await?;
+            for lost in &expired {
+                tracing::warn!(attempt = %lost.attempt, work = %lost.work, again = lost.again, "a lease ran out");
+            }
+            if expired.len() < BATCH as usize {
+                return Ok(());
+            }
+        }
+    }
+}
