@@ -1,15 +1,16 @@
 //! What a sandbox is opened with.
 
+use crate::image::Pinned;
 use std::path::PathBuf;
 
 /// Everything that [`super::Sandbox::open`] needs to know.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Spec {
     /// Name of the sandbox on the host: its control groups carry it, so whoever cleans up after a
     /// killed supervisor finds them. `[A-Za-z0-9._-]`, at most 64 bytes.
     pub name: String,
-    /// Folder of the image's root, owned by the range.
-    pub image: PathBuf,
+    /// The image whose root is the lower layer.
+    pub image: Pinned,
     /// Folder for the overlay's upper and work folders; made if missing.
     pub layer: PathBuf,
     /// What of the network steps see.

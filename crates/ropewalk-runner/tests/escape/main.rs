@@ -2,6 +2,7 @@
 //! so each test starts this very file again as a *scenario*: as root, and as an ordinary account.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "tests read what programs print")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "test output")]
 
 mod account;
@@ -9,8 +10,12 @@ mod image;
 mod scenario;
 
 use libtest_mimic::{Arguments, Trial};
+use std::process::ExitCode;
 
 fn main() {
+    if let Some(code) = ropewalk_runner::inside::run_if_asked() {
+        std::process::exit(if code == ExitCode::SUCCESS { 0 } else { 1 });
+    }
     let args: Vec<String> = std::env::args().collect();
     if args.get(1).is_some_and(|a| a == "--scenario") {
         return scenario::run(&args[2..]);

@@ -1,11 +1,10 @@
 //! What a fresh single-threaded process does.
 
+use ropewalk_runner::image::{Catalog, Pinned, Rootfs};
 use ropewalk_runner::sandbox::{Answer, Limits, Network, Order, Sandbox, Spec, range};
 use rustix::fd::AsFd;
 use std::io::{Read, Seek, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 pub(crate) const NAMES: &[&str] = &["sudo_gives_root"];
 
@@ -21,34 +20,25 @@ pub(crate) fn run(args: &[String]) {
 }
 
 struct World {
-    image: PathBuf,
+    image: Rootfs,
     work: PathBuf,
 }
 
 impl World {
     fn new(home: &Path, tar: &Path) -> World {
-        let archive = std::fs::File::open(tar).unwrap();
-        range::enter().unwrap();
-        let image = home.join("image");
-        if !image.exists() {
-            let new = home.join(format!("image-{}", std::process::id()));
-            std::fs::create_dir_all(&new).unwrap();
-            std::os::unix::fs::chown(&new, Some(0), Some(0)).unwrap();
-            let mut tar = Command::new("tar");
-            tar.args(["-x", "-p", "--numeric-owner", "--exclude=./dev/*", "-C"]).arg(&new);
-            // SAFETY: system calls only.
-            unsafe { tar.pre_exec(|| range::become_root().map_err(std::io::Error::other)) };
-            assert!(tar.stdin(archive).status().unwrap().success());
-            let _ = std::fs::rename(new, &image);
-        }
+        let catalog = Catalog::new(home, range::find().unwrap());
+        let image = catalog.resolve("base").unwrap_or_else(|_| {
+            catalog.import(tar, "base").unwrap();
+            catalog.resolve("base").unwrap()
+        });
         let work = home.join(format!("work-{}", std::process::id()));
         World { image, work }
     }
 
-    fn spec(&self) -> Spec {
+    fn spec(&self, image: Pinned) -> Spec {
         Spec {
             name: format!("test-{}", std::process::id()),
-            image: self.image.clone(),
+            image,
             layer: self.work.clone(),
             network: Network::None,
             hostname: "build".into(),
@@ -58,7 +48,9 @@ impl World {
     }
 
     fn step(&self, script: &str) -> (i32, String) {
-        let mut sandbox = Sandbox::open(&self.spec()).unwrap();
+        let image = self.image.pin().unwrap();
+        range::enter().unwrap();
+        let mut sandbox = Sandbox::open(&self.spec(image)).unwrap();
         let result = step(&sandbox, script);
         sandbox.kill();
         result

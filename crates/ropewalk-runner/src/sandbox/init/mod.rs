@@ -39,7 +39,7 @@ pub(super) fn run(spec: &Spec, socket: BorrowedFd<'_>, mut wait: PipeReader) -> 
 fn set_up(spec: &Spec) -> Result<(), SandboxError> {
     let host = root::FromHost::open(spec)?;
     privileges::become_init()?;
-    let pieces = root::change_root(spec, host)?;
+    let pieces = root::change_root(host)?;
     pieces.attach(spec)?;
     privileges::limit_processes(spec.limits.processes);
     masks::mask()?;

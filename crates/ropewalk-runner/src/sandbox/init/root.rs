@@ -31,7 +31,7 @@ impl FromHost {
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
             .doing("make mounts private")?;
         // Opened in this mount namespace: overlayfs takes layers of no other.
-        let image = folder(&spec.image)?;
+        let image = folder(spec.image.folder())?;
         let layer = folder(&spec.layer)?;
         let mut binds = vec![];
         for bind in &spec.binds {
@@ -59,7 +59,7 @@ fn folder(path: &Path) -> Result<OwnedFd, SandboxError> {
 }
 
 /// Mounts the overlay and makes it the root.
-pub(super) fn change_root(_spec: &Spec, host: FromHost) -> Result<Pieces, SandboxError> {
+pub(super) fn change_root(host: FromHost) -> Result<Pieces, SandboxError> {
     let FromHost { image, layer, pieces } = host;
     // Paths through descriptors also hide the host's paths from /proc/mounts.
     let root = new_fs(

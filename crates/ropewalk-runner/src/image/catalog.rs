@@ -1,0 +1,189 @@
+//! The images of one data folder.
+
+use super::error::Doing;
+use super::unpack::Limits;
+use super::worker::{self, Outcome, Task};
+use super::{ImageError, ImageName, Rootfs};
+use crate::sandbox::range::Range;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The images below a data folder that belong to one id range. All calls block.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    /// `names/NAME.json` and `roots/sha256-HEX/`.
+    folder: PathBuf,
+    limits: Limits,
+}
+
+/// What is known about an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Digest of its configuration or tar.
+    pub digest: String,
+    /// What it was imported from.
+    pub source: PathBuf,
+    /// When, in seconds since 1970.
+    pub imported: u64,
+    /// Environment that the image wants for every process.
+    #[serde(default)]
+    pub env: Vec<(String, String)>,
+}
+
+impl Catalog {
+    /// The images below `data`; folders are made when needed. Roots belong to `range`, so a
+    /// data folder used with another range has its images apart.
+    #[must_use]
+    pub fn new(data: &Path, range: Range) -> Catalog {
+        let folder = data.join("images").join(format!("range-{}-{}", range.uid, range.gid));
+        Catalog { folder, limits: Limits::default() }
+    }
+
+    /// Bounds what an import may unpack.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Catalog {
+        Catalog { limits, ..self }
+    }
+
+    /// The image of this name.
+    ///
+    /// # Errors
+    /// [`ImageError::Missing`] with the names there are.
+    pub fn resolve(&self, name: &str) -> Result<Rootfs, ImageError> {
+        let parsed = ImageName::parse(name)?;
+        let entry = self.read(&self.names().join(parsed.file()));
+        let found = entry.map(|entry| Rootfs {
+            name: entry.name,
+            folder: worker::folder(&self.roots(), &entry.digest),
+            digest: entry.digest,
+            env: entry.env,
+        });
+        match found.filter(|rootfs| rootfs.folder.exists()) {
+            Some(rootfs) => Ok(rootfs),
+            None => {
+                let known = self.list()?.into_iter().map(|e| e.name).collect();
+                Err(ImageError::Missing { name: name.to_owned(), known })
+            }
+        }
+    }
+
+    /// All images, by name.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn list(&self) -> Result<Vec<Entry>, ImageError> {
+        let names = self.names();
+        let listed = match fs::read_dir(&names) {
+            Ok(listed) => listed,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+            Err(e) => return Err(e).doing(format_args!("read {}", names.display())),
+        };
+        let mut entries: Vec<Entry> = listed.flatten().filter_map(|file| self.read(&file.path())).collect();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    /// Takes in an image: an OCI layout folder, an OCI or docker-save archive, or the tar of a
+    /// plain root (archives may be compressed with gzip or zstd). An image that this name had
+    /// before stays usable by running builds.
+    ///
+    /// # Errors
+    /// When the source is no image, is larger than the limits, or the range cannot be entered;
+    /// nothing is changed then.
+    pub fn import(&self, source: &Path, name: &str) -> Result<Entry, ImageError> {
+        let name = ImageName::parse(name)?;
+        let source = source.canonicalize().doing(format_args!("find {}", source.display()))?;
+        for folder in [self.names(), self.roots()] {
+            fs::create_dir_all(&folder).doing(format_args!("create {}", folder.display()))?;
+        }
+        let _lock = self.lock()?;
+        let task = Task::Import { source: source.clone(), roots: self.roots(), limits: self.limits };
+        let (digest, env) = match task.run()? {
+            Outcome::Imported { digest, env, .. } => (digest, env),
+            Outcome::NotAnImage(why) => return Err(ImageError::NotAnImage { path: source, why }),
+            Outcome::Failed(why) => return Err(ImageError::Unpack(why)),
+            Outcome::Removed | Outcome::InUse => {
+                return Err(ImageError::Unpack("an answer to another question".into()));
+            }
+        };
+        let imported = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let entry = Entry { name: name.to_string(), digest, source, imported, env };
+        let before = self.read(&self.names().join(name.file()));
+        self.write(&name, &entry)?;
+        if let Some(before) = before.filter(|before| before.digest != entry.digest) {
+            // A build that still uses it keeps it; the next change of this name tries again.
+            let _ = self.remove_root(&before);
+        }
+        Ok(entry)
+    }
+
+    /// Removes an image by name; its root too when no other name has it.
+    ///
+    /// # Errors
+    /// [`ImageError::Missing`], or [`ImageError::InUse`] while a build uses it.
+    pub fn remove(&self, name: &str) -> Result<(), ImageError> {
+        let parsed = ImageName::parse(name)?;
+        let file = self.names().join(parsed.file());
+        let Some(entry) = self.read(&file) else {
+            return self.resolve(name).map(|_| ());
+        };
+        let _lock = self.lock()?;
+        self.remove_root(&entry)?;
+        fs::remove_file(&file).doing(format_args!("remove {}", file.display()))
+    }
+
+    /// Removes the root of an entry unless other names have it.
+    fn remove_root(&self, entry: &Entry) -> Result<(), ImageError> {
+        let others = self.list()?;
+        if others.iter().any(|e| e.digest == entry.digest && e.name != entry.name) {
+            return Ok(());
+        }
+        let folder = worker::folder(&self.roots(), &entry.digest);
+        match (Task::Remove { folder }).run()? {
+            Outcome::InUse => Err(ImageError::InUse(entry.name.clone())),
+            Outcome::Failed(why) => Err(ImageError::Unpack(why)),
+            _ => Ok(()),
+        }
+    }
+
+    /// One import or removal at a time. Released with the file.
+    fn lock(&self) -> Result<File, ImageError> {
+        let path = self.folder.join("lock");
+        let file = File::create(&path).doing(format_args!("open {}", path.display()))?;
+        flock(&file, FlockOperation::LockExclusive).doing(format_args!("lock {}", path.display()))?;
+        Ok(file)
+    }
+
+    fn read(&self, file: &Path) -> Option<Entry> {
+        let name = ImageName::from_file(file.file_name()?.to_str()?)?;
+        let entry: Entry = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+        (entry.name == name.as_str()).then_some(entry)
+    }
+
+    fn write(&self, name: &ImageName, entry: &Entry) -> Result<(), ImageError> {
+        let new = self.names().join(format!(".new-{}", std::process::id()));
+        let text = serde_json::to_vec_pretty(entry).map_err(std::io::Error::from);
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(&text?)?;
+            file.sync_all()?;
+            fs::rename(&new, self.names().join(name.file()))?;
+            File::open(self.names())?.sync_all()
+        };
+        write().doing(format_args!("record the image {name}"))
+    }
+
+    fn names(&self) -> PathBuf {
+        self.folder.join("names")
+    }
+
+    fn roots(&self) -> PathBuf {
+        self.folder.join("roots")
+    }
+}
