@@ -1,1 +1,11 @@
-//! Placeholder.
+//! The core's storage ports on SQLite and PostgreSQL, and finished bytes on disk.
+//!
+//! [`db`] is the engine: one way to write and to read for both databases. On top of it [`SqlStore`] implements the
+//! ports, one folder for each; its tables are made in [`migration`].
+
+pub mod db;
+mod identity;
+pub mod migration;
+mod sql_store;
+
+pub use sql_store::SqlStore;

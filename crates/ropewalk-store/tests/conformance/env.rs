@@ -1,0 +1,84 @@
+//! A fresh database for each test.
+
+use ropewalk_core::port::Clock;
+use ropewalk_model::time::Time;
+use ropewalk_store::{SqlStore, db::Database};
+use ropewalk_testkit::postgres::TestDatabase;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// The store under test, and what keeps its database there.
+pub struct Env {
+    pub store: SqlStore,
+    pub clock: Arc<HandClock>,
+    url: String,
+    _place: Place,
+}
+
+#[allow(dead_code, reason = "held until the end of the test")]
+enum Place {
+    Folder(tempfile::TempDir),
+    Server(TestDatabase),
+}
+
+impl Env {
+    pub async fn sqlite() -> Env {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("ropewalk.db").display());
+        Env::open(url, Place::Folder(folder)).await
+    }
+
+    pub async fn postgres() -> Env {
+        let database = TestDatabase::create().await;
+        Env::open(database.url().to_owned(), Place::Server(database)).await
+    }
+
+    async fn open(url: String, place: Place) -> Env {
+        let clock = Arc::new(HandClock(AtomicI64::new(1_782_900_000_000_000)));
+        let store = SqlStore::open(&url, clock.clone()).await.expect("a store");
+        Env { store, clock, url, _place: place }
+    }
+
+    pub fn db(&self) -> &Database {
+        self.store.database()
+    }
+
+    /// Closes the store and opens it anew, as the next start of the program would.
+    pub async fn reopen(&mut self) {
+        self.db().close().await;
+        self.store = SqlStore::open(&self.url, self.clock.clone()).await.expect("the store again");
+    }
+
+    /// One more handle on the same database, as another server would have; on SQLite the same one.
+    pub async fn second_server(&self) -> Database {
+        match self.db().engine() {
+            ropewalk_store::db::Engine::Sqlite => self.db().clone(),
+            ropewalk_store::db::Engine::Postgres => Database::open(&self.url).await.expect("another handle"),
+        }
+    }
+}
+
+/// A clock that a test moves.
+pub struct HandClock(AtomicI64);
+
+impl HandClock {
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.as_micros() as i64, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Time {
+        Time(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Waits until a condition holds; fails the test after 10 s.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !condition().await {
+        assert!(tokio::time::Instant::now() < deadline, "waited 10 s for: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

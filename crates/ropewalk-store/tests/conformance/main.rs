@@ -1,0 +1,51 @@
+//! One suite, two engines: every test below runs on SQLite and on PostgreSQL.
+
+#![allow(unreachable_pub, reason = "tests")]
+
+mod engine;
+mod env;
+mod identity;
+
+/// Makes `sqlite::MODULE::NAME` and `postgres::MODULE::NAME` of each `async fn NAME(env: Env)` in `MODULE`.
+macro_rules! on_both_engines {
+    ($($module:ident { $($name:ident)* })*) => {
+        mod sqlite {$(
+            mod $module {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$module::$name(crate::env::Env::sqlite().await).await;
+                }
+            )*}
+        )*}
+        mod postgres {$(
+            mod $module {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    crate::$module::$name(crate::env::Env::postgres().await).await;
+                }
+            )*}
+        )*}
+    };
+}
+
+on_both_engines! {
+    engine {
+        what_an_operation_writes_is_read_by_the_next_one
+        a_failing_operation_leaves_nothing_and_its_neighbours_stay
+        a_panicking_operation_leaves_nothing_and_the_engine_goes_on
+        many_writers_at_once_are_all_durable_after_reopening
+        relaxed_writes_are_seen_at_once_and_durable_after_closing
+        a_caller_that_stops_waiting_does_not_disturb_others
+        a_read_sees_one_snapshot
+        those_who_wait_are_woken_by_a_commit_and_not_by_a_rollback
+    }
+    identity {
+        a_user_is_found_by_number_and_by_name
+        a_name_is_given_once
+        users_are_listed_by_name_in_parts
+        a_password_is_replaced
+        a_token_opens_until_it_is_revoked_or_expires
+        the_use_of_a_token_is_noted_once_a_minute
+        no_grants_and_all_grants_stay_different
+    }
+}

@@ -1,0 +1,255 @@
+//! The shared cluster: whoever comes first starts it, and it ends when nobody uses it any more.
+//!
+//! Each test process holds a shared lock on `users` as long as it lives. A keeper process, the parent of the server,
+//! looks every few seconds whether anybody holds it. `gate` is held while the server is started or ended, so that
+//! nobody joins a server that is going.
+
+use super::NotHere;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// The superuser of the cluster.
+pub(super) const USER: &str = "ropewalk";
+/// How long a server may take to answer after it was started, with the making of its files.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// The longest path of a unix socket that every kernel takes is 107 bytes, `/.s.PGSQL.5432` among them.
+const FOLDER_BYTES: usize = 90;
+
+/// Makes the cluster if it is missing, runs the server, and ends it after 4 looks at which nobody used it.
+/// Arguments: programs, folder.
+const KEEPER: &str = r#"
+set -u
+bin=$1 folder=$2
+cd "$folder" || exit 1
+if [ ! -f data/PG_VERSION ] || [ "$(cat data/PG_VERSION)" != "$("$bin/initdb" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')" ]; then
+    rm -rf data data.new
+    "$bin/initdb" -D data.new -U ropewalk --auth=trust --encoding=UTF8 --locale=C --no-sync >initdb.log 2>&1 || exit 1
+    mv data.new data
+fi
+setpriv --pdeathsig INT "$bin/postgres" -D data -k "$folder" -c listen_addresses= -c max_connections=300 \
+    -c fsync=off -c full_page_writes=off -c autovacuum_naptime=10min -c max_wal_size=256MB -c shared_buffers=64MB \
+    >server.log 2>&1 </dev/null &
+server=$!
+idle=0
+while kill -0 $server 2>/dev/null; do
+    if flock -n -x users true; then idle=$((idle + 1)); else idle=0; fi
+    if [ $idle -ge 4 ]; then
+        exec 9>gate
+        if flock -n -x 9 && flock -n -x users true; then
+            kill -INT $server
+            wait $server
+            exit 0
+        fi
+        exec 9>&-
+        idle=0
+    fi
+    sleep 2
+done
+"#;
+
+/// Membership in the cluster; lasts as long as the process.
+pub(super) struct Cluster {
+    folder: PathBuf,
+    _user: File,
+}
+
+impl Cluster {
+    /// Joins the cluster of this run, and starts its server if nobody did.
+    pub(super) fn join() -> Result<&'static Cluster, NotHere> {
+        static CLUSTER: OnceLock<Result<Cluster, NotHere>> = OnceLock::new();
+        CLUSTER.get_or_init(Cluster::join_once).as_ref().map_err(Clone::clone)
+    }
+
+    /// Where its socket is.
+    pub(super) fn socket_folder(&self) -> PathBuf {
+        self.folder.clone()
+    }
+
+    fn join_once() -> Result<Cluster, NotHere> {
+        let programs = programs()?;
+        let account = Account::choose()?;
+        let folder = account.make_folder()?;
+        let gate = lock_file(&folder.join("gate"))?;
+        gate.lock().map_err(|e| NotHere(format!("{}: {e}", folder.join("gate").display())))?;
+        let user = lock_file(&folder.join("users"))?;
+        user.lock_shared().map_err(|e| NotHere(format!("{}: {e}", folder.join("users").display())))?;
+        if !answers(&programs, &folder) {
+            account.start_keeper(&programs, &folder)?;
+            wait_for_answer(&programs, &folder)?;
+        }
+        Ok(Cluster { folder, _user: user })
+    }
+}
+
+/// Who runs the server. PostgreSQL refuses to run as root.
+enum Account {
+    Own,
+    Other { name: String, uid: u32, gid: u32 },
+}
+
+impl Account {
+    fn choose() -> Result<Account, NotHere> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(Account::Own);
+        }
+        let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let found = ["postgres", "nobody"].into_iter().find_map(|name| {
+            let mut fields =
+                accounts.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":"))?.split(':');
+            let uid = fields.nth(1)?.parse().ok()?;
+            let gid = fields.next()?.parse().ok()?;
+            Some(Account::Other { name: name.into(), uid, gid })
+        });
+        found.ok_or(NotHere("it cannot run as root, and there is no account postgres or nobody".into()))
+    }
+
+    fn uid(&self) -> u32 {
+        match self {
+            Account::Own => rustix::process::geteuid().as_raw(),
+            Account::Other { uid, .. } => *uid,
+        }
+    }
+
+    /// A folder that only this account can enter: below `target/`, or in the folder for temporary files where the
+    /// account cannot reach that or the path is too long for a socket.
+    fn make_folder(&self) -> Result<PathBuf, NotHere> {
+        let target = target_folder();
+        let near = target.join("postgres");
+        let short = near.as_os_str().len() <= FOLDER_BYTES;
+        let folder = if short && self.reaches(&target) {
+            near
+        } else {
+            std::env::temp_dir().join(format!("ropewalk-postgres-{}-{:x}", self.uid(), hash(&target)))
+        };
+        self.own(&folder).map_err(|e| NotHere(format!("{}: {e}", folder.display())))?;
+        Ok(folder)
+    }
+
+    fn reaches(&self, folder: &Path) -> bool {
+        let all = |mode: u32| mode & 0o005 == 0o005;
+        match self {
+            Account::Own => true,
+            Account::Other { .. } => {
+                folder.ancestors().all(|up| std::fs::metadata(up).is_ok_and(|found| all(found.mode())))
+            }
+        }
+    }
+
+    fn own(&self, folder: &Path) -> std::io::Result<()> {
+        match std::fs::create_dir_all(folder.parent().unwrap_or(folder))
+            .and_then(|()| std::fs::create_dir(folder))
+        {
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
+        if std::fs::symlink_metadata(folder)?.is_symlink() {
+            return Err(std::io::Error::other("it is a symbolic link"));
+        }
+        if let Account::Other { uid, gid, .. } = self {
+            std::os::unix::fs::chown(folder, Some(*uid), Some(*gid))?;
+        }
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+    }
+
+    /// Starts the keeper in a session of its own, so that the end of a test process does not end it.
+    fn start_keeper(&self, programs: &Path, folder: &Path) -> Result<(), NotHere> {
+        let mut command = Command::new("setpriv");
+        if let Account::Other { uid, gid, .. } = self {
+            command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".into()]);
+        }
+        command.args(["setsid", "-f", "sh", "-c", KEEPER, "postgres-for-tests"]).arg(programs).arg(folder);
+        command.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("LC_ALL", "C").current_dir("/");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        match command.status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(NotHere(format!("setpriv as {} ended with {status}", self.name()))),
+            Err(e) => Err(NotHere(format!("setpriv (package util-linux) could not be run: {e}"))),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Account::Own => "this account",
+            Account::Other { name, .. } => name,
+        }
+    }
+}
+
+/// The folder with the programs of the newest version that is installed.
+fn programs() -> Result<PathBuf, NotHere> {
+    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<(u32, PathBuf)> = installed
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, folder)| folder.join("initdb").exists() && folder.join("postgres").exists())
+        .collect();
+    versions.sort();
+    let in_path = || {
+        let path = std::env::var_os("PATH")?;
+        let mut folders = std::env::split_paths(&path);
+        let found = folders.find_map(|folder| std::fs::canonicalize(folder.join("initdb")).ok())?;
+        found.parent().map(Path::to_path_buf)
+    };
+    versions.pop().map(|(_, folder)| folder).or_else(in_path).ok_or(NotHere(format!(
+        "initdb is neither in /usr/lib/postgresql/*/bin nor in PATH: install the package postgresql, or name a server in {}",
+        super::VARIABLE
+    )))
+}
+
+fn answers(programs: &Path, folder: &Path) -> bool {
+    let mut ready = Command::new(programs.join("pg_isready"));
+    ready.arg("-q").arg("-h").arg(folder).args(["-U", USER, "-d", "postgres"]);
+    ready.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    ready.status().is_ok_and(|status| status.success())
+}
+
+fn wait_for_answer(programs: &Path, folder: &Path) -> Result<(), NotHere> {
+    let deadline = Instant::now() + START_LIMIT;
+    while !answers(programs, folder) {
+        if Instant::now() > deadline {
+            return Err(NotHere(format!(
+                "the server did not answer within {} s; see initdb.log and server.log in {}",
+                START_LIMIT.as_secs(),
+                folder.display()
+            )));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn lock_file(path: &Path) -> Result<File, NotHere> {
+    let opened = OpenOptions::new().create(true).append(true).mode_for_all().open(path);
+    opened.map_err(|e| NotHere(format!("{}: {e}", path.display())))
+}
+
+/// Lets the keeper, who may have another account, open the file too; the folder keeps everybody else out.
+trait ModeForAll {
+    fn mode_for_all(&mut self) -> &mut Self;
+}
+
+impl ModeForAll for OpenOptions {
+    fn mode_for_all(&mut self) -> &mut Self {
+        use std::os::unix::fs::OpenOptionsExt;
+        self.mode(0o666)
+    }
+}
+
+fn target_folder() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").components().collect(),
+    }
+}
+
+fn hash(path: &Path) -> u64 {
+    use std::hash::{Hash, Hasher};
+    // The same in every process of the same program version, which is all that is needed.
+    let mut hasher = std::collections::hash_map::DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
+}
