@@ -1,1 +1,10 @@
-//! Placeholder.
+//! What the doors share: who asks, what is refused before a door sees it, ranges, files, metrics.
+
+pub mod credentials;
+pub mod files;
+pub mod gate;
+pub mod metrics;
+pub mod paths;
+pub mod protect;
+pub mod range;
+pub mod rates;

@@ -1,0 +1,132 @@
+//! Who asks: decided once, before any door.
+
+use crate::credentials::{Presented, presented};
+use crate::rates::Rates;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderMap;
+use ipnet::IpNet;
+use ropewalk_core::access::Caller;
+use ropewalk_core::error::{Error, Kind};
+use ropewalk_core::farm::Farm;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// Where a connection came from; put into each request by the listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Over the network.
+    Remote(IpAddr),
+    /// Over the administrator's socket: whoever may open it is one.
+    Local,
+}
+
+/// Address of the client, behind proxies that are trusted; put into each request by the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client(pub IpAddr);
+
+/// How a door shows an error.
+pub type Render = fn(&Error) -> Response;
+
+/// Decides who asks. Handlers find [`Caller`] and [`Client`] in the request's extensions.
+#[derive(Clone)]
+pub struct Gate {
+    /// Knows the tokens.
+    pub farm: Arc<Farm>,
+    /// Counts requests.
+    pub rates: Arc<Rates>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted: Arc<[IpNet]>,
+    /// How a refusal looks, by the request's path.
+    pub render: fn(&str) -> Render,
+}
+
+/// Middleware: finds out who asks, counts it, and refuses what is over its limit or comes with a wrong token.
+pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let render = (gate.render)(request.uri().path());
+    let peer =
+        request.extensions().get::<Peer>().copied().unwrap_or(Peer::Remote(Ipv4Addr::UNSPECIFIED.into()));
+    match identify(&gate, peer, request.headers()).await {
+        Ok((caller, client)) => {
+            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(client);
+            next.run(request).await
+        }
+        Err(error) => render(&error),
+    }
+}
+
+async fn identify(gate: &Gate, peer: Peer, headers: &HeaderMap) -> Result<(Caller, Client), Error> {
+    let Peer::Remote(address) = peer else {
+        return Ok((Caller::Local, Client(Ipv4Addr::LOCALHOST.into())));
+    };
+    let address = client(address, headers, &gate.trusted);
+    let token = match presented(headers) {
+        Presented::Nothing => {
+            gate.rates.anonymous(address)?;
+            return Ok((Caller::Anonymous, Client(address)));
+        }
+        Presented::Unreadable => {
+            gate.rates.anonymous(address)?;
+            return Err(Error::new(
+                Kind::Unauthenticated,
+                "the credentials cannot be read: send one `Authorization: Bearer TOKEN`",
+            ));
+        }
+        Presented::Token(token) => token,
+    };
+    match gate.farm.authenticate(token).await {
+        Ok(caller) => {
+            gate.rates.token(key(token))?;
+            Ok((caller, Client(address)))
+        }
+        Err(error) => {
+            gate.rates.anonymous(address)?;
+            Err(error)
+        }
+    }
+}
+
+fn key(token: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    token.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The last address in `X-Forwarded-For` that is no trusted proxy; the connection's own unless that is one.
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(&address.to_canonical()));
+    if !is_trusted(&peer) {
+        return peer;
+    }
+    let values = headers.get_all("x-forwarded-for");
+    let hops: Vec<IpAddr> = values
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map_while(|hop| hop.trim().parse().ok())
+        .collect();
+    hops.into_iter().rev().find(|hop| !is_trusted(hop)).unwrap_or(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn at(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_trusted_proxies_name_the_client() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_static("198.51.100.9, 192.0.2.7, 10.0.0.2"));
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        assert_eq!(client(at("10.0.0.1"), &headers, &trusted), at("192.0.2.7"));
+        assert_eq!(client(at("203.0.113.1"), &headers, &trusted), at("203.0.113.1"));
+        assert_eq!(client(at("10.0.0.1"), &HeaderMap::new(), &trusted), at("10.0.0.1"));
+    }
+}

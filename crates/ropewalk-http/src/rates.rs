@@ -1,0 +1,116 @@
+//! How often one may ask.
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use ropewalk_core::error::{Error, Kind};
+use ropewalk_model::limits::RequestLimits;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// After so many questions, who has not asked for a while is forgotten.
+const TIDY_EVERY: u32 = 4096;
+
+/// Counters of who asked how often: by address without a token, by token with one, and of log-ins.
+pub struct Rates {
+    anonymous: DefaultKeyedRateLimiter<IpAddr>,
+    tokens: DefaultKeyedRateLimiter<u64>,
+    logins: DefaultKeyedRateLimiter<IpAddr>,
+    asked: AtomicU32,
+}
+
+impl std::fmt::Debug for Rates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rates").finish_non_exhaustive()
+    }
+}
+
+impl Rates {
+    /// Counters with these limits. A limit of 0 is taken as 1.
+    pub fn new(limits: &RequestLimits) -> Rates {
+        let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Rates {
+            anonymous: RateLimiter::keyed(Quota::per_second(at_least_one(limits.requests_anonymous))),
+            tokens: RateLimiter::keyed(Quota::per_second(at_least_one(limits.requests_token))),
+            logins: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.logins))),
+            asked: AtomicU32::new(0),
+        }
+    }
+
+    /// Counts a request without a valid token.
+    pub fn anonymous(&self, from: IpAddr) -> Result<(), Error> {
+        self.tidy();
+        check(&self.anonymous, &network(from), "limits.requests-anonymous")
+    }
+
+    /// Counts a request with a valid token; `token` is the same for the same token.
+    pub fn token(&self, token: u64) -> Result<(), Error> {
+        self.tidy();
+        check(&self.tokens, &token, "limits.requests-token")
+    }
+
+    /// Counts a try to log in with a password.
+    pub fn login(&self, from: IpAddr) -> Result<(), Error> {
+        check(&self.logins, &network(from), "limits.logins")
+    }
+
+    fn tidy(&self) {
+        if self.asked.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
+            self.anonymous.retain_recent();
+            self.tokens.retain_recent();
+            self.logins.retain_recent();
+        }
+    }
+}
+
+fn check<K: Clone + Hash + Eq>(
+    limiter: &DefaultKeyedRateLimiter<K>,
+    key: &K,
+    name: &str,
+) -> Result<(), Error> {
+    limiter.check_key(key).map_err(|not_until| {
+        let wait = not_until.wait_time_from(DefaultClock::default().now()).max(Duration::from_millis(1));
+        let wait = wait.as_secs_f64();
+        Error::new(Kind::TooMany, format!("too many requests ({name}): try again in {wait:.1} s"))
+    })
+}
+
+/// One household has one counter: all of an IPv4 address, a /64 of IPv6.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn one_address_runs_out_and_others_do_not() {
+        let rates = Rates::new(&RequestLimits { requests_anonymous: 3, ..RequestLimits::default() });
+        let one = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        assert!((0..3).all(|_| rates.anonymous(one).is_ok()));
+        let refused = rates.anonymous(one).unwrap_err();
+        assert_eq!(refused.kind, Kind::TooMany);
+        assert!(refused.message.contains("limits.requests-anonymous"), "{refused}");
+        assert!(rates.anonymous(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2))).is_ok());
+    }
+
+    #[test]
+    fn a_household_shares_its_counter() {
+        let rates = Rates::new(&RequestLimits { logins: 1, ..RequestLimits::default() });
+        let at = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert!(rates.login(at("2001:db8::1")).is_ok());
+        assert!(rates.login(at("2001:db8::2")).is_err());
+        assert!(rates.login(at("2001:db8:0:1::2")).is_ok());
+        assert!(rates.login(at("192.0.2.1")).is_ok() && rates.login(at("::ffff:192.0.2.1")).is_err());
+    }
+}
