@@ -19,7 +19,7 @@ pub struct Env {
 #[allow(dead_code, reason = "held until the end of the test")]
 enum Place {
     Folder(tempfile::TempDir),
-    Server(TestDatabase),
+    Server(Box<TestDatabase>),
 }
 
 impl Env {
@@ -31,7 +31,7 @@ impl Env {
 
     pub async fn postgres() -> Env {
         let database = TestDatabase::create().await;
-        Env::open(database.url().to_owned(), Place::Server(database)).await
+        Env::open(database.url().to_owned(), Place::Server(Box::new(database))).await
     }
 
     async fn open(url: String, place: Place) -> Env {
@@ -75,7 +75,7 @@ impl Clock for HandClock {
 }
 
 /// Waits until a condition holds; fails the test after 10 s.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while !condition().await {
         assert!(tokio::time::Instant::now() < deadline, "waited 10 s for: {what}");

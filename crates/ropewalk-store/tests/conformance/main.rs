@@ -1,6 +1,13 @@
 //! One suite, two engines: every test below runs on SQLite and on PostgreSQL.
 
-#![allow(unreachable_pub, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "tests"
+)]
 
 mod engine;
 mod env;
@@ -38,6 +45,11 @@ on_both_engines! {
         a_caller_that_stops_waiting_does_not_disturb_others
         a_read_sees_one_snapshot
         those_who_wait_are_woken_by_a_commit_and_not_by_a_rollback
+        an_operation_that_ends_the_whole_transaction_fails_alone
+        serialisation_conflicts_are_tried_again_until_all_are_done
+        deadlocks_are_tried_again_until_both_are_done
+        two_transactions_that_commit_in_reverse_order_lose_nothing
+        a_follower_misses_nothing_of_many_writers
     }
     identity {
         a_user_is_found_by_number_and_by_name

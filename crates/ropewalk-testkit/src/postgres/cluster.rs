@@ -20,37 +20,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// The longest path of a unix socket that every kernel takes is 107 bytes, `/.s.PGSQL.5432` among them.
 const FOLDER_BYTES: usize = 90;
 
-/// Makes the cluster if it is missing, runs the server, and ends it after 4 looks at which nobody used it.
-/// Arguments: programs, folder.
-const KEEPER: &str = r#"
-set -u
-bin=$1 folder=$2
-cd "$folder" || exit 1
-if [ ! -f data/PG_VERSION ] || [ "$(cat data/PG_VERSION)" != "$("$bin/initdb" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')" ]; then
-    rm -rf data data.new
-    "$bin/initdb" -D data.new -U ropewalk --auth=trust --encoding=UTF8 --locale=C --no-sync >initdb.log 2>&1 || exit 1
-    mv data.new data
-fi
-setpriv --pdeathsig INT "$bin/postgres" -D data -k "$folder" -c listen_addresses= -c max_connections=300 \
-    -c fsync=off -c full_page_writes=off -c autovacuum_naptime=10min -c max_wal_size=256MB -c shared_buffers=64MB \
-    >server.log 2>&1 </dev/null &
-server=$!
-idle=0
-while kill -0 $server 2>/dev/null; do
-    if flock -n -x users true; then idle=$((idle + 1)); else idle=0; fi
-    if [ $idle -ge 4 ]; then
-        exec 9>gate
-        if flock -n -x 9 && flock -n -x users true; then
-            kill -INT $server
-            wait $server
-            exit 0
-        fi
-        exec 9>&-
-        idle=0
-    fi
-    sleep 2
-done
-"#;
+/// Makes a cluster, runs its server, and ends it once nobody uses it. Arguments: programs, folder.
+const KEEPER: &str = include_str!("keeper.sh");
 
 /// Membership in the cluster; lasts as long as the process.
 pub(super) struct Cluster {
@@ -223,26 +194,16 @@ fn wait_for_answer(programs: &Path, folder: &Path) -> Result<(), NotHere> {
 }
 
 fn lock_file(path: &Path) -> Result<File, NotHere> {
-    let opened = OpenOptions::new().create(true).append(true).mode_for_all().open(path);
+    let opened = OpenOptions::new().create(true).append(true).open(path);
     opened.map_err(|e| NotHere(format!("{}: {e}", path.display())))
-}
-
-/// Lets the keeper, who may have another account, open the file too; the folder keeps everybody else out.
-trait ModeForAll {
-    fn mode_for_all(&mut self) -> &mut Self;
-}
-
-impl ModeForAll for OpenOptions {
-    fn mode_for_all(&mut self) -> &mut Self {
-        use std::os::unix::fs::OpenOptionsExt;
-        self.mode(0o666)
-    }
 }
 
 fn target_folder() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").components().collect(),
+        None => {
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("/")).join("target")
+        }
     }
 }
 
