@@ -1,7 +1,9 @@
 //! Execution of plans on one machine.
 
 pub mod agent;
+mod backend;
 pub mod image;
 pub mod inside;
 pub mod sandbox;
 pub mod spool;
+pub mod supervisor;

@@ -26,7 +26,7 @@ impl Control {
     pub fn read(&mut self) -> Vec<Cause> {
         let mut bytes = [0; MAX];
         let count = self.0.read(&mut bytes).unwrap_or(0);
-        let text = String::from_utf8_lossy(bytes.get(..count).unwrap_or_default());
+        let text = str::from_utf8(bytes.get(..count).unwrap_or_default()).unwrap_or_default();
         text.lines().filter_map(|line| line.trim().strip_prefix("end ")?.parse().ok()).collect()
     }
 }

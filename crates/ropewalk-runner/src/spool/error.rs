@@ -46,6 +46,14 @@ pub enum SpoolError {
         /// What is wrong.
         why: String,
     },
+    /// What a build left can be removed only from inside the id range.
+    #[error("cannot remove what the build left in {path}: {why}")]
+    Range {
+        /// The spool.
+        path: PathBuf,
+        /// Why the range cannot be entered.
+        why: String,
+    },
     /// Another supervisor, or what is left of one, holds it.
     #[error("the spool {path} has a supervisor already")]
     Busy {

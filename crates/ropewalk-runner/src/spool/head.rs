@@ -31,8 +31,8 @@ pub struct Head {
 pub struct Settings {
     /// Name of the runner, as the setup log shows it.
     pub runner: String,
-    /// Folder in which the images of this machine lie.
-    pub images: PathBuf,
+    /// Data folder, for its images.
+    pub data: PathBuf,
     /// End the build when the standard input of the supervisor is closed: for a build that
     /// belongs to a terminal.
     pub tethered: bool,
@@ -45,8 +45,8 @@ pub struct Settings {
 pub struct LocalSource {
     /// Folder name of the source in the plan.
     pub directory: String,
-    /// A tar archive whose members lie below that name.
-    pub archive: PathBuf,
+    /// File name, in the spool, of a tar archive whose members lie below that name.
+    pub archive: String,
 }
 
 impl Head {

@@ -22,6 +22,7 @@ mod head;
 mod init;
 mod lock;
 mod logs;
+mod remove;
 
 pub use create::create;
 pub use error::SpoolError;
@@ -29,6 +30,7 @@ pub use head::{Head, LocalSource, Settings};
 pub use init::Init;
 pub use lock::Lock;
 pub use logs::log_file;
+pub use remove::clean;
 
 pub(crate) use error::At;
 

@@ -1,0 +1,100 @@
+//! A build in the sandbox.
+
+use super::{BackendError, Facts, Passed, Place, Run, in_memory};
+use crate::image::{Catalog, ImageError};
+use crate::sandbox::{Answer, Limits, Network, Order, Sandbox, SandboxError, Spec, range, usage};
+use crate::spool::Spool;
+use ropewalk_model::limits::BuildLimits;
+use ropewalk_model::plan::Plan;
+use ropewalk_model::status::Cause;
+use rustix::fd::{AsFd, BorrowedFd};
+use std::fs::File;
+use std::path::PathBuf;
+
+/// An open sandbox.
+struct Open {
+    sandbox: Sandbox,
+    limits: BuildLimits,
+    env: Vec<(String, String)>,
+}
+
+pub(super) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts), BackendError> {
+    let limits = plan.limits.clone();
+    let rootfs = Catalog::new(&spool.head.settings.data, range::find()?).resolve(&plan.image)?;
+    // Before the range is entered, which may not read the host's files.
+    let image = rootfs.pin()?;
+    range::enter()?;
+    let spec = Spec {
+        name: format!("{}-{}", spool.head.attempt, spool.head.fence.0),
+        image,
+        layer: spool.layer(),
+        network: Network::Host,
+        hostname: "build".into(),
+        binds: vec![],
+        limits: Limits { memory: limits.memory, processes: limits.processes, disk: limits.disk },
+    };
+    let sandbox = Sandbox::open(&spec)?;
+    let facts = vec![("image.digest".into(), rootfs.digest)];
+    Ok((Box::new(Open { sandbox, limits, env: rootfs.env }), facts))
+}
+
+impl From<ImageError> for BackendError {
+    fn from(error: ImageError) -> BackendError {
+        match error {
+            ImageError::Missing { .. } => BackendError::ImageMissing(error.to_string()),
+            ImageError::Range(error) => error.into(),
+            _ => BackendError::ImageFailed(error.to_string()),
+        }
+    }
+}
+
+impl AsFd for Open {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.sandbox.as_fd()
+    }
+}
+
+impl Place for Open {
+    fn start(&self, run: Run<'_>, output: BorrowedFd<'_>) -> Result<(), BackendError> {
+        let order = Order::Run { name: run.name.into(), env: self.env.clone(), root: run.root };
+        let script = in_memory(run.script)?;
+        let fds = [Some(output), Some(script.as_fd()), run.input.as_ref().map(AsFd::as_fd)];
+        Ok(self.sandbox.order(&order, &fds.into_iter().flatten().collect::<Vec<_>>())?)
+    }
+
+    fn exit(&self) -> Result<i32, BackendError> {
+        match self.sandbox.answer()?.0 {
+            Answer::Exit(status) if libc::WIFSIGNALED(status) => Ok(128 + libc::WTERMSIG(status)),
+            Answer::Exit(status) => Ok(libc::WEXITSTATUS(status)),
+            Answer::Failed(why) => Err(SandboxError::Refused(why).into()),
+            other => Err(SandboxError::Message(format!("{other:?} instead of an exit")).into()),
+        }
+    }
+
+    fn file(&self, path: &str) -> Result<File, BackendError> {
+        self.sandbox.order(&Order::Collect(PathBuf::from(path)), &[])?;
+        let (answer, fds) = self.sandbox.answer()?;
+        match (answer, fds.into_iter().next()) {
+            (Answer::Done, Some(fd)) => Ok(File::from(fd)),
+            (Answer::Failed(why), _) => Err(SandboxError::Refused(why).into()),
+            (other, _) => Err(SandboxError::Message(format!("{other:?} instead of a file")).into()),
+        }
+    }
+
+    fn pid(&self) -> i32 {
+        self.sandbox.pid()
+    }
+
+    fn passed_limit(&self) -> Option<Passed> {
+        let limit = self.limits.memory;
+        let passed = !self.sandbox.memory_enforced() && usage(self.sandbox.pid()) > limit;
+        passed.then(|| Passed {
+            cause: Cause::MemoryLimit,
+            message: format!("the build used more than {limit} bytes of memory (limits.memory)"),
+        })
+    }
+
+    fn close(&mut self) {
+        self.sandbox.kill();
+    }
+}

@@ -1,0 +1,141 @@
+//! The life of an attempt: open a place, set it up, run the steps, collect files, close.
+
+use super::output::Logs;
+use super::stop::Stop;
+use super::watch::Watch;
+use crate::backend::{self, Place, Run};
+use crate::spool::events::Writer;
+use crate::spool::{Init, Spool};
+use ropewalk_model::fault::{Point, visit};
+use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues};
+use ropewalk_model::plan::Plan;
+use ropewalk_model::status::Cause;
+use rustix::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// How long output may still come in after everything inside is dead.
+const LAST_OUTPUT: Duration = Duration::from_secs(5);
+
+/// What belongs to one attempt for as long as it lives.
+pub(crate) struct Attempt<'a> {
+    pub(crate) spool: &'a Spool,
+    pub(crate) plan: Plan,
+    pub(crate) values: RunValues,
+    pub(crate) events: &'a mut Writer,
+    pub(crate) logs: Logs,
+    pub(crate) watch: Watch,
+    /// The step whose script runs.
+    pub(crate) running: Option<u32>,
+    /// The folder for secrets is there.
+    pub(crate) secrets_prepared: bool,
+}
+
+impl Attempt<'_> {
+    /// Runs the build to its end. Nothing of it lives when this returns.
+    pub(crate) fn carry_out(mut self) -> Outcome {
+        let result = self.begin().and_then(|mut place| {
+            let result = self.build(&*place);
+            place.close();
+            // What was printed before the end belongs to the log, whatever the end was.
+            let output = self.last_output();
+            let step = self.step_was_killed();
+            result.and(output).and(step)
+        });
+        self.conclude(result)
+    }
+
+    fn begin(&mut self) -> Result<Box<dyn Place>, Stop> {
+        let runner = self.spool.head.settings.runner.clone();
+        self.say(format_args!("Running build on {runner}"))?;
+        let image = self.plan.image.clone();
+        self.say(format_args!("Opening image {image}"))?;
+        visit(Point::SupervisorBeforeOpen);
+        let (mut place, facts) = backend::open(self.spool, &self.plan)?;
+        let noted = Init::of(place.pid()).map_or(Ok(()), |init| self.spool.note_init(init));
+        visit(Point::SupervisorAfterOpen);
+        let told = noted
+            .map_err(Stop::from)
+            .and_then(|()| facts.into_iter().try_for_each(|(key, value)| self.resolved(key, value)));
+        match told {
+            Ok(()) => Ok(place),
+            Err(stop) => {
+                place.close();
+                Err(stop)
+            }
+        }
+    }
+
+    fn build(&mut self, place: &dyn Place) -> Result<(), Stop> {
+        self.set_up(place)?;
+        self.run_steps(place)?;
+        self.collect_artifacts(place)
+    }
+
+    /// Runs a script to its end, its output to `log`, and answers its exit code.
+    pub(crate) fn run(&mut self, place: &dyn Place, log: LogName, run: Run<'_>) -> Result<i32, Stop> {
+        self.events.keep_reserve()?;
+        let output = self.logs.pipe_to(log)?;
+        place.start(run, output.as_fd())?;
+        // Ours: the pipe ends when the last process that has it is gone.
+        drop(output);
+        loop {
+            let woken = self.watch.sleep(place, self.logs.pipes())?;
+            if woken.output {
+                self.logs.pump()?;
+            }
+            if woken.place {
+                let exit = place.exit()?;
+                self.logs.drain()?;
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// Everything inside is dead: each pipe comes to its end.
+    fn last_output(&mut self) -> Result<(), Stop> {
+        let until = Instant::now() + LAST_OUTPUT;
+        while self.logs.pipes().next().is_some() && Instant::now() < until {
+            self.logs.drain()?;
+        }
+        Ok(())
+    }
+
+    fn conclude(&mut self, result: Result<(), Stop>) -> Outcome {
+        let mut outcome = match result {
+            Ok(()) => Outcome::Success,
+            Err(mut stop) => {
+                stop.message = self.logs.masked(&stop.message);
+                let _ = self.say(format_args!("{}: {}", title(stop.cause), stop.message));
+                stop.into()
+            }
+        };
+        if let Err(stop) = self.logs.sync()
+            && outcome == Outcome::Success
+        {
+            outcome = stop.into();
+        }
+        outcome
+    }
+
+    /// Reports a fact that was found on the way.
+    pub(crate) fn resolved(&mut self, key: impl Into<String>, value: impl Into<String>) -> Result<(), Stop> {
+        let fact = AttemptFact::Resolved { key: key.into(), value: value.into() };
+        Ok(self.events.append(fact, false)?)
+    }
+
+    /// A line of the setup log, as builds.sr.ht writes it.
+    pub(crate) fn say(&mut self, message: impl std::fmt::Display) -> Result<(), Stop> {
+        let job = self.spool.head.job.map_or_else(|| "run".to_owned(), |job| job.to_string());
+        let now = jiff::Zoned::now();
+        let line = format!("[#{job}] {} {message}", now.strftime("%Y/%m/%d %H:%M:%S"));
+        self.logs.mark(&line.replace(['\n', '\r'], " "))
+    }
+}
+
+fn title(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Cancelled | Cause::Superseded => "Cancelled",
+        Cause::Timeout | Cause::Silence => "Timeout",
+        _ => "Error",
+    }
+}

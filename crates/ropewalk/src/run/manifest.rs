@@ -1,0 +1,58 @@
+//! From the command line to a plan.
+
+use super::Arguments;
+use crate::exit::Failure;
+use ropewalk_model::limits::BuildLimits;
+use ropewalk_model::manifest::{Manifest, PlanOptions, check};
+use ropewalk_model::plan::Plan;
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// What is run when nothing is named.
+const DEFAULT: &str = ".build.yml";
+/// A manifest has 16 KiB; what is longer is refused with its size.
+const MAX: u64 = 1 << 20;
+
+/// The manifest's text.
+pub(super) fn read(path: Option<&Path>) -> anyhow::Result<String> {
+    let path = path.unwrap_or(Path::new(DEFAULT));
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().take(MAX).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(MAX).read_to_string(&mut text))
+    };
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Failure::usage(format_args!(
+            "cannot read the manifest {}: {error}; name another file, or - for standard input",
+            path.display()
+        ))),
+    }
+}
+
+/// The plan; problems of the manifest go to standard error.
+pub(super) fn plan(text: &str, arguments: &Arguments) -> anyhow::Result<Plan> {
+    let report = check(text);
+    let mut errors = std::io::stderr().lock();
+    for (word, problem) in label(&report.errors, "error").chain(label(&report.warnings, "warning")) {
+        writeln!(errors, "{word}: {problem}")?;
+    }
+    match report.manifest {
+        Some(manifest) => Ok(plan_of(&manifest, arguments)),
+        None => Err(Failure::usage("a server would refuse this manifest; nothing was run")),
+    }
+}
+
+pub(super) fn plan_of(manifest: &Manifest, arguments: &Arguments) -> Plan {
+    let options = PlanOptions { secrets: true, limits: BuildLimits::default() };
+    let plan = ropewalk_model::manifest::plan(manifest, &options);
+    match &arguments.image {
+        Some(image) => Plan { image: image.clone(), ..plan },
+        None => plan,
+    }
+}
+
+pub(super) fn label<'a, T>(list: &'a [T], word: &'a str) -> impl Iterator<Item = (&'a str, &'a T)> {
+    list.iter().map(move |item| (word, item))
+}

@@ -1,0 +1,45 @@
+//! Removing spools, this run's and those of runs that were killed.
+
+use anyhow::Context;
+use ropewalk_runner::spool::Spool;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Held by every run while it lives: a spool whose supervisor has not begun yet is not locked itself.
+pub(super) struct Present {
+    _file: File,
+}
+
+/// Enters the folder of runs. Whoever is alone there first removes what killed runs left.
+pub(super) fn enter(folder: &Path) -> anyhow::Result<Present> {
+    let path = folder.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        sweep(folder);
+    }
+    flock(&file, FlockOperation::LockShared).with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(Present { _file: file })
+}
+
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        // A build whose run was killed may still be on its way out.
+        if let Ok(spool) = Spool::open(&entry.path())
+            && let Ok(_lock) = spool.lock()
+        {
+            remove(spool);
+        }
+    }
+}
+
+/// Removes a spool whose build is over. What cannot be removed now is tried again by the next run.
+pub(super) fn remove(spool: Spool) {
+    if spool.has_layer() {
+        let mut clean = Command::new("/proc/self/exe");
+        clean.arg("clean").arg(spool.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        let _ = clean.status();
+    }
+    let _ = spool.remove();
+}
