@@ -39,6 +39,9 @@ pub enum SandboxError {
     /// The sandbox's init answered with an error.
     #[error("sandbox: {0}")]
     Refused(String),
+    /// The network asked for cannot be had.
+    #[error("no network by nat: {0}")]
+    NoNetwork(String),
     /// The sandbox's init is dead.
     #[error("the sandbox is gone: its init ended")]
     Gone,

@@ -4,11 +4,13 @@
 //! Order of use: [`range::enter`], [`Sandbox::open`], then [`Sandbox::order`] and
 //! [`Sandbox::answer`] for each step, [`Sandbox::kill`].
 
+mod bpf;
 pub mod cgroup;
 mod error;
 mod init;
 mod message;
 mod mountfd;
+pub mod network;
 mod open;
 pub mod range;
 pub mod seccomp;

@@ -1,6 +1,7 @@
 //! Opening a sandbox and talking to its init, from the supervisor's side.
 
 use super::message::{receive, send};
+use super::network::{Pump, Router};
 use super::{Answer, Doing, Network, Order, SandboxError, Spec, cgroup, init, range};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt};
@@ -21,6 +22,8 @@ pub struct Sandbox {
     pidfd: OwnedFd,
     alive: bool,
     memory_enforced: bool,
+    /// The network's helper process and router; they end before the sandbox counts as ended.
+    network: Option<(Pump, Router)>,
 }
 
 impl Sandbox {
@@ -31,6 +34,10 @@ impl Sandbox {
     /// left running then.
     pub fn open(spec: &Spec) -> Result<Sandbox, SandboxError> {
         prepare_layer(spec)?;
+        let router = match &spec.network {
+            Network::Nat(outside) => Some(Router::start(&spec.layer, outside)?),
+            Network::None | Network::Host => None,
+        };
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .doing("make the sandbox's socket")?;
@@ -43,15 +50,23 @@ impl Sandbox {
         drop(theirs);
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).doing("open the init's pidfd")?;
         let name = spec.name.clone();
-        let mut sandbox = Sandbox { name, pid, socket: ours, pidfd, alive: true, memory_enforced: false };
+        let mut sandbox =
+            Sandbox { name, pid, socket: ours, pidfd, alive: true, memory_enforced: false, network: None };
         write_maps(pid)?;
         sandbox.memory_enforced = cgroup::join(&spec.name, sandbox.pid(), &spec.limits);
         go.write_all(b"!").doing("start the sandbox's init")?;
-        match sandbox.answer()? {
-            (Answer::Ready, _) => Ok(sandbox),
-            (Answer::Failed(why), _) => Err(SandboxError::Refused(why)),
-            (other, _) => Err(SandboxError::Message(format!("{other:?} instead of ready"))),
+        let fds = match sandbox.answer()? {
+            (Answer::Ready, fds) => fds,
+            (Answer::Failed(why), _) => return Err(SandboxError::Refused(why)),
+            (other, _) => return Err(SandboxError::Message(format!("{other:?} instead of ready"))),
+        };
+        if let Some(mut router) = router {
+            let (Some(inside), Some(outside)) = (fds.into_iter().next(), router.take_frames()) else {
+                return Err(SandboxError::Message("ready without a network".into()));
+            };
+            sandbox.network = Some((Pump::start(inside, outside)?, router));
         }
+        Ok(sandbox)
     }
 
     /// Process id of the sandbox's init in our pid namespace.
@@ -90,6 +105,7 @@ impl Sandbox {
             let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
             // SAFETY: waits for our own child, whose status nobody wants.
             unsafe { libc::waitpid(self.pid(), std::ptr::null_mut(), 0) };
+            self.network = None;
             cgroup::remove(&self.name);
         }
     }

@@ -4,6 +4,8 @@
 #[allow(clippy::wildcard_imports, reason = "one name per system call")]
 use libc::*;
 
+use super::bpf::{load, op, ret, skip_unless, when};
+
 #[cfg(target_arch = "x86_64")]
 const ARCH: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
@@ -76,37 +78,14 @@ const DATA_ARCH: u32 = 4;
 const DATA_ARG0: u32 = 16;
 const DATA_ARG1: u32 = 24;
 
-#[allow(clippy::cast_possible_truncation, reason = "instruction codes are 16 bits")]
-const fn op(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
-    sock_filter { code: code as u16, jt, jf, k }
-}
-
-const fn load(offset: u32) -> sock_filter {
-    op(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0)
-}
-
-const fn ret(k: u32) -> sock_filter {
-    op(BPF_RET | BPF_K, k, 0, 0)
-}
-
 #[allow(clippy::cast_sign_loss, reason = "error numbers are positive")]
 const fn errno(e: i32) -> sock_filter {
     ret(SECCOMP_RET_ERRNO | e as u32)
 }
 
-/// Go on to the next instruction if the test holds, jump over it otherwise.
-const fn when(test: u32, k: u32) -> sock_filter {
-    op(BPF_JMP | test | BPF_K, k, 0, 1)
-}
-
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 const fn call(nr: i64) -> u32 {
     nr as u32
-}
-
-/// Skip the next `skip` instructions unless the call is `nr`.
-const fn skip_unless(nr: i64, skip: u8) -> sock_filter {
-    op(BPF_JMP | BPF_JEQ | BPF_K, call(nr), 0, skip)
 }
 
 /// The program, in the kernel's form.
@@ -130,9 +109,9 @@ pub fn filter() -> Vec<sock_filter> {
     }
     for nr in [SYS_clone, SYS_unshare] {
         let new_user = when(BPF_JSET, call(i64::from(CLONE_NEWUSER)));
-        program.extend([skip_unless(nr, 4), load(DATA_ARG0), new_user, errno(EPERM), allow]);
+        program.extend([skip_unless(call(nr), 4), load(DATA_ARG0), new_user, errno(EPERM), allow]);
     }
-    program.extend([skip_unless(SYS_ioctl, 6), load(DATA_ARG1)]);
+    program.extend([skip_unless(call(SYS_ioctl), 6), load(DATA_ARG1)]);
     program.extend([when(BPF_JEQ, TIOCSTI), errno(EPERM)]);
     program.extend([when(BPF_JEQ, TIOCLINUX), errno(EPERM), allow]);
     program.extend(families(allow));
@@ -148,7 +127,7 @@ fn families(allow: sock_filter) -> Vec<sock_filter> {
     }
     checks.push(errno(EAFNOSUPPORT));
     let skip = u8::try_from(checks.len()).unwrap_or(u8::MAX);
-    checks.insert(0, skip_unless(SYS_socket, skip));
+    checks.insert(0, skip_unless(call(SYS_socket), skip));
     checks
 }
 
@@ -164,5 +143,82 @@ pub fn install(filter: &[sock_filter]) -> std::io::Result<()> {
     match unsafe { prctl(PR_SET_SECCOMP, c_ulong::from(SECCOMP_MODE_FILTER), &raw const program) } {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use super::super::bpf::interpreter::{Order, run};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn verdict(arch: u32, nr: u32, arg0: u64, arg1: u64) -> u32 {
+        let mut data = [0; 64];
+        data[0..4].copy_from_slice(&nr.to_ne_bytes());
+        data[4..8].copy_from_slice(&arch.to_ne_bytes());
+        data[16..24].copy_from_slice(&arg0.to_ne_bytes());
+        data[24..32].copy_from_slice(&arg1.to_ne_bytes());
+        run(&filter(), &data, Order::Machine)
+    }
+
+    fn refused(e: i32) -> u32 {
+        SECCOMP_RET_ERRNO | e.cast_unsigned()
+    }
+
+    #[test]
+    fn ordinary_calls_pass() {
+        for nr in [SYS_read, SYS_execve, SYS_chroot, SYS_setresuid, SYS_mmap, SYS_fork] {
+            assert_eq!(verdict(ARCH, call(nr), 0, 0), SECCOMP_RET_ALLOW, "{nr}");
+        }
+    }
+
+    #[test]
+    fn every_denied_call_is_refused_whatever_its_arguments() {
+        for nr in DENIED {
+            assert_eq!(verdict(ARCH, call(*nr), u64::MAX, 7), refused(EPERM), "{nr}");
+        }
+    }
+
+    #[test]
+    fn foreign_architectures_x32_and_newer_calls_do_not_exist() {
+        assert_eq!(verdict(0x4000_0003, 1, 0, 0), refused(ENOSYS));
+        assert_eq!(verdict(ARCH, 0x4000_0000 + 39, 0, 0), refused(ENOSYS));
+        assert_eq!(verdict(ARCH, call(NEWEST) + 1, 0, 0), refused(ENOSYS));
+        assert_eq!(verdict(ARCH, call(SYS_clone3), 0, 0), refused(ENOSYS));
+    }
+
+    #[test]
+    fn a_fork_passes_and_a_user_namespace_does_not() {
+        for nr in [SYS_clone, SYS_unshare] {
+            let new_user = 0x1000_0000;
+            assert_eq!(verdict(ARCH, call(nr), 17, 0), SECCOMP_RET_ALLOW);
+            assert_eq!(verdict(ARCH, call(nr), new_user | 17, 0), refused(EPERM));
+        }
+    }
+
+    #[test]
+    fn input_cannot_be_pushed_into_a_terminal() {
+        assert_eq!(verdict(ARCH, call(SYS_ioctl), 0, 0x5401), SECCOMP_RET_ALLOW);
+        assert_eq!(verdict(ARCH, call(SYS_ioctl), 0, TIOCSTI.into()), refused(EPERM));
+        assert_eq!(verdict(ARCH, call(SYS_ioctl), 0, TIOCLINUX.into()), refused(EPERM));
+        // The kernel looks at the low half only: so must we.
+        let high = 1 << 32 | u64::from(TIOCSTI);
+        assert_eq!(verdict(ARCH, call(SYS_ioctl), 0, high), refused(EPERM));
+    }
+
+    proptest! {
+        #[test]
+        fn only_listed_socket_families_pass(family in 0u32..60) {
+            let listed = FAMILIES.iter().any(|f| f.cast_unsigned() == family);
+            let expected = if listed { SECCOMP_RET_ALLOW } else { refused(EAFNOSUPPORT) };
+            prop_assert_eq!(verdict(ARCH, call(SYS_socket), family.into(), 0), expected);
+        }
+
+        #[test]
+        fn every_path_ends_in_a_verdict(arch: u32, nr: u32, arg0: u64, arg1: u64) {
+            let verdict = verdict(arch, nr, arg0, arg1);
+            prop_assert!(verdict == SECCOMP_RET_ALLOW || verdict & 0x7fff_0000 == SECCOMP_RET_ERRNO);
+        }
     }
 }

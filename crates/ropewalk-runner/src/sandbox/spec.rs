@@ -1,5 +1,6 @@
 //! What a sandbox is opened with.
 
+use super::network::Outside;
 use crate::image::Pinned;
 use std::path::PathBuf;
 
@@ -35,6 +36,9 @@ pub struct Bind {
 /// What of the network steps see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
+    /// A network of their own that leads to the world, but not to the host or its neighbours
+    /// unless they are opened. Opening a sandbox fails where it cannot be had.
+    Nat(Outside),
     /// A loopback of their own and nothing else.
     None,
     /// The host's own network, loopback services included: for trusted builds only.

@@ -3,6 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 const NAME: &str = "ropewalk-test";
 
@@ -62,6 +63,8 @@ impl Account {
 
     /// The account's own folder, 0700, with a copy of this program that it can execute.
     fn prepare(&self) -> PathBuf {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _one = ONE_AT_A_TIME.lock().unwrap();
         std::fs::create_dir_all(&self.home).unwrap();
         if let Some((uid, gid)) = self.switch {
             std::os::unix::fs::chown(&self.home, Some(uid), Some(gid)).unwrap();

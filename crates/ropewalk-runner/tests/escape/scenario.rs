@@ -1,6 +1,7 @@
 //! What a fresh single-threaded process does.
 
 use ropewalk_runner::image::{Catalog, Pinned, Rootfs};
+use ropewalk_runner::sandbox::network::Outside;
 use ropewalk_runner::sandbox::{Answer, Limits, Network, Order, Sandbox, Spec, range};
 use rustix::fd::AsFd;
 use std::io::{Read, Seek, Write};
@@ -14,6 +15,12 @@ pub(crate) fn run(args: &[String]) {
     match name.as_str() {
         "sudo_gives_root" => {
             assert_eq!(world.step("id -un; sudo id -u"), (0, "build\n0\n".into()));
+        }
+        "try" => {
+            let script = std::env::var("TRY").unwrap();
+            let (status, text) = world.step_in(&script, Network::Nat(Outside::of_host()));
+            println!("{text}\nstatus {status}");
+            std::process::exit(1);
         }
         other => panic!("no scenario {other}"),
     }
@@ -35,12 +42,12 @@ impl World {
         World { image, work }
     }
 
-    fn spec(&self, image: Pinned) -> Spec {
+    fn spec(&self, image: Pinned, network: Network) -> Spec {
         Spec {
             name: format!("test-{}", std::process::id()),
             image,
             layer: self.work.clone(),
-            network: Network::None,
+            network,
             hostname: "build".into(),
             binds: vec![],
             limits: Limits { memory: 1 << 30, processes: 512, disk: 1 << 30 },
@@ -48,9 +55,13 @@ impl World {
     }
 
     fn step(&self, script: &str) -> (i32, String) {
+        self.step_in(script, Network::None)
+    }
+
+    fn step_in(&self, script: &str, network: Network) -> (i32, String) {
         let image = self.image.pin().unwrap();
         range::enter().unwrap();
-        let mut sandbox = Sandbox::open(&self.spec(image)).unwrap();
+        let mut sandbox = Sandbox::open(&self.spec(image, network)).unwrap();
         let result = step(&sandbox, script);
         sandbox.kill();
         result

@@ -13,8 +13,8 @@ mod serve;
 mod step;
 
 use super::message::send;
-use super::{Answer, SandboxError, Spec};
-use rustix::fd::BorrowedFd;
+use super::{Answer, Network, SandboxError, Spec, network};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io::{PipeReader, Read};
 
 /// Runs as PID 1; never returns.
@@ -23,25 +23,38 @@ pub(super) fn run(spec: &Spec, socket: BorrowedFd<'_>, mut wait: PipeReader) -> 
     if wait.read(&mut [0]).is_ok_and(|n| n == 1) {
         drop(wait);
         let ready = set_up(spec);
-        let answer = match &ready {
-            Ok(()) => Answer::Ready,
-            Err(e) => Answer::Failed(e.to_string()),
+        let sent = match &ready {
+            Ok(network) => {
+                let fds: Vec<_> = network.iter().map(AsFd::as_fd).collect();
+                send(socket, &Answer::Ready, &fds)
+            }
+            Err(e) => send(socket, &Answer::Failed(e.to_string()), &[]),
         };
-        let _ = send(socket, &answer, &[]);
-        if ready.is_ok() {
-            serve::serve(socket);
+        let served = ready.is_ok() && sent.is_ok();
+        drop(ready);
+        if served {
+            serve::serve(spec, socket);
         }
     }
     // SAFETY: ends the process; exit handlers belong to the supervisor.
     unsafe { libc::_exit(1) }
 }
 
-fn set_up(spec: &Spec) -> Result<(), SandboxError> {
+/// The socket at the other end of the network, if there is one.
+fn set_up(spec: &Spec) -> Result<Option<OwnedFd>, SandboxError> {
     let host = root::FromHost::open(spec)?;
     privileges::become_init()?;
+    let network = match &spec.network {
+        Network::Nat(outside) => Some(network::connect(outside)?),
+        Network::None | Network::Host => None,
+    };
     let pieces = root::change_root(host)?;
     pieces.attach(spec)?;
     privileges::limit_processes(spec.limits.processes);
     masks::mask()?;
-    accounts::set_up(spec)
+    accounts::set_up(spec)?;
+    if let Network::Nat(outside) = &spec.network {
+        network::write_resolv_conf(outside)?;
+    }
+    Ok(network)
 }

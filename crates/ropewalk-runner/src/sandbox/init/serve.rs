@@ -1,14 +1,14 @@
 //! PID 1 proper: start what is asked for, reap whatever ends, die with the supervisor.
 
 use super::super::message::{receive, send};
-use super::super::{Answer, Doing, Order, SandboxError, seccomp};
+use super::super::{Answer, Doing, Order, SandboxError, Spec};
 use super::{accounts, collect, step};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Serves orders until the supervisor is gone.
-pub(super) fn serve(socket: BorrowedFd<'_>) {
-    let filter = seccomp::filter();
+pub(super) fn serve(spec: &Spec, socket: BorrowedFd<'_>) {
+    let surroundings = step::Surroundings::new(spec);
     let Ok(children) = child_signals() else { return };
     let mut running = None;
     loop {
@@ -21,7 +21,7 @@ pub(super) fn serve(socket: BorrowedFd<'_>) {
         }
         if asked {
             let Ok(Some((order, fds))) = receive::<Order>(socket) else { return };
-            let sent = match carry_out(order, fds, &filter, &mut running) {
+            let sent = match carry_out(order, fds, &surroundings, &mut running) {
                 Ok(None) => Ok(()),
                 Ok(Some(fds)) => {
                     let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
@@ -40,7 +40,7 @@ pub(super) fn serve(socket: BorrowedFd<'_>) {
 fn carry_out(
     order: Order,
     fds: Vec<OwnedFd>,
-    filter: &[libc::sock_filter],
+    surroundings: &step::Surroundings,
     running: &mut Option<i32>,
 ) -> Result<Option<Vec<OwnedFd>>, SandboxError> {
     match order {
@@ -48,7 +48,7 @@ fn carry_out(
             if running.is_some() {
                 return Err(SandboxError::Refused("a step is running".into()));
             }
-            *running = Some(step::start(&name, env, root, fds, filter)?);
+            *running = Some(step::start(&name, env, root, fds, surroundings)?);
             Ok(None)
         }
         Order::Hostname(name) => accounts::name_host(&name).map(|()| Some(vec![])),

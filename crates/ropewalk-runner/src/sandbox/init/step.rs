@@ -1,6 +1,6 @@
 //! Starting a step.
 
-use super::super::{BUILD, BUILD_ID, Doing, HOME, SandboxError};
+use super::super::{BUILD, BUILD_ID, Doing, HOME, Network, SandboxError, Spec, seccomp};
 use super::privileges;
 use rustix::fd::OwnedFd;
 use std::fs::File;
@@ -13,13 +13,31 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Where scripts are put; a tmpfs.
 const SCRIPTS: &str = "/run/step";
 
+/// What is the same for all steps of a sandbox.
+pub(super) struct Surroundings {
+    filter: Vec<libc::sock_filter>,
+    env: Vec<(String, String)>,
+}
+
+impl Surroundings {
+    pub(super) fn new(spec: &Spec) -> Surroundings {
+        let mut env = vec![("PATH".to_owned(), PATH.to_owned())];
+        env.push(("LANG".to_owned(), "C.UTF-8".to_owned()));
+        env.extend(spec.image.rootfs().env.iter().cloned());
+        if let Network::Nat(outside) = &spec.network {
+            env.extend(outside.environment());
+        }
+        Surroundings { filter: seccomp::filter(), env }
+    }
+}
+
 /// Starts a step and gives its process id. `fds`: output, script, and standard input if any.
 pub(super) fn start(
     name: &str,
     env: Vec<(String, String)>,
     root: bool,
     fds: Vec<OwnedFd>,
-    filter: &[libc::sock_filter],
+    surroundings: &Surroundings,
 ) -> Result<i32, SandboxError> {
     let mut fds = fds.into_iter();
     let (Some(output), Some(script)) = (fds.next(), fds.next()) else {
@@ -28,13 +46,13 @@ pub(super) fn start(
     let input = fds.next().map_or_else(Stdio::null, Stdio::from);
     let mut command = place_script(name, script)?;
     let user = if root { "root" } else { BUILD };
-    command.env_clear();
-    command.envs([("PATH", PATH), ("HOME", HOME), ("USER", user), ("LOGNAME", user)]);
-    command.env("LANG", "C.UTF-8").envs(env).current_dir(HOME);
+    command.env_clear().envs(surroundings.env.iter().cloned());
+    command.envs([("HOME", HOME), ("USER", user), ("LOGNAME", user)]);
+    command.envs(env).current_dir(HOME);
     let errors = output.try_clone().doing("copy the output's descriptor")?;
     command.stdin(input).stdout(output).stderr(errors);
     let id = if root { 0 } else { BUILD_ID };
-    let filter = filter.to_vec();
+    let filter = surroundings.filter.clone();
     // SAFETY: system calls only.
     unsafe { command.pre_exec(move || privileges::become_step(id, &filter)) };
     let child = command.spawn().doing(format_args!("start step {name}"))?;
