@@ -3,9 +3,12 @@
 //! [`db`] is the engine: one way to write and to read for both databases. On top of it [`SqlStore`] implements the
 //! ports, one folder for each; its tables are made in [`migration`].
 
+mod blobs;
 pub mod db;
+mod files;
 mod identity;
 pub mod migration;
 mod sql_store;
 
+pub use blobs::DiskBlobs;
 pub use sql_store::SqlStore;

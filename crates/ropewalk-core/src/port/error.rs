@@ -18,12 +18,12 @@ pub enum StoreError {
         /// The attempt whose lease was used.
         attempt: i64,
     },
-    /// The engine does not answer; the same call may succeed later.
-    #[error("the database could not {tried}: {reason}")]
+    /// The engine or the disk does not do it; the same call may succeed later.
+    #[error("the store could not {tried}: {reason}")]
     Unavailable {
         /// What was tried.
         tried: String,
-        /// What the engine said.
+        /// What the engine or the disk said.
         reason: String,
     },
     /// A row holds what this program cannot have written.

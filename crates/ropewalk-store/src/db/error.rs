@@ -3,7 +3,7 @@
 use ropewalk_core::port::StoreError;
 use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError};
 
-/// The port's error for an engine's. `tried` completes the sentence "the database could not …".
+/// The port's error for an engine's. `tried` completes the sentence "the store could not …".
 pub(super) fn store(tried: &str, error: DbErr) -> StoreError {
     match error.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(what)) => {

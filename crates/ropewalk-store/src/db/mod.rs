@@ -84,7 +84,7 @@ impl Database {
         }
     }
 
-    /// Runs an operation that only reads, on one snapshot. `tried` completes the sentence "the database could not …".
+    /// Runs an operation that only reads, on one snapshot. `tried` completes the sentence "the store could not …".
     pub async fn read<I, T, F>(&self, tried: &'static str, input: I, operation: F) -> Result<T, StoreError>
     where
         I: Send + Sync + 'static,

@@ -33,7 +33,7 @@ where
 /// Names a kind of write and says what it needs. Made once, as a constant.
 #[derive(Clone, Copy, Debug)]
 pub struct Write {
-    /// Completes the sentence "the database could not …".
+    /// Completes the sentence "the store could not …".
     pub(super) tried: &'static str,
     /// Answer only when it is on disk.
     pub(super) durable: bool,
@@ -46,7 +46,7 @@ pub struct Write {
 }
 
 impl Write {
-    /// A write that is durable once it is answered. `tried` completes the sentence "the database could not …".
+    /// A write that is durable once it is answered. `tried` completes the sentence "the store could not …".
     pub const fn durable(tried: &'static str) -> Write {
         Write { tried, durable: true, serializable: false, claims: false, points: None }
     }

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod blobs;
 mod engine;
 mod env;
 mod identity;
@@ -50,6 +51,14 @@ on_both_engines! {
         deadlocks_are_tried_again_until_both_are_done
         two_transactions_that_commit_in_reverse_order_lose_nothing
         a_follower_misses_nothing_of_many_writers
+    }
+    blobs {
+        a_blob_is_read_as_it_was_put_and_twice_is_once
+        a_removed_blob_is_gone_and_unknown
+        a_damaged_blob_is_refused_by_name
+        what_a_killed_run_left_unfinished_is_cleared
+        no_name_leads_out_of_the_folder
+        a_source_that_cannot_be_read_is_named
     }
     identity {
         a_user_is_found_by_number_and_by_name
