@@ -16,6 +16,8 @@ pub enum Kind {
     Forbidden,
     /// There is no such thing, or the caller may not know of it.
     Missing,
+    /// The address is there and takes other methods.
+    WrongMethod,
     /// It exists already, or somebody else was first.
     Conflict,
     /// The state of the thing does not allow it.

@@ -1,5 +1,6 @@
 //! The farm: what all use cases share.
 
+use crate::error::Error;
 use crate::identity::Passwords;
 use crate::port::{Blobs, Clock, Logs, Store};
 use crate::queue::Leases;
@@ -54,6 +55,11 @@ impl Farm {
     /// What the administrator decided.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Passes when the database answers.
+    pub async fn ready(&self) -> Result<(), Error> {
+        Ok(self.store.users(None, 1).await.map(drop)?)
     }
 
     /// Address of a job's page.

@@ -10,9 +10,9 @@ use crate::port::{
 };
 use ropewalk_model::grant::{Grants, Mode, Scope};
 use ropewalk_model::job::{Job, JobKind, Visibility};
-use ropewalk_model::limits::BuildLimits;
-use ropewalk_model::manifest::{self, Action, Condition, Manifest, ManifestError, ManifestLimits};
-use ropewalk_model::plan::{Backend, PLAN_VERSION, Plan};
+use ropewalk_model::manifest::{
+    self, Action, Condition, Manifest, ManifestError, ManifestLimits, PlanOptions, plan,
+};
 use ropewalk_model::status::Cause;
 use ropewalk_model::work::Requirement;
 use std::collections::BTreeSet;
@@ -46,14 +46,11 @@ impl Farm {
         let note = labels::note(request.note, limits)?;
         let tags = labels::tags(request.tags, limits)?;
         let limits = ManifestLimits { bytes: limits.manifest, ..ManifestLimits::default() };
-        let mut manifest = manifest::parse(&request.manifest, &limits).map_err(refused)?;
-        if !injects_secrets(by, &manifest, request.secrets)? {
-            manifest.secrets.clear();
-            manifest.oauth = None;
-        }
-        check_oauth(by, &manifest)?;
+        let manifest = manifest::parse(&request.manifest, &limits).map_err(refused)?;
+        let secrets = injects_secrets(by, &manifest, request.secrets)?;
+        let plan = plan(&manifest, &PlanOptions { secrets, limits: self.settings.builds.clone() });
+        check_oauth(by, plan.oauth.as_deref())?;
 
-        let plan = plan(&manifest, &self.settings.builds);
         let work = NewWork {
             key: None,
             plan: plan.seal().map_err(Error::internal)?,
@@ -110,8 +107,8 @@ fn injects_secrets(by: &Caller, manifest: &Manifest, asked: Option<bool>) -> Res
 }
 
 /// A build gets no token that is stronger than the one that submitted it.
-fn check_oauth(by: &Caller, manifest: &Manifest) -> Result<(), Error> {
-    let Some(oauth) = &manifest.oauth else { return Ok(()) };
+fn check_oauth(by: &Caller, oauth: Option<&str>) -> Result<(), Error> {
+    let Some(oauth) = oauth else { return Ok(()) };
     let grants =
         Grants::parse(oauth).map_err(|error| Error::malformed(error.to_string()).about("manifest"))?;
     access::hand_out(by, &grants).map_err(|_| {
@@ -121,26 +118,6 @@ fn check_oauth(by: &Caller, manifest: &Manifest) -> Result<(), Error> {
         )
         .about("manifest")
     })
-}
-
-fn plan(manifest: &Manifest, limits: &BuildLimits) -> Plan {
-    let manifest = manifest.clone();
-    Plan {
-        version: PLAN_VERSION,
-        backend: Backend::Sandbox,
-        image: manifest.image,
-        arch: manifest.arch,
-        packages: manifest.packages,
-        repositories: manifest.repositories,
-        sources: manifest.sources,
-        environment: manifest.environment,
-        secrets: manifest.secrets,
-        oauth: manifest.oauth,
-        shell: manifest.shell,
-        steps: manifest.tasks,
-        artifacts: manifest.artifacts,
-        limits: limits.clone(),
-    }
 }
 
 /// An architecture that no machine has is left to the runner, which says which ones its image offers.

@@ -10,7 +10,6 @@ use crate::port::{NewToken, NewUser, Role, Token, User};
 use ropewalk_model::grant::Grants;
 use ropewalk_model::ids::TokenId;
 use ropewalk_model::secret::Secret;
-use ropewalk_model::time::Time;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -47,8 +46,8 @@ pub struct TokenWish {
     pub grants: Grants,
     /// What it is for.
     pub comment: Option<String>,
-    /// Not valid from then on.
-    pub expires: Option<Time>,
+    /// How long it is valid; none: until it is revoked.
+    pub lifetime: Option<Duration>,
 }
 
 impl Farm {
@@ -103,11 +102,6 @@ impl Farm {
                 Error::malformed(format!("a comment has at most {COMMENT_MAX} characters")).about("comment")
             );
         }
-        if wish.expires.is_some_and(|at| at <= self.clock.now()) {
-            return Err(
-                Error::malformed("the token would have expired already: name a later time").about("expires")
-            );
-        }
         self.mint(&user, wish).await
     }
 
@@ -148,15 +142,16 @@ impl Farm {
         let Some(user) = user.filter(|_| matches) else {
             return Err(Error::new(Kind::Unauthenticated, "name or password is wrong"));
         };
-        let expires = Some(self.clock.now().plus(LOGIN_LASTS));
-        let wish = TokenWish { grants: Grants::All, comment: Some("log-in with password".into()), expires };
+        let comment = Some("log-in with password".into());
+        let wish = TokenWish { grants: Grants::All, comment, lifetime: Some(LOGIN_LASTS) };
         let (token, secret) = self.mint(&user, wish).await?;
         Ok((user, token, secret))
     }
 
     pub(crate) async fn mint(&self, user: &User, wish: TokenWish) -> Result<(Token, Secret), Error> {
         let secret = new_secret()?;
-        let TokenWish { grants, comment, expires } = wish;
+        let TokenWish { grants, comment, lifetime } = wish;
+        let expires = lifetime.map(|lifetime| self.clock.now().plus(lifetime));
         let hash = secret::digest(secret.reveal());
         let token =
             self.store.create_token(NewToken { user: user.id, hash, grants, comment, expires }).await?;

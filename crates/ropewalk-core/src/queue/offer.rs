@@ -60,7 +60,6 @@ async fn token(farm: &Farm, plan: &Plan, job: &Job) -> Result<Option<Secret>, Er
     let owner = farm.store.user(job.owner).await?;
     let owner = owner.ok_or_else(|| Error::internal(format_args!("the owner of job {} is gone", job.id)))?;
     let lasts = Duration::from_secs(plan.limits.build_time.saturating_add(plan.limits.settle));
-    let expires = Some(farm.clock.now().plus(lasts));
-    let wish = TokenWish { grants, comment: Some(format!("build of job {}", job.id)), expires };
+    let wish = TokenWish { grants, comment: Some(format!("build of job {}", job.id)), lifetime: Some(lasts) };
     Ok(Some(farm.mint(&owner, wish).await?.1))
 }

@@ -1,0 +1,116 @@
+//! Errors as this door shows them.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use ropewalk_core::error::{Error, Kind};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What a failed request answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Refusal {
+    /// What was tried, on what, and what to do.
+    error: String,
+    /// One word of a closed list, for programs.
+    kind: String,
+    /// The argument that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// What is wrong with a manifest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Problem>,
+}
+
+/// One thing that is wrong with a manifest.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// From 1.
+    line: usize,
+    /// From 1, in characters.
+    column: usize,
+    /// What.
+    message: String,
+    /// What to do.
+    hint: String,
+}
+
+/// An error on its way to a client of this door.
+#[derive(Debug)]
+pub(crate) struct Failed(Error);
+
+impl<E: Into<Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Failed(error.into())
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        render(&self.0)
+    }
+}
+
+/// This door's table of kinds.
+fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Malformed => StatusCode::BAD_REQUEST,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::Missing => StatusCode::NOT_FOUND,
+        Kind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::Conflict | Kind::Refused => StatusCode::CONFLICT,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Shows an error. What went wrong inside is for the log only.
+pub fn render(error: &Error) -> Response {
+    let message = match error.kind {
+        Kind::Internal => {
+            tracing::error!("a request failed: {error}");
+            "something went wrong inside the server; its log says what".to_string()
+        }
+        _ => error.message.clone(),
+    };
+    let problems = error.problems.iter().map(|problem| Problem {
+        line: problem.place.line,
+        column: problem.place.column,
+        message: problem.message.clone(),
+        hint: problem.hint.clone(),
+    });
+    let refusal = Refusal {
+        error: message,
+        kind: error.kind.to_string(),
+        field: error.field.map(String::from),
+        problems: problems.collect(),
+    };
+    let mut response = (status(error.kind), Json(refusal)).into_response();
+    let headers = response.headers_mut();
+    match error.kind {
+        Kind::Unauthenticated => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        Kind::TooMany | Kind::Unavailable => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+        _ => {}
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strum::IntoEnumIterator;
+
+    #[test]
+    fn every_kind_has_a_status_that_says_whose_fault_it_is() {
+        for kind in Kind::iter() {
+            let response = render(&Error::new(kind, "x"));
+            let server_fault = matches!(kind, Kind::Unavailable | Kind::Internal);
+            assert_eq!(response.status().is_server_error(), server_fault, "{kind}");
+            assert_eq!(response.status().is_client_error(), !server_fault, "{kind}");
+        }
+    }
+}

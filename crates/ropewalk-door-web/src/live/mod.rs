@@ -1,0 +1,54 @@
+//! Live streams by server-sent events.
+
+pub(crate) mod job;
+pub(crate) mod log;
+mod text;
+
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ropewalk_core::error::Error;
+use ropewalk_core::logs::READ_MAX;
+use std::convert::Infallible;
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A comment is sent after so long a silence, so that neither side takes the connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Bytes of a log in one event.
+const EVENT_MAX: usize = READ_MAX;
+
+/// Where a client that comes back goes on; the start for a new one.
+pub(crate) fn last_event_id<T: FromStr + Default>(headers: &HeaderMap) -> Result<T, Error> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(T::default()) };
+    let read = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    read.ok_or_else(|| {
+        Error::malformed("Last-Event-ID is no id of this stream: leave it out to begin at the start")
+    })
+}
+
+/// Answers with a stream of events. It ends when the server stops; clients come back by themselves.
+fn answer(events: impl Stream<Item = Event> + Send + 'static, stopping: watch::Receiver<bool>) -> Response {
+    use futures_util::StreamExt;
+    let events = events.map(Ok::<_, Infallible>).take_until(stopped(stopping));
+    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies of this kind hold answers back by default.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that the server is gone already.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+/// An event whose data is JSON on one line.
+fn event(name: &str, data: &impl serde::Serialize) -> Event {
+    // These types are plain: their serialisation cannot fail.
+    Event::default().event(name).data(serde_json::to_string(data).unwrap_or_default())
+}

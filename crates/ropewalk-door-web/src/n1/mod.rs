@@ -1,0 +1,84 @@
+//! `/api/n1`: JSON in, JSON out; times in RFC 3339; lists newest first, by keyset.
+
+mod accounts;
+mod farm;
+mod files;
+mod jobs;
+mod logs;
+pub(crate) mod view;
+
+use crate::Web;
+use crate::answer::Failed;
+use axum::response::Json;
+use axum::{Router, routing};
+use ropewalk_core::error::{Error, Kind};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+const DESCRIPTION: &str = "The farm's own API. Send a token as `Authorization: Bearer TOKEN`; what is public can be \
+     read without one. Whoever may not know that a thing exists gets the answer for a missing thing.";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Ropewalk", description = DESCRIPTION),
+    tags(
+        (name = "jobs", description = "What was asked for"),
+        (name = "logs", description = "What it printed"),
+        (name = "farm", description = "What waits, and for whom"),
+        (name = "accounts", description = "Who may ask"),
+    )
+)]
+struct Api;
+
+/// The routes and their description.
+fn described() -> OpenApiRouter<Web> {
+    let mut api = Api::openapi();
+    let components = api.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    OpenApiRouter::with_openapi(api)
+        .routes(routes!(jobs::list, jobs::submit))
+        .routes(routes!(jobs::show))
+        .routes(routes!(jobs::manifest))
+        .routes(routes!(jobs::start))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::steps))
+        .routes(routes!(jobs::attempts))
+        .routes(routes!(jobs::events))
+        .routes(routes!(logs::live))
+        .routes(routes!(logs::read))
+        .routes(routes!(logs::follow))
+        .routes(routes!(files::list))
+        .routes(routes!(files::read))
+        .routes(routes!(farm::queue))
+        .routes(routes!(farm::runners))
+        .routes(routes!(accounts::log_in))
+        .routes(routes!(accounts::own))
+        .routes(routes!(accounts::list, accounts::create))
+        .routes(routes!(accounts::show))
+        .routes(routes!(accounts::set_password))
+        .routes(routes!(accounts::tokens, accounts::create_token))
+        .routes(routes!(accounts::revoke))
+}
+
+/// The description of this API.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    described().split_for_parts().1
+}
+
+pub(crate) fn router() -> Router<Web> {
+    let (router, api) = described().split_for_parts();
+    router
+        .route("/api/n1/openapi.json", routing::get(async move || Json(api)))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+}
+
+async fn nothing_here() -> Failed {
+    Error::missing("such address").into()
+}
+
+async fn wrong_method(method: http::Method) -> Failed {
+    Error::new(Kind::WrongMethod, format!("this address takes no {method}: see the header Allow")).into()
+}
