@@ -1,6 +1,7 @@
 //! The grant string of `oauth`.
 
 use crate::grant::{Grants, Scope};
+use std::collections::BTreeSet;
 use strum::IntoEnumIterator;
 
 /// Checks `service/SCOPE[:RO|RW]` words. Services that are not ours are checked for their form only.
@@ -21,11 +22,12 @@ pub(super) fn check(text: &str) -> Result<(), (String, String)> {
 }
 
 /// Services of other programs in the grant string: what they stand for is not to be had here.
-pub(super) fn foreign(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn foreign(text: &str) -> BTreeSet<&str> {
     text.split_ascii_whitespace()
         .filter_map(|word| word.split_once('/'))
         .map(|(service, _)| service)
         .filter(|service| *service != "builds.sr.ht")
+        .collect()
 }
 
 fn is_well_formed(word: &str) -> bool {
@@ -49,7 +51,10 @@ mod tests {
         for text in ["builds.sr.ht/JOBS:RW", "git.sr.ht/OBJECTS:RW pages.sr.ht/PAGES", "JOBS LOGS:RO"] {
             assert_eq!(check(text), Ok(()));
         }
-        assert_eq!(foreign("builds.sr.ht/JOBS git.sr.ht/OBJECTS:RW").collect::<Vec<_>>(), ["git.sr.ht"]);
+        assert_eq!(
+            foreign("git.sr.ht/PROFILE builds.sr.ht/JOBS git.sr.ht/OBJECTS:RW"),
+            BTreeSet::from(["git.sr.ht"])
+        );
     }
 
     #[test]
