@@ -2,7 +2,7 @@
 
 use super::{BackendError, Facts, Passed, Place, Run, in_memory};
 use crate::image::{Catalog, ImageError};
-use crate::sandbox::{Answer, Limits, Network, Order, Sandbox, SandboxError, Spec, range, usage};
+use crate::sandbox::{Answer, Limits, Order, Sandbox, SandboxError, Spec, range, usage};
 use crate::spool::Spool;
 use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::plan::Plan;
@@ -20,15 +20,16 @@ struct Open {
 
 pub(super) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts), BackendError> {
     let limits = plan.limits.clone();
-    let rootfs = Catalog::new(&spool.head.settings.data, range::find()?).resolve(&plan.image)?;
+    let settings = &spool.head.settings;
+    let rootfs = Catalog::new(&settings.data, range::find()?).resolve(&plan.image)?;
     // Before the range is entered, which may not read the host's files.
     let image = rootfs.pin()?;
     range::enter()?;
     let spec = Spec {
-        name: format!("{}-{}", spool.head.attempt, spool.head.fence.0),
+        name: spool.name(),
         image,
         layer: spool.layer(),
-        network: Network::Host,
+        network: settings.network.clone(),
         hostname: "build".into(),
         binds: vec![],
         limits: Limits { memory: limits.memory, processes: limits.processes, disk: limits.disk },

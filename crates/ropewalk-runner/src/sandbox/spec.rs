@@ -2,6 +2,7 @@
 
 use super::network::Outside;
 use crate::image::Pinned;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Everything that [`super::Sandbox::open`] needs to know.
@@ -34,12 +35,14 @@ pub struct Bind {
 }
 
 /// What of the network steps see.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// A network of their own that leads to the world, but not to the host or its neighbours
     /// unless they are opened. Opening a sandbox fails where it cannot be had.
     Nat(Outside),
     /// A loopback of their own and nothing else.
+    #[default]
     None,
     /// The host's own network, loopback services included: for trusted builds only.
     Host,

@@ -1,6 +1,7 @@
 //! What is fixed about a spool when it is made.
 
 use super::{At, SpoolError};
+use crate::sandbox::Network;
 use ropewalk_model::ids::{AttemptId, Fence, JobId, WorkId};
 use ropewalk_model::link::LINK_VERSION;
 use serde::{Deserialize, Serialize};
@@ -33,8 +34,10 @@ pub struct Settings {
     pub runner: String,
     /// Data folder, for its images.
     pub data: PathBuf,
-    /// End the build when the standard input of the supervisor is closed: for a build that
-    /// belongs to a terminal.
+    /// What of the network builds see.
+    pub network: Network,
+    /// The build belongs to a terminal: its logs go to the supervisor's standard output as well,
+    /// and it ends when standard input is closed.
     pub tethered: bool,
     /// Sources that are taken from an archive instead of from their URL.
     pub local_sources: Vec<LocalSource>,

@@ -62,6 +62,14 @@ impl Spool {
         &self.path
     }
 
+    /// A name that no other spool of this machine has while this one is there.
+    #[must_use]
+    pub fn name(&self) -> String {
+        use std::os::unix::fs::MetadataExt;
+        let inode = std::fs::metadata(&self.path).map_or(0, |meta| meta.ino());
+        format!("{}-{}-{inode:x}", self.head.attempt, self.head.fence.0)
+    }
+
     /// The plan, still sealed.
     ///
     /// # Errors

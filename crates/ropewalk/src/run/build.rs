@@ -8,6 +8,8 @@ use ropewalk_model::ids::{AttemptId, Fence, WorkId};
 use ropewalk_model::link::{AttemptFact, Outcome, RunValues};
 use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
+use ropewalk_runner::sandbox::Network;
+use ropewalk_runner::sandbox::network::Outside;
 use ropewalk_runner::spool::{LocalSource, Settings, Spool, create};
 use ropewalk_runner::supervisor::launch;
 use std::io::Write;
@@ -56,6 +58,7 @@ fn make_spool(folder: &Path, data: &Path, plan: &Plan, trees: &[Tree]) -> anyhow
     let settings = Settings {
         runner: "this machine".into(),
         data: data.into(),
+        network: Network::Nat(Outside::of_host()),
         tethered: true,
         local_sources: local_sources.collect(),
     };

@@ -1,0 +1,121 @@
+//! One test's place: a working directory, a manifest, and what came of running it.
+
+use crate::account::{Account, IMAGE};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A working directory of the account, removed with the test.
+pub(crate) struct Bench {
+    account: Account,
+    program: PathBuf,
+    data: PathBuf,
+    pub(crate) folder: PathBuf,
+}
+
+/// How a run ended.
+pub(crate) struct Ran {
+    pub(crate) exit: i32,
+    /// Standard output: all logs.
+    pub(crate) log: String,
+    /// Standard error.
+    pub(crate) errors: String,
+}
+
+impl Bench {
+    pub(crate) fn new(account: Account, home: &Path, program: PathBuf) -> Bench {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = home.join(format!("work-{}-{number}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        account.own(&folder);
+        Bench { account, program, data: home.join("data"), folder }
+    }
+
+    /// Writes a file below the working directory, owned by the account.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        let mut parent = path.parent().unwrap();
+        std::fs::create_dir_all(parent).unwrap();
+        while parent != self.folder {
+            self.account.own(parent);
+            parent = parent.parent().unwrap();
+        }
+        std::fs::write(&path, text).unwrap();
+        self.account.own(&path);
+        path
+    }
+
+    /// A command of the account in the working directory.
+    pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = self.account.command(program);
+        command.current_dir(&self.folder);
+        command
+    }
+
+    /// The program with its data folder.
+    pub(crate) fn ropewalk(&self) -> Command {
+        let mut command = self.command(&self.program);
+        command.arg("--data").arg(&self.data);
+        command
+    }
+
+    /// Runs a manifest (without its image) to the end.
+    pub(crate) fn run(&self, manifest: &str) -> Ran {
+        self.run_with(manifest, &[])
+    }
+
+    pub(crate) fn run_with(&self, manifest: &str, arguments: &[&str]) -> Ran {
+        self.write("manifest.yml", &format!("image: {IMAGE}\n{manifest}"));
+        let mut command = self.ropewalk();
+        command.args(["run", "manifest.yml"]).args(arguments).stdin(Stdio::null());
+        ran(command.output().unwrap())
+    }
+
+    /// Starts a manifest and leaves it running.
+    pub(crate) fn start(&self, manifest: &str) -> Child {
+        self.write("manifest.yml", &format!("image: {IMAGE}\n{manifest}"));
+        let mut command = self.ropewalk();
+        command.args(["run", "manifest.yml"]).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Runs a shell script as the account, for what a test prepares.
+    pub(crate) fn shell(&self, script: &str) -> String {
+        let mut command = self.command("/bin/sh");
+        let output = command.args(["-euc", script]).stdin(Stdio::null()).output().unwrap();
+        let ran = ran(output);
+        assert_eq!(ran.exit, 0, "{script}: {}{}", ran.log, ran.errors);
+        ran.log
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+pub(crate) fn ran(output: Output) -> Ran {
+    use std::os::unix::process::ExitStatusExt;
+    let exit = output.status.code().or_else(|| Some(128 + output.status.signal()?)).unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ran { exit, log: text(output.stdout), errors: text(output.stderr) }
+}
+
+impl Ran {
+    /// The lines of the build itself: no marks and no traced commands.
+    pub(crate) fn lines(&self) -> Vec<&str> {
+        self.log.lines().filter(|line| !line.starts_with("[#") && !line.starts_with("+ ")).collect()
+    }
+
+    pub(crate) fn expect(&self, exit: i32) -> &Ran {
+        assert_eq!(self.exit, exit, "log:\n{}\nerrors:\n{}", self.log, self.errors);
+        self
+    }
+
+    pub(crate) fn expect_log(&self, part: &str) -> &Ran {
+        assert!(self.log.contains(part), "no {part:?} in the log:\n{}\nerrors:\n{}", self.log, self.errors);
+        self
+    }
+}

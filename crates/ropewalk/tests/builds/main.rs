@@ -1,0 +1,38 @@
+//! Manifests in the real sandbox: as root, and as an ordinary account.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "tests read what programs print")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "test output")]
+
+mod account;
+mod bench;
+mod semantics;
+
+use libtest_mimic::{Arguments, Trial};
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() {
+    if let Some(code) = ropewalk_runner::inside::run_if_asked() {
+        std::process::exit(i32::from(code != ExitCode::SUCCESS));
+    }
+    let args: Vec<String> = std::env::args().collect();
+    if let [_, mode, data, tar] = args.as_slice()
+        && mode == "--import"
+    {
+        return account::import(Path::new(data), Path::new(tar));
+    }
+    let arguments = Arguments::from_args();
+    let mut trials = vec![];
+    for account in account::available() {
+        for (name, test) in semantics::TESTS {
+            let account = account.clone();
+            let title = format!("{}::{name}", account.title());
+            trials.push(Trial::test(title, move || {
+                test(&account.bench());
+                Ok(())
+            }));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
