@@ -2,9 +2,8 @@
 
 use super::{BackendError, Facts, Passed, Place, Run, in_memory};
 use crate::image::{Catalog, ImageError};
-use crate::sandbox::{Answer, Limits, Order, Sandbox, SandboxError, Spec, range, usage};
+use crate::sandbox::{Answer, Breach, Limits, Order, Sandbox, SandboxError, Spec, range};
 use crate::spool::Spool;
-use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
 use rustix::fd::{AsFd, BorrowedFd};
@@ -14,12 +13,11 @@ use std::path::PathBuf;
 /// An open sandbox.
 struct Open {
     sandbox: Sandbox,
-    limits: BuildLimits,
     env: Vec<(String, String)>,
 }
 
 pub(super) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts), BackendError> {
-    let limits = plan.limits.clone();
+    let limits = &plan.limits;
     let settings = &spool.head.settings;
     let rootfs = Catalog::new(&settings.data, range::find()?).resolve(&plan.image)?;
     // Before the range is entered, which may not read the host's files.
@@ -32,11 +30,16 @@ pub(super) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts)
         network: settings.network.clone(),
         hostname: "build".into(),
         binds: vec![],
-        limits: Limits { memory: limits.memory, processes: limits.processes, disk: limits.disk },
+        limits: Limits {
+            memory: limits.memory,
+            processes: limits.processes,
+            disk: limits.disk,
+            cpus: limits.cpus,
+        },
     };
     let sandbox = Sandbox::open(&spec)?;
     let facts = vec![("image.digest".into(), rootfs.digest)];
-    Ok((Box::new(Open { sandbox, limits, env: rootfs.env }), facts))
+    Ok((Box::new(Open { sandbox, env: rootfs.env }), facts))
 }
 
 impl From<ImageError> for BackendError {
@@ -87,12 +90,12 @@ impl Place for Open {
     }
 
     fn passed_limit(&self) -> Option<Passed> {
-        let limit = self.limits.memory;
-        let passed = !self.sandbox.memory_enforced() && usage(self.sandbox.pid()) > limit;
-        passed.then(|| Passed {
-            cause: Cause::MemoryLimit,
-            message: format!("the build used more than {limit} bytes of memory (limits.memory)"),
-        })
+        let breach = self.sandbox.breach()?;
+        let (cause, key) = match breach {
+            Breach::Memory { .. } => (Cause::MemoryLimit, "limits.memory"),
+            Breach::Disk { .. } | Breach::Full { .. } => (Cause::DiskLimit, "limits.disk"),
+        };
+        Some(Passed { cause, message: format!("{breach} ({key})") })
     }
 
     fn close(&mut self) {

@@ -1,5 +1,5 @@
-//! Memory and process limits through control groups, where the host lets us: version 1 or hybrid
-//! as root, version 2 as root or with a delegated group.
+//! Limits through control groups, where the host lets us: version 1 or hybrid as root, version 2
+//! as root or with a delegated group.
 
 use super::spec::Limits;
 use std::fs::{create_dir_all, read_to_string, remove_dir, write};
@@ -7,46 +7,146 @@ use std::path::{Path, PathBuf};
 
 /// Where control groups are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
+/// Length of a scheduling period in microseconds.
+const PERIOD: u64 = 100_000;
 
-/// The folders of the sandbox `name`.
-fn folders(name: &str) -> Vec<PathBuf> {
-    let name = format!("ropewalk-{name}");
-    let root = Path::new(ROOT);
-    if root.join("cgroup.controllers").exists() {
-        let own = read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let own = own.lines().find_map(|l| l.strip_prefix("0::/")).unwrap_or("");
-        let own = root.join(own);
-        // With "no internal processes", the sandboxes' group is a sibling of the agent's.
-        return vec![own.parent().unwrap_or(&own).join(name)];
-    }
-    ["memory", "pids"].map(|controller| root.join(controller).join(&name)).into()
+/// The control groups of one sandbox.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The one of the memory controller.
+    memory: PathBuf,
 }
 
-/// Makes the groups of the sandbox `name` and puts the process `pid` into them. False when the
-/// host does not let us: then usage has to be sampled.
-#[must_use]
-pub fn join(name: &str, pid: i32, limits: &Limits) -> bool {
-    let values = [
-        ("memory.max", limits.memory.to_string()),
-        ("memory.swap.max", "0".into()),
-        ("memory.oom.group", "1".into()),
-        ("memory.limit_in_bytes", limits.memory.to_string()),
-        ("pids.max", limits.processes.to_string()),
-    ];
-    folders(name).iter().all(|folder| {
-        let made = create_dir_all(folder).is_ok();
-        let set = values.iter().filter(|(file, value)| {
-            let file = folder.join(file);
-            file.exists() && write(file, value).is_ok()
-        });
-        made && set.count() > 0 && write(folder.join("cgroup.procs"), pid.to_string()).is_ok()
-    })
+/// The groups of one sandbox on this host.
+#[derive(Debug, PartialEq, Eq)]
+enum Layout {
+    /// Version 2: one folder.
+    Unified(PathBuf),
+    /// Version 1 or hybrid: a folder for each controller.
+    PerController { memory: PathBuf, pids: PathBuf, cpu: PathBuf },
+}
+
+impl Layout {
+    /// The groups of the sandbox `name`, whether or not they exist.
+    fn of(name: &str) -> Layout {
+        let name = format!("ropewalk-{name}");
+        let root = Path::new(ROOT);
+        if root.join("cgroup.controllers").exists() {
+            let own = read_to_string("/proc/self/cgroup").unwrap_or_default();
+            return Layout::Unified(beside(root, &own).join(name));
+        }
+        let [memory, pids, cpu] = ["memory", "pids", "cpu"].map(|c| root.join(c).join(&name));
+        Layout::PerController { memory, pids, cpu }
+    }
+
+    fn folders(&self) -> Vec<&Path> {
+        match self {
+            Layout::Unified(folder) => vec![folder],
+            Layout::PerController { memory, pids, cpu } => vec![memory, pids, cpu],
+        }
+    }
+}
+
+/// Where new groups go: with "no internal processes" they are siblings of our own.
+fn beside(root: &Path, own: &str) -> PathBuf {
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or("");
+    let own = root.join(own);
+    if own == root { own } else { own.parent().unwrap_or(root).to_owned() }
+}
+
+/// Makes the groups of the sandbox `name` and puts the process `pid` into them. `None` when the
+/// host does not let us: then usage is sampled.
+pub(super) fn join(name: &str, pid: i32, limits: &Limits) -> Option<Group> {
+    let layout = Layout::of(name);
+    let joined = match &layout {
+        Layout::Unified(folder) => {
+            let memory = set(folder, "memory.max", limits.memory);
+            // Absent where there is no swap or no group kill; the watch sees to the rest.
+            set(folder, "memory.swap.max", 0);
+            set(folder, "memory.oom.group", 1);
+            set_cpu(folder, "cpu.max", limits);
+            memory && set(folder, "pids.max", limits.processes) && enter(folder, pid)
+        }
+        Layout::PerController { memory, pids, cpu } => {
+            set_cpu(cpu, "cpu.cfs_quota_us", limits);
+            let _ = enter(cpu, pid);
+            let limited = set(memory, "memory.limit_in_bytes", limits.memory) && enter(memory, pid);
+            set(memory, "memory.memsw.limit_in_bytes", limits.memory);
+            limited && set(pids, "pids.max", limits.processes) && enter(pids, pid)
+        }
+    };
+    let memory = match layout {
+        Layout::Unified(memory) | Layout::PerController { memory, .. } => memory,
+    };
+    joined.then_some(Group { memory })
+}
+
+fn set(folder: &Path, file: &str, value: u64) -> bool {
+    set_text(folder, file, &value.to_string())
+}
+
+fn set_text(folder: &Path, file: &str, value: &str) -> bool {
+    create_dir_all(folder).is_ok() && write(folder.join(file), value).is_ok()
+}
+
+fn set_cpu(folder: &Path, file: &str, limits: &Limits) {
+    if limits.cpus > 0 {
+        let quota = u64::from(limits.cpus).saturating_mul(PERIOD);
+        let value = if file == "cpu.max" { format!("{quota} {PERIOD}") } else { quota.to_string() };
+        set_text(folder, file, &value);
+    }
+}
+
+fn enter(folder: &Path, pid: i32) -> bool {
+    write(folder.join("cgroup.procs"), pid.to_string()).is_ok()
+}
+
+impl Group {
+    /// How many processes the kernel has ended here for want of memory.
+    pub(super) fn kills(&self) -> u64 {
+        let events = ["memory.events", "memory.oom_control"];
+        events.iter().filter_map(|file| read_to_string(self.memory.join(file)).ok()).map(|t| kills(&t)).sum()
+    }
+
+    /// Bytes in use.
+    pub(super) fn memory(&self) -> u64 {
+        let files = ["memory.peak", "memory.max_usage_in_bytes", "memory.current"];
+        let mut found = files.iter().filter_map(|file| read_to_string(self.memory.join(file)).ok());
+        found.find_map(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+}
+
+/// The `oom_kill` line of version 2's memory.events and version 1's memory.oom_control.
+fn kills(events: &str) -> u64 {
+    let line = events.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 /// Removes the groups of the sandbox `name`, also those that a killed supervisor left. They must
 /// be empty; missing ones are fine.
 pub fn remove(name: &str) {
-    for folder in folders(name) {
+    for folder in Layout::of(name).folders() {
         let _ = remove_dir(folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kills_are_counted_in_both_versions() {
+        assert_eq!(kills("low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0\n"), 2);
+        assert_eq!(kills("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"), 1);
+        assert_eq!(kills(""), 0);
+    }
+
+    #[test]
+    fn groups_are_siblings_of_our_own_but_never_above_the_root() {
+        let root = Path::new("/sys/fs/cgroup");
+        let own = "1:name=systemd:/x\n0::/user.slice/ropewalk.service/agent\n";
+        assert_eq!(beside(root, own), root.join("user.slice/ropewalk.service"));
+        assert_eq!(beside(root, "0::/\n"), root);
+        assert_eq!(beside(root, ""), root);
     }
 }

@@ -16,13 +16,13 @@ pub mod range;
 pub mod seccomp;
 mod spec;
 mod subid;
-mod usage;
+mod watch;
 
 pub use error::SandboxError;
 pub use message::{Answer, Order};
 pub use open::Sandbox;
 pub use spec::{Bind, Limits, Network, Spec};
-pub use usage::usage;
+pub use watch::{Breach, WATCH_INTERVAL};
 
 pub(crate) use error::Doing;
 

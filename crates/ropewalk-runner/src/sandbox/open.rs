@@ -2,10 +2,12 @@
 
 use super::message::{receive, send};
 use super::network::{Pump, Router};
+use super::watch::{Breach, Watch};
 use super::{Answer, Doing, Network, Order, SandboxError, Spec, cgroup, init, range};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::cell::RefCell;
 use std::io::{PipeReader, Write};
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ pub struct Sandbox {
     socket: OwnedFd,
     pidfd: OwnedFd,
     alive: bool,
-    memory_enforced: bool,
+    watch: Option<RefCell<Watch>>,
     /// The network's helper process and router; they end before the sandbox counts as ended.
     network: Option<(Pump, Router)>,
 }
@@ -50,10 +52,10 @@ impl Sandbox {
         drop(theirs);
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).doing("open the init's pidfd")?;
         let name = spec.name.clone();
-        let mut sandbox =
-            Sandbox { name, pid, socket: ours, pidfd, alive: true, memory_enforced: false, network: None };
+        let mut sandbox = Sandbox { name, pid, socket: ours, pidfd, alive: true, watch: None, network: None };
         write_maps(pid)?;
-        sandbox.memory_enforced = cgroup::join(&spec.name, sandbox.pid(), &spec.limits);
+        let group = cgroup::join(&spec.name, sandbox.pid(), &spec.limits);
+        sandbox.watch = Some(RefCell::new(Watch::new(spec, sandbox.pid(), group)?));
         go.write_all(b"!").doing("start the sandbox's init")?;
         let fds = match sandbox.answer()? {
             (Answer::Ready, fds) => fds,
@@ -75,10 +77,17 @@ impl Sandbox {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Whether the kernel enforces the memory limit here; if not, sample [`super::usage`].
+    /// Whether the kernel enforces the memory limit here; if not, it is sampled.
     #[must_use]
     pub fn memory_enforced(&self) -> bool {
-        self.memory_enforced
+        self.watch.as_ref().is_some_and(|watch| watch.borrow().memory_enforced())
+    }
+
+    /// A limit that was passed, for which the caller has to end the sandbox. To be asked every
+    /// [`super::WATCH_INTERVAL`] and once more when a step has ended, before it counts as passed.
+    #[must_use]
+    pub fn breach(&self) -> Option<Breach> {
+        self.watch.as_ref()?.borrow_mut().look()
     }
 
     /// Asks the init for something.

@@ -55,6 +55,8 @@ pub struct Limits {
     pub memory: u64,
     /// Processes and threads.
     pub processes: u64,
-    /// Bytes of the upper layer.
+    /// Bytes that files take on disk; also the largest size of one file.
     pub disk: u64,
+    /// Processors' worth of time; 0 for no limit. Only where control groups are ours.
+    pub cpus: u32,
 }

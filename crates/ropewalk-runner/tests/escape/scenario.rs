@@ -50,7 +50,7 @@ impl World {
             network,
             hostname: "build".into(),
             binds: vec![],
-            limits: Limits { memory: 1 << 30, processes: 512, disk: 1 << 30 },
+            limits: Limits { memory: 1 << 30, processes: 512, disk: 1 << 30, cpus: 0 },
         }
     }
 

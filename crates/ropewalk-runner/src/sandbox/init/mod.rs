@@ -50,7 +50,7 @@ fn set_up(spec: &Spec) -> Result<Option<OwnedFd>, SandboxError> {
     };
     let pieces = root::change_root(host)?;
     pieces.attach(spec)?;
-    privileges::limit_processes(spec.limits.processes);
+    privileges::limit(&spec.limits);
     masks::mask()?;
     accounts::set_up(spec)?;
     if let Network::Nat(outside) = &spec.network {

@@ -1,6 +1,6 @@
 //! Who init and steps are, and what they may.
 
-use super::super::{Doing, SandboxError, range, seccomp};
+use super::super::{Doing, Limits, SandboxError, range, seccomp};
 use rustix::process::{
     DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, setsid,
 };
@@ -27,11 +27,19 @@ pub(super) fn become_init() -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// A limit for each id by itself, root inside included, besides the one for all ids together.
-pub(super) fn limit_processes(processes: u64) {
-    let limit = libc::rlimit { rlim_cur: processes, rlim_max: processes };
+/// Limits that every process inside inherits and none can raise.
+pub(super) fn limit(limits: &Limits) {
+    // For each id by itself, root inside included, besides the one for all ids together.
+    set_limit(libc::RLIMIT_NPROC, limits.processes);
+    // One file cannot pass the disk limit between two looks of the watch.
+    set_limit(libc::RLIMIT_FSIZE, limits.disk);
+    set_limit(libc::RLIMIT_CORE, 0);
+}
+
+fn set_limit(resource: libc::__rlimit_resource_t, value: u64) {
+    let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
     // SAFETY: the structure outlives the call.
-    unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) };
+    unsafe { libc::setrlimit(resource, &raw const limit) };
 }
 
 /// Turns a child of init into a step: between fork and exec, system calls only.

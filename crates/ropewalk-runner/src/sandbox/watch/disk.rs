@@ -1,0 +1,152 @@
+//! Disk: the upper layer is walked a little at a time. What a walk cannot see (files deleted while
+//! open) is looked for when the disk loses more than the walks explain.
+
+use super::super::{Doing, SandboxError};
+use super::memory::open_files;
+use super::{Breach, tree};
+use std::collections::HashSet;
+use std::fs::ReadDir;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long one look may walk.
+const SLICE: Duration = Duration::from_millis(4);
+/// What must stay free on the disk, whatever the limits say.
+const RESERVE: u64 = 512 << 20;
+/// How much unexplained loss of free space makes us look for deleted files.
+const UNEXPLAINED: u64 = 64 << 20;
+
+/// How a sandbox's disk is watched.
+#[derive(Debug)]
+pub(super) struct Disk {
+    init: i32,
+    upper: PathBuf,
+    limit: u64,
+    /// Free space when the sandbox was opened.
+    at_start: u64,
+    walk: Walk,
+    /// What the last finished walk found.
+    named: u64,
+}
+
+impl Disk {
+    pub(super) fn new(init: i32, layer: &Path, limit: u64) -> Result<Disk, SandboxError> {
+        let upper = layer.join("upper");
+        let at_start = free(&upper).doing(format_args!("ask for free space below {}", upper.display()))?;
+        let walk = Walk::begin(&upper);
+        Ok(Disk { init, upper, limit, at_start, walk, named: 0 })
+    }
+
+    pub(super) fn look(&mut self) -> Option<Breach> {
+        let began = Instant::now();
+        if self.walk.go_on(|| began.elapsed() < SLICE) {
+            self.named = self.walk.bytes;
+            self.walk = Walk::begin(&self.upper);
+        }
+        // A walk under way may have seen more than the last one.
+        let named = self.named.max(self.walk.bytes);
+        if named > self.limit {
+            return Some(Breach::Disk { used: named, limit: self.limit });
+        }
+        let free = free(&self.upper).unwrap_or(u64::MAX);
+        let lost = self.at_start.saturating_sub(free);
+        if lost <= named.saturating_add(UNEXPLAINED) {
+            return None;
+        }
+        let used = named.saturating_add(nameless(self.init));
+        if used > self.limit {
+            return Some(Breach::Disk { used, limit: self.limit });
+        }
+        // Others may have filled the disk; who holds a good part of it has to go.
+        (free < RESERVE && used > RESERVE / 8).then_some(Breach::Full { free })
+    }
+}
+
+fn free(folder: &Path) -> std::io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Bytes of deleted files that the sandbox's processes still have open.
+fn nameless(init: i32) -> u64 {
+    let mut seen = HashSet::new();
+    let files = tree::below(init).into_iter().flat_map(|p| open_files(&format!("/proc/{}", p.pid)));
+    files.filter(|file| file.on_disk() && seen.insert(file.id)).map(|file| file.bytes).sum()
+}
+
+/// A walk over a folder tree in small portions.
+#[derive(Debug)]
+struct Walk {
+    folders: Vec<PathBuf>,
+    reading: Option<ReadDir>,
+    bytes: u64,
+}
+
+impl Walk {
+    fn begin(root: &Path) -> Walk {
+        Walk { folders: vec![root.to_owned()], reading: None, bytes: 0 }
+    }
+
+    /// Goes on while `more` says so; true when the walk is over.
+    fn go_on(&mut self, more: impl Fn() -> bool) -> bool {
+        while more() {
+            let Some(reading) = &mut self.reading else {
+                match self.folders.pop() {
+                    Some(folder) => self.reading = std::fs::read_dir(folder).ok(),
+                    None => return true,
+                }
+                continue;
+            };
+            match reading.next() {
+                Some(Ok(entry)) => {
+                    // Folders and files come and go under the walk.
+                    let Ok(meta) = entry.metadata() else { continue };
+                    let blocks = meta.blocks().saturating_mul(512);
+                    let names = if meta.is_dir() { 1 } else { meta.nlink().max(1) };
+                    self.bytes = self.bytes.saturating_add(blocks / names);
+                    if meta.is_dir() {
+                        self.folders.push(entry.path());
+                    }
+                }
+                Some(Err(_)) => {}
+                None => self.reading = None,
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_counts_every_file_once_and_can_be_interrupted() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/b");
+        std::fs::create_dir_all(&inner).unwrap();
+        std::fs::write(inner.join("x"), vec![1; 1 << 20]).unwrap();
+        std::fs::hard_link(inner.join("x"), folder.path().join("y")).unwrap();
+        let mut walk = Walk::begin(folder.path());
+        let mut portions = 0;
+        let once = std::cell::Cell::new(true);
+        while !walk.go_on(|| once.replace(false)) {
+            portions += 1;
+            once.set(true);
+        }
+        assert!(portions >= 4, "{portions}");
+        assert!((1 << 20..(1 << 20) + 65536).contains(&walk.bytes), "{}", walk.bytes);
+    }
+
+    #[test]
+    fn a_full_layer_is_a_breach() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("upper")).unwrap();
+        let mut disk = Disk::new(i32::MAX, folder.path(), 1 << 20).unwrap();
+        assert_eq!(disk.look(), None);
+        std::fs::write(folder.path().join("upper/x"), vec![1; 2 << 20]).unwrap();
+        let found = (0..100).find_map(|_| disk.look());
+        assert!(matches!(found, Some(Breach::Disk { used, limit: 1_048_576 }) if used >= 2 << 20));
+    }
+}

@@ -1,0 +1,66 @@
+//! Watching the limits that the kernel does not enforce here, and those whose breach a step could
+//! survive.
+
+mod disk;
+mod memory;
+mod tree;
+
+use super::cgroup::Group;
+use super::{SandboxError, Spec};
+use std::time::Duration;
+
+/// How often [`super::Sandbox::breach`] should be asked.
+pub const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// A limit that was passed. The whole sandbox has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Breach {
+    /// More memory than allowed, or a process was ended by the kernel for want of it.
+    #[error("memory limit reached: {used} of {limit} bytes used")]
+    Memory {
+        /// Bytes in use when it was noticed.
+        used: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The sandbox's files take more of the disk than allowed.
+    #[error("disk limit reached: {used} of {limit} bytes used")]
+    Disk {
+        /// Bytes in use when it was noticed.
+        used: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The disk under the sandbox is all but full, and the sandbox filled it.
+    #[error("the disk under the sandbox is full: {free} bytes are left of it")]
+    Full {
+        /// Bytes that are left.
+        free: u64,
+    },
+}
+
+/// What is known about a running sandbox's use of memory and disk.
+#[derive(Debug)]
+pub(super) struct Watch {
+    memory: memory::Memory,
+    disk: disk::Disk,
+}
+
+impl Watch {
+    pub(super) fn new(spec: &Spec, init: i32, group: Option<Group>) -> Result<Watch, SandboxError> {
+        Ok(Watch {
+            memory: memory::Memory::new(init, spec.limits.memory, group),
+            disk: disk::Disk::new(init, &spec.layer, spec.limits.disk)?,
+        })
+    }
+
+    /// Whether the kernel limits the memory of all processes together.
+    pub(super) fn memory_enforced(&self) -> bool {
+        self.memory.enforced()
+    }
+
+    /// The first limit that is found passed; takes a few milliseconds at most.
+    pub(super) fn look(&mut self) -> Option<Breach> {
+        self.memory.look().or_else(|| self.disk.look())
+    }
+}
