@@ -139,11 +139,14 @@ fn apt_repository(name: &str, words: &[&str]) -> Result<String, &'static str> {
     let signed = match key {
         None => String::new(),
         Some(key) => {
+            let unknown = format!("the key {key} could not be fetched from keyserver.ubuntu.com");
             script.push_str(&format!(
                 "mkdir -p /etc/apt/keyrings\n\
                  GNUPGHOME=$(mktemp -d); export GNUPGHOME\n\
-                 gpg --batch --keyserver hkps://keyserver.ubuntu.com --recv-keys {key}\n\
-                 gpg --batch --export {key} >{}\n",
+                 gpg --batch --keyserver hkps://keyserver.ubuntu.com --recv-keys {key} || fail {}\n\
+                 gpg --batch --export {key} >{}\n\
+                 gpgconf --kill all\n",
+                quote(&unknown),
                 quote(&keyring)
             ));
             format!("[signed-by={keyring}] ")
@@ -174,8 +177,8 @@ mod tests {
     use std::path::Path;
     use std::process::Command;
 
-    const TOOLS: [&str; 9] =
-        ["apt-get", "apk", "pacman", "pacman-key", "dnf", "wget", "gpg", "dirmngr", "mktemp"];
+    const TOOLS: [&str; 10] =
+        ["apt-get", "apk", "pacman", "pacman-key", "dnf", "wget", "gpg", "gpgconf", "dirmngr", "mktemp"];
 
     /// An `/etc` in a temporary folder, and programs that note their arguments in `calls`.
     struct Image(tempfile::TempDir);
@@ -315,6 +318,9 @@ mod tests {
             image.read("etc/apt/sources.list.d/extra.list"),
             "deb [signed-by=/etc/apt/keyrings/extra.gpg] http://p.example.org/ stable main\n"
         );
+        std::fs::write(image.path().join("bin/gpg"), "#!/bin/sh\nexit 2\n").unwrap();
+        let unfetched = image.run(&repository("extra", "http://p.example.org/ stable main 1234ABCD"));
+        assert!(unfetched.unwrap_err().contains("the key 1234ABCD could not be fetched"));
         let secure = image.run(&repository("secure", "https://p.example.org/ stable main")).unwrap();
         assert!(secure.contains("<install> <ca-certificates>"), "{secure}");
         for value in ["http://p", "http://p stable main nokey", "http://p stable main 1234ABCD x"] {
