@@ -7,8 +7,10 @@ mod blobs;
 pub mod db;
 mod files;
 mod identity;
+mod logs;
 pub mod migration;
 mod sql_store;
 
 pub use blobs::DiskBlobs;
+pub use logs::{Chapter, Contents, DiskLogs, LogIndex};
 pub use sql_store::SqlStore;

@@ -1,0 +1,207 @@
+//! Logs on disk: appended while they are written, blobs afterwards, and one piece to their readers.
+//!
+//! A running attempt's logs are plain files, `FOLDER/ATTEMPT/setup` and `FOLDER/ATTEMPT/step-N`. When it ends they
+//! become blobs, which the database knows from the finishing transaction on; then the files go. A reader sees the
+//! logs of all attempts at a job one after another (see [`layout`]).
+
+mod appended;
+mod layout;
+#[cfg(test)]
+mod tests;
+
+use crate::files;
+use appended::Appended;
+use async_trait::async_trait;
+use layout::{Layout, Part};
+use ropewalk_core::port::{BlobRef, Blobs, LogRef, LogSlice, Logs, StoreError};
+use ropewalk_model::ids::AttemptId;
+use ropewalk_model::link::{LogName, LogPiece};
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// What one attempt adds to a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chapter {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Its log, once the attempt has ended and its logs have become blobs.
+    pub blob: Option<BlobRef>,
+}
+
+/// What a log is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Oldest first. A later one begins only after the earlier ones have ended.
+    pub chapters: Vec<Chapter>,
+    /// No byte will be added any more.
+    pub complete: bool,
+}
+
+/// Knows what logs are made of: the database.
+#[async_trait]
+pub trait LogIndex: Send + Sync {
+    /// What a log is made of now.
+    async fn contents(&self, log: LogRef) -> Result<Contents, StoreError>;
+    /// Resolves after the contents of any log may have changed since this call.
+    fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// Logs in a folder of this machine.
+#[derive(Clone)]
+pub struct DiskLogs {
+    appended: Arc<Appended>,
+    blobs: Arc<dyn Blobs>,
+    index: Arc<dyn LogIndex>,
+}
+
+impl DiskLogs {
+    /// Opens the folder, made if it is missing.
+    pub async fn open(
+        folder: &Path,
+        blobs: Arc<dyn Blobs>,
+        index: Arc<dyn LogIndex>,
+    ) -> Result<DiskLogs, StoreError> {
+        let folder = folder.to_owned();
+        let appended = files::blocking(move || Appended::open(&folder)).await?;
+        Ok(DiskLogs { appended: Arc::new(appended), blobs, index })
+    }
+
+    /// How a log is laid out now. All chapters but the last are closed by this, so that nothing that follows them
+    /// ever moves.
+    async fn layout(&self, log: LogRef) -> Result<(Layout, Contents), StoreError> {
+        let mut contents = self.index.contents(log).await?;
+        let mut sizes = self.sizes(log, &contents).await?;
+        // A file may have become a blob, and be gone, since the index was asked.
+        while sizes.contains(&None) {
+            let again = self.index.contents(log).await?;
+            sizes = self.sizes(log, &again).await?;
+            if again == contents {
+                break;
+            }
+            contents = again;
+        }
+        let sizes = sizes.into_iter().map(Option::unwrap_or_default);
+        Ok((Layout::new(log.job, sizes), contents))
+    }
+
+    /// Bytes of each chapter; none where there is neither a blob nor a file.
+    async fn sizes(&self, log: LogRef, contents: &Contents) -> Result<Vec<Option<u64>>, StoreError> {
+        let (appended, chapters) = (self.appended.clone(), contents.chapters.clone());
+        files::blocking(move || {
+            let last = chapters.len().saturating_sub(1);
+            let size = |(at, chapter): (usize, &Chapter)| match &chapter.blob {
+                Some(blob) => Ok(Some(blob.size)),
+                None if at < last => appended.close(chapter.attempt, log.log),
+                None => appended.size(chapter.attempt, log.log),
+            };
+            chapters.iter().enumerate().map(size).collect()
+        })
+        .await
+    }
+
+    async fn try_read(&self, log: LogRef, from: u64, length: usize) -> Result<LogSlice, StoreError> {
+        let (layout, contents) = self.layout(log).await?;
+        let mut bytes = Vec::new();
+        for part in layout.parts_from(from) {
+            let missing = length - bytes.len();
+            let (start, left) = part.range(from + bytes.len() as u64);
+            let wanted = usize::try_from(left).unwrap_or(missing).min(missing);
+            if wanted == 0 {
+                break;
+            }
+            let read = self.read_part(log, &contents, part, start, wanted).await?;
+            if read.len() != wanted {
+                return Err(StoreError::Corrupt(format!(
+                    "the log of job {} lost bytes that it had",
+                    log.job
+                )));
+            }
+            bytes.extend(read);
+        }
+        Ok(LogSlice { bytes, size: layout.size(), complete: contents.complete })
+    }
+
+    async fn read_part(
+        &self,
+        log: LogRef,
+        contents: &Contents,
+        part: &Part,
+        from: u64,
+        length: usize,
+    ) -> Result<Vec<u8>, StoreError> {
+        let Some(chapter) = part.chapter.and_then(|at| contents.chapters.get(at)) else {
+            let mark = part.mark.as_bytes().iter().skip(usize::try_from(from).unwrap_or(usize::MAX));
+            return Ok(mark.take(length).copied().collect());
+        };
+        match &chapter.blob {
+            Some(blob) => self.blobs.read(blob, from, length).await,
+            None => {
+                let (appended, attempt) = (self.appended.clone(), chapter.attempt);
+                files::blocking(move || appended.read(attempt, log.log, from, length)).await
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Logs for DiskLogs {
+    async fn append(&self, piece: &LogPiece) -> Result<u64, StoreError> {
+        let (appended, piece) = (self.appended.clone(), piece.clone());
+        files::blocking(move || appended.append(&piece)).await
+    }
+
+    async fn seal(&self, attempt: AttemptId) -> Result<Vec<(LogName, BlobRef)>, StoreError> {
+        let appended = self.appended.clone();
+        let logs = files::blocking(move || appended.close_all(attempt)).await?;
+        let mut sealed = Vec::new();
+        ropewalk_model::fault::visit(ropewalk_model::fault::Point::LogBeforeSeal);
+        for (log, path) in logs {
+            sealed.push((log, self.blobs.put_file(&path).await?));
+        }
+        ropewalk_model::fault::visit(ropewalk_model::fault::Point::LogAfterSeal);
+        Ok(sealed)
+    }
+
+    async fn discard(&self, attempt: AttemptId) -> Result<(), StoreError> {
+        let appended = self.appended.clone();
+        files::blocking(move || appended.discard(attempt)).await
+    }
+
+    async fn read(&self, log: LogRef, from: u64, length: usize) -> Result<LogSlice, StoreError> {
+        match self.try_read(log, from, length).await {
+            // Its file became a blob after the look at it, which happens once to an attempt.
+            Err(StoreError::Missing(_)) => {}
+            read => return read,
+        }
+        self.try_read(log, from, length).await
+    }
+
+    async fn grown(&self, log: LogRef, known: u64) {
+        loop {
+            // Both ears are opened before the look, so that nothing falls between.
+            let changed = self.index.changed();
+            let Ok(contents) = self.index.contents(log).await else { return };
+            let last = contents.chapters.last().filter(|chapter| chapter.blob.is_none());
+            let growth = last.map(|chapter| self.appended.growth(chapter.attempt, log.log)).transpose();
+            let Ok(growth) = growth else { return };
+            match self.layout(log).await {
+                Ok((layout, contents)) if !contents.complete && layout.size() <= known => {}
+                // Longer, complete, or an error that the reader shall see.
+                _ => return,
+            }
+            let grows = async {
+                match growth {
+                    // An error is the end of the file: look again.
+                    Some(mut growth) => drop(growth.changed().await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = grows => {}
+                () = changed => {}
+            }
+        }
+    }
+}

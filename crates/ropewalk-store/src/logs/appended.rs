@@ -1,0 +1,250 @@
+//! Logs of running attempts: one plain file each.
+//!
+//! Readers see durable bytes only, so that not even a crash of the machine takes back what was served.
+
+use crate::files;
+use ropewalk_core::port::StoreError;
+use ropewalk_model::fault::{Point, visit};
+use ropewalk_model::ids::AttemptId;
+use ropewalk_model::link::{LogName, LogPiece};
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// The files below one folder. Every method may block.
+pub(super) struct Appended {
+    folder: PathBuf,
+    known: Mutex<HashMap<(AttemptId, LogName), Arc<Known>>>,
+    /// Attempts whose logs take no further bytes. Only needed for an append on its way while its attempt ends: later
+    /// ones are refused because their lease is over.
+    closed: Mutex<HashSet<AttemptId>>,
+}
+
+/// What is known of a file.
+struct Known {
+    /// Its durable bytes. It may have more after a write that failed; they are written over.
+    durable: watch::Sender<u64>,
+    /// Held while it is written.
+    writing: Mutex<()>,
+}
+
+impl Appended {
+    /// Opens the folder, made if it is missing. What an earlier run wrote is durable from then on.
+    pub(super) fn open(folder: &Path) -> Result<Appended, StoreError> {
+        files::create_folder(folder)?;
+        sync_all(folder)?;
+        Ok(Appended { folder: folder.into(), known: Mutex::default(), closed: Mutex::default() })
+    }
+
+    /// Appends what is new of a piece, and answers how many bytes are durable now.
+    pub(super) fn append(&self, piece: &LogPiece) -> Result<u64, StoreError> {
+        let path = self.path(piece.attempt, piece.log);
+        let known = self.known(piece.attempt, piece.log)?;
+        let _writing = lock(&known.writing);
+        let durable = *known.durable.borrow();
+        let new = match durable.checked_sub(piece.offset) {
+            Some(stored) => piece.bytes.get(usize::try_from(stored).unwrap_or(usize::MAX)..),
+            // A gap: the sender goes on where the answer says.
+            None => None,
+        };
+        let Some(new) = new.filter(|new| !new.is_empty()) else { return Ok(durable) };
+        if lock(&self.closed).contains(&piece.attempt) {
+            return Err(StoreError::Superseded { attempt: piece.attempt.0 });
+        }
+        visit(Point::LogBeforeAppend);
+        write(&path, durable, new)?;
+        visit(Point::LogAfterAppend);
+        let durable = durable + new.len() as u64;
+        known.durable.send_replace(durable);
+        Ok(durable)
+    }
+
+    /// Bytes that readers may see; none if there is no file or nothing in it.
+    pub(super) fn size(&self, attempt: AttemptId, log: LogName) -> Result<Option<u64>, StoreError> {
+        let known = lock(&self.known).get(&(attempt, log)).cloned();
+        let size = match known {
+            Some(known) => *known.durable.borrow(),
+            None => length(&self.path(attempt, log))?,
+        };
+        Ok((size > 0).then_some(size))
+    }
+
+    /// Lets an attempt's logs grow no more, and answers the bytes of one of them.
+    pub(super) fn close(&self, attempt: AttemptId, log: LogName) -> Result<Option<u64>, StoreError> {
+        self.close_and_wait(attempt);
+        self.size(attempt, log)
+    }
+
+    /// Lets an attempt's logs grow no more, and says where they are.
+    pub(super) fn close_all(&self, attempt: AttemptId) -> Result<Vec<(LogName, PathBuf)>, StoreError> {
+        self.close_and_wait(attempt);
+        let folder = self.attempt(attempt);
+        let entries = match std::fs::read_dir(&folder) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(files::failed("list", &folder))?,
+        };
+        let mut logs = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(files::failed("list", &folder))?;
+            let Some(log) = entry.file_name().to_str().and_then(log_name) else { continue };
+            let path = entry.path();
+            if let Some(size) = self.size(attempt, log)? {
+                cut(&path, size)?;
+                logs.push((log, path));
+            }
+        }
+        logs.sort();
+        Ok(logs)
+    }
+
+    /// Removes an attempt's files.
+    pub(super) fn discard(&self, attempt: AttemptId) -> Result<(), StoreError> {
+        let folder = self.attempt(attempt);
+        match std::fs::remove_dir_all(&folder) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(files::failed("remove", &folder)(e)),
+            _ => files::sync_parent(&folder)?,
+        }
+        // Those who wait for growth are told by the end of the channel.
+        lock(&self.known).retain(|(owner, _), _| *owner != attempt);
+        lock(&self.closed).remove(&attempt);
+        Ok(())
+    }
+
+    /// Bytes of a file. [`StoreError::Missing`] if there is none.
+    pub(super) fn read(
+        &self,
+        attempt: AttemptId,
+        log: LogName,
+        from: u64,
+        length: usize,
+    ) -> Result<Vec<u8>, StoreError> {
+        let path = self.path(attempt, log);
+        let file = match File::open(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                return Err(StoreError::Missing(format!("log of attempt {attempt}")));
+            }
+            other => other.map_err(files::failed("read", &path))?,
+        };
+        let mut bytes = vec![0; length];
+        let mut read = 0;
+        while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, from + read as u64) {
+                Ok(0) => break,
+                Ok(n) => read += n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(files::failed("read", &path)(e)),
+            }
+        }
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    /// Changes whenever the file grows after this call; ends when it goes.
+    pub(super) fn growth(
+        &self,
+        attempt: AttemptId,
+        log: LogName,
+    ) -> Result<watch::Receiver<u64>, StoreError> {
+        Ok(self.known(attempt, log)?.durable.subscribe())
+    }
+
+    /// After this no append of the attempt is under way, and none will add a byte.
+    fn close_and_wait(&self, attempt: AttemptId) {
+        lock(&self.closed).insert(attempt);
+        let of_attempt: Vec<_> = lock(&self.known)
+            .iter()
+            .filter(|((owner, _), _)| *owner == attempt)
+            .map(|(_, known)| known.clone())
+            .collect();
+        of_attempt.iter().for_each(|known| drop(lock(&known.writing)));
+    }
+
+    fn known(&self, attempt: AttemptId, log: LogName) -> Result<Arc<Known>, StoreError> {
+        let mut all = lock(&self.known);
+        if let Some(known) = all.get(&(attempt, log)) {
+            return Ok(known.clone());
+        }
+        let durable = length(&self.path(attempt, log))?;
+        let known = Arc::new(Known { durable: watch::Sender::new(durable), writing: Mutex::default() });
+        all.insert((attempt, log), known.clone());
+        Ok(known)
+    }
+
+    fn attempt(&self, attempt: AttemptId) -> PathBuf {
+        self.folder.join(attempt.to_string())
+    }
+
+    fn path(&self, attempt: AttemptId, log: LogName) -> PathBuf {
+        self.attempt(attempt).join(match log {
+            LogName::Setup => "setup".to_owned(),
+            LogName::Step(position) => format!("step-{position}"),
+        })
+    }
+}
+
+fn log_name(file: &str) -> Option<LogName> {
+    match file.strip_prefix("step-") {
+        Some(position) => position.parse().ok().map(LogName::Step),
+        None => (file == "setup").then_some(LogName::Setup),
+    }
+}
+
+/// Writes bytes at `at`, durably, the name of a new file too; or leaves the bytes before them as they were.
+fn write(path: &Path, at: u64, bytes: &[u8]) -> Result<(), StoreError> {
+    let failed = files::failed("append to the log", path);
+    if at == 0
+        && let Some(folder) = path.parent()
+    {
+        files::create_folder(folder)?;
+    }
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(&failed)?;
+    if let Err(e) = file.write_all_at(bytes, at).and_then(|()| file.sync_data()) {
+        // The sender still has these bytes. They go, also because a disk that failed once to keep them may claim
+        // later that it did; where even that fails they are written over, or cut when the log is sealed.
+        let _ = file.set_len(at);
+        return Err(failed(e));
+    }
+    if at == 0 { files::sync_parent(path) } else { Ok(()) }
+}
+
+/// Makes all files below a folder durable. There are only those of attempts that run, or whose end was cut short.
+fn sync_all(folder: &Path) -> Result<(), StoreError> {
+    let failed = files::failed("sync", folder);
+    for entry in std::fs::read_dir(folder).map_err(&failed)? {
+        let entry = entry.map_err(&failed)?;
+        if entry.file_type().map_err(&failed)?.is_dir() {
+            sync_all(&entry.path())?;
+        } else {
+            File::open(entry.path()).and_then(|file| file.sync_all()).map_err(&failed)?;
+        }
+    }
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(&failed)
+}
+
+/// Removes what a failed write may have left after `size` bytes.
+fn cut(path: &Path, size: u64) -> Result<(), StoreError> {
+    if length(path)? == size {
+        return Ok(());
+    }
+    let failed = files::failed("cut", path);
+    let file = OpenOptions::new().write(true).open(path).map_err(&failed)?;
+    file.set_len(size).and_then(|()| file.sync_all()).map_err(&failed)
+}
+
+/// Bytes of a file; 0 if there is none.
+fn length(path: &Path) -> Result<u64, StoreError> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(found.len()),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(0),
+        Err(e) => Err(files::failed("look at", path)(e)),
+    }
+}
+
+/// A panic cannot happen while one of these is held; if it did, what is held would still be sound.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
