@@ -53,8 +53,8 @@ pub trait Link: Send + Sync + 'static {
     /// spools; what this runner leased before and does not hold is lost at once.
     fn hello(&self, hello: &Hello, held: &[Held]) -> impl Future<Output = Result<(), LinkError>> + Send;
 
-    /// Takes at most `free` works. May wait for one up to half a minute; the agent drops the
-    /// call when its number of free slots changes, so an answer that nobody took must not lease.
+    /// Takes at most `free` works. May wait for one up to half a minute. The agent drops the call
+    /// only when it ends; what was leased to nobody then is lost with the next `hello`.
     fn ask(&self, free: u32) -> impl Future<Output = Result<Vec<Offer>, LinkError>> + Send;
 
     /// Renews leases, all at once. An attempt that the answer does not name goes on.

@@ -1,3 +1,289 @@
 //! The agent: takes works from a server, starts a supervisor for each, and forwards what they write.
+//!
+//! It may be killed at any moment: all that counts is in the spools, and the next one goes on there.
 
+mod adopt;
+mod follow;
+mod forward;
 pub mod link;
+mod lost;
+mod order;
+mod sent;
+mod start;
+mod wake;
+
+use crate::sandbox::Network;
+use crate::spool::Spool;
+use link::{Held, Link, LinkError};
+use order::Order;
+use ropewalk_model::link::{Hello, Offer, Verdict};
+use ropewalk_model::status::Cause;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// How often leases are renewed.
+const RENEW: Duration = Duration::from_secs(10);
+/// How long to wait after an answer that did not come.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long to wait when the disk of the spools is nearly full.
+const FULL: Duration = Duration::from_secs(5);
+/// Bytes that must be free for a new spool.
+const ROOM: u64 = 64 << 20;
+/// A remote agent stops its builds this long before the server gives them away.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// How this machine takes works.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What the agent says first.
+    pub hello: Hello,
+    /// Folder of the spools; made if missing.
+    pub spools: PathBuf,
+    /// Data folder, for the images.
+    pub data: PathBuf,
+    /// What of the network builds see.
+    pub network: Network,
+    /// This program: it is started again as `PROGRAM supervise SPOOL`.
+    pub program: PathBuf,
+    /// After how long without an answer the server gives this runner's works away; none for the
+    /// embedded agent, which the server never loses.
+    pub lost_after: Option<Duration>,
+}
+
+/// Why an agent ended by itself. Builds that it left go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The folder of the spools cannot be used.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Spools {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Another agent has it.
+    #[error("another agent works in {}: end it first, or name another data folder", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The server does not want this runner.
+    #[error("the server refuses this runner: {0}")]
+    Refused(String),
+}
+
+/// A running agent.
+struct Agent<L> {
+    link: Arc<L>,
+    config: Config,
+    /// What it holds, with the way to tell its follower something.
+    held: BTreeMap<Held, watch::Sender<Order>>,
+    followers: JoinSet<Held>,
+    /// When the server last answered.
+    answered: Instant,
+}
+
+/// Works until `stop` is ready; answers how many builds go on without it.
+///
+/// # Errors
+/// When it could not begin, or the server refuses it.
+pub async fn run<L: Link>(
+    link: Arc<L>,
+    config: Config,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<usize, AgentError> {
+    let _lock = adopt::enter(&config.spools)?;
+    let found = adopt::find(&config.spools);
+    let held: Vec<Held> = found.iter().map(held_by).collect();
+    let now = Instant::now();
+    let mut agent = Agent { link, config, held: BTreeMap::new(), followers: JoinSet::new(), answered: now };
+    tokio::pin!(stop);
+    tokio::select! {
+        said = agent.say_hello(&held) => said?,
+        () = &mut stop => return Ok(held.len()),
+    }
+    for spool in found {
+        agent.follow(spool, None);
+    }
+    agent.work(stop).await
+}
+
+fn held_by(spool: &Spool) -> Held {
+    Held { attempt: spool.head.attempt, fence: spool.head.fence }
+}
+
+impl<L: Link> Agent<L> {
+    async fn say_hello(&mut self, held: &[Held]) -> Result<(), AgentError> {
+        loop {
+            match self.link.hello(&self.config.hello, held).await {
+                Ok(()) => return Ok(()),
+                Err(LinkError::Refused(why)) => return Err(AgentError::Refused(why)),
+                Err(error) => tracing::warn!(%error, "the server does not answer; trying again"),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn work(
+        mut self,
+        mut stop: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
+    ) -> Result<usize, AgentError> {
+        let mut renew = tokio::time::interval(RENEW);
+        renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let link = self.link.clone();
+        // Kept while other things happen: an answer that nobody takes is a work that nobody runs.
+        let mut asking = None;
+        loop {
+            let free = self.free();
+            if free > 0 && asking.is_none() {
+                asking = Some(Box::pin(ask(link.clone(), self.config.spools.clone(), free)));
+            }
+            tokio::select! {
+                () = &mut stop => return Ok(self.held.len()),
+                Some(done) = self.followers.join_next() => self.forget(done),
+                _ = renew.tick() => self.renew().await?,
+                () = link.changed() => self.renew().await?,
+                offers = answer(&mut asking) => {
+                    asking = None;
+                    for offer in offers? {
+                        self.take(offer).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn free(&self) -> u32 {
+        let used = u32::try_from(self.held.len()).unwrap_or(u32::MAX);
+        self.config.hello.slots.saturating_sub(used)
+    }
+
+    async fn take(&mut self, offer: Offer) {
+        let held = Held { attempt: offer.attempt, fence: offer.fence };
+        if self.held.contains_key(&held) {
+            return;
+        }
+        let config = self.config.clone();
+        let started = tokio::task::spawn_blocking(move || start::start(&config, offer)).await;
+        match started {
+            Ok(Ok((spool, child))) => self.follow(spool, child),
+            Ok(Err(error)) => self.give_back(held, error.to_string()),
+            Err(error) => self.give_back(held, error.to_string()),
+        }
+    }
+
+    /// Follows an attempt to its end, in a task of its own.
+    fn follow(&mut self, spool: Spool, child: Option<std::process::Child>) {
+        let held = held_by(&spool);
+        let (sender, orders) = watch::channel(Order::Go);
+        self.held.insert(held, sender);
+        let (link, program) = (self.link.clone(), self.config.program.clone());
+        self.followers.spawn(follow::follow(link, program, spool, child, orders));
+    }
+
+    /// Reports a work that could not be started: the server tries it again.
+    fn give_back(&mut self, held: Held, why: String) {
+        tracing::error!(attempt = %held.attempt, "cannot start a build: {why}");
+        self.held.insert(held, watch::channel(Order::Go).0);
+        self.followers.spawn(lost::give_back(self.link.clone(), held, why));
+    }
+
+    fn forget(&mut self, done: Result<Held, tokio::task::JoinError>) {
+        match done {
+            Ok(held) => {
+                self.held.remove(&held);
+            }
+            // What a panicked follower held is found again by the next start.
+            Err(error) => tracing::error!(%error, "a follower of a build ended"),
+        }
+    }
+
+    /// Renews all leases and hands verdicts on.
+    async fn renew(&mut self) -> Result<(), AgentError> {
+        let held: Vec<Held> = self.held.keys().copied().collect();
+        if held.is_empty() {
+            self.answered = Instant::now();
+            return Ok(());
+        }
+        match tokio::time::timeout(RENEW, self.link.renew(&held)).await {
+            Ok(Ok(verdicts)) => {
+                self.answered = Instant::now();
+                for (held, order) in &self.held {
+                    let verdict = verdicts.iter().find(|(attempt, _)| *attempt == held.attempt);
+                    if let Some((_, verdict)) = verdict {
+                        tell(order, verdict);
+                    }
+                }
+                Ok(())
+            }
+            Ok(Err(LinkError::Refused(why))) => Err(AgentError::Refused(why)),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "leases were not renewed");
+                self.stop_when_lost();
+                Ok(())
+            }
+            Err(_) => {
+                tracing::warn!("leases were not renewed: no answer");
+                self.stop_when_lost();
+                Ok(())
+            }
+        }
+    }
+
+    /// Without an answer for too long the server will give the works to somebody else.
+    fn stop_when_lost(&self) {
+        let Some(lost_after) = self.config.lost_after else { return };
+        if self.answered.elapsed() + RENEW < lost_after.saturating_sub(MARGIN) {
+            return;
+        }
+        for order in self.held.values() {
+            order.send_if_modified(|order| order.raise(Order::End(Cause::RunnerLost)));
+        }
+    }
+}
+
+fn tell(order: &watch::Sender<Order>, verdict: &Verdict) {
+    let next = match verdict {
+        Verdict::Go { .. } => return,
+        Verdict::Cancel { cause, .. } => Order::End(*cause),
+        Verdict::Superseded => Order::Drop,
+    };
+    order.send_if_modified(|order| order.raise(next));
+}
+
+/// Polls what is there; waits for ever where there is nothing.
+async fn answer<T>(asking: &mut Option<std::pin::Pin<Box<impl Future<Output = T>>>>) -> T {
+    match asking {
+        Some(asking) => asking.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Offers; waits instead of asking while the disk is nearly full.
+async fn ask<L: Link>(link: Arc<L>, spools: PathBuf, free: u32) -> Result<Vec<Offer>, AgentError> {
+    if !has_room(&spools) {
+        tracing::error!(spools = %spools.display(), "no works are taken: the disk is nearly full");
+        tokio::time::sleep(FULL).await;
+        return Ok(vec![]);
+    }
+    match link.ask(free).await {
+        Ok(offers) => Ok(offers),
+        Err(LinkError::Refused(why)) => Err(AgentError::Refused(why)),
+        Err(_) => {
+            tokio::time::sleep(RETRY).await;
+            Ok(vec![])
+        }
+    }
+}
+
+fn has_room(spools: &std::path::Path) -> bool {
+    rustix::fs::statvfs(spools).is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) >= ROOM)
+}

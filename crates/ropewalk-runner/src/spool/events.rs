@@ -59,7 +59,7 @@ impl Writer {
     /// Opens the file after its last whole line.
     ///
     /// # Errors
-    /// When it cannot be read, or a whole line of it is malformed.
+    /// When it cannot be read or written.
     pub fn open(spool: &Spool) -> Result<Writer, SpoolError> {
         let path = spool.path().join(NAME);
         let (lines, length) = read_from(&path, 0)?;
@@ -114,9 +114,20 @@ impl Spool {
     /// The whole lines from byte `offset` on, and the offset after them.
     ///
     /// # Errors
-    /// When the file cannot be read or a whole line is malformed.
+    /// When the file cannot be read.
     pub fn events_from(&self, offset: u64) -> Result<(Vec<Line>, u64), SpoolError> {
         read_from(&self.path().join(NAME), offset)
+    }
+}
+
+impl Spool {
+    /// Whether the attempt's end is written.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn has_ended(&self) -> Result<bool, SpoolError> {
+        let (lines, _) = self.events_from(0)?;
+        Ok(lines.last().is_some_and(|line| matches!(line.fact, AttemptFact::Ended { .. })))
     }
 }
 
@@ -125,13 +136,15 @@ fn read_from(path: &Path, offset: u64) -> Result<(Vec<Line>, u64), SpoolError> {
     file.seek(SeekFrom::Start(offset)).at("seek in", path)?;
     let mut bytes = vec![];
     file.read_to_end(&mut bytes).at("read", path)?;
-    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    bytes.truncate(whole);
-    let lines = bytes
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(serde_json::from_slice)
-        .collect::<Result<_, _>>()
-        .map_err(|e| SpoolError::Malformed { path: path.into(), why: e.to_string() })?;
-    Ok((lines, offset + whole as u64))
+    let (mut lines, mut end) = (vec![], offset);
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        // A power failure may leave a line's length without its bytes: nothing after it counts.
+        let Ok(fact) = serde_json::from_slice(line) else { break };
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        lines.push(fact);
+        end += line.len() as u64;
+    }
+    Ok((lines, end))
 }

@@ -12,7 +12,7 @@
 //! | `layer/` | supervisor | what the build wrote; belongs to the id range |
 //! | `init.json` | supervisor | the sandbox's first process |
 //! | `errors` | supervisor | its standard error |
-//! | `sent.json` | agent | what the server has acknowledged |
+//! | `agent/sent.json` | agent | what the server has acknowledged |
 
 pub mod control;
 mod create;
@@ -24,6 +24,7 @@ mod lock;
 mod logs;
 mod remove;
 
+pub(crate) use create::UNFINISHED;
 pub use create::create;
 pub use error::SpoolError;
 pub use head::{Head, LocalSource, Settings};

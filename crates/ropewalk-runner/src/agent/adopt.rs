@@ -1,0 +1,43 @@
+//! What an agent finds when it starts.
+
+use super::AgentError;
+use crate::spool::{Spool, UNFINISHED};
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::path::Path;
+
+/// Held while an agent works in the folder.
+#[derive(Debug)]
+pub(super) struct Alone {
+    _file: File,
+}
+
+/// Makes sure that there is one agent, and removes spools that were never finished.
+pub(super) fn enter(spools: &Path) -> Result<Alone, AgentError> {
+    let failed = |what| move |source| AgentError::Spools { what, path: spools.into(), source };
+    std::fs::create_dir_all(spools).map_err(failed("create"))?;
+    let file = File::create(spools.join("lock")).map_err(failed("lock"))?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| AgentError::Busy { path: spools.into() })?;
+    for entry in std::fs::read_dir(spools).map_err(failed("read"))?.flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(Alone { _file: file })
+}
+
+/// All spools that this program understands; the others are left alone and named in the log.
+pub(super) fn find(spools: &Path) -> Vec<Spool> {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(spools).into_iter().flatten().flatten() {
+        if !entry.path().is_dir() {
+            continue;
+        }
+        match Spool::open(&entry.path()) {
+            Ok(spool) => found.push(spool),
+            Err(error) => tracing::error!("a spool is left alone: {error}"),
+        }
+    }
+    found
+}

@@ -1,0 +1,180 @@
+//! Following one attempt from its start, or from where an earlier agent left it, to its removal.
+
+use super::forward::{Forward, Gone};
+use super::link::{Held, Link};
+use super::lost::{lose, reason};
+use super::order::Order;
+use super::sent::Sent;
+use super::wake::Wake;
+use crate::sandbox::cgroup;
+use crate::spool::{Lock, Spool, SpoolError};
+use ropewalk_model::status::Cause;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How long what is left of a killed build may take to be gone; it takes milliseconds.
+const LAST_BREATH: Duration = Duration::from_secs(30);
+/// First wait after an answer that did not come; it doubles.
+const RETRY: Duration = Duration::from_millis(100);
+/// Longest such wait.
+const RETRY_MOST: Duration = Duration::from_secs(5);
+/// How often a spool that cannot be written or removed is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Forwards all that the attempt's supervisor writes, until its end is acknowledged and nothing of it
+/// is left. `child` is the supervisor, if this agent started it.
+pub(super) async fn follow<L: Link>(
+    link: Arc<L>,
+    program: PathBuf,
+    spool: Spool,
+    child: Option<Child>,
+    mut orders: watch::Receiver<Order>,
+) -> Held {
+    let held = super::held_by(&spool);
+    let wake = Wake::on(&spool);
+    let mut sent = Sent::read(&spool);
+    let mut attempt = Following { link, spool, child, order: Order::Go, lock: None };
+    let mut wait = RETRY;
+    loop {
+        attempt.order.raise(*orders.borrow_and_update());
+        attempt.pass_on_order();
+        // An order need not wait for a server that does not answer. What is sent twice counts once.
+        let advanced = tokio::select! {
+            advanced = attempt.advance(&mut sent) => advanced,
+            Ok(()) = orders.changed() => continue,
+        };
+        if attempt.is_over(&sent) {
+            break;
+        }
+        let pause = match advanced {
+            Ok(()) => {
+                wait = RETRY;
+                None
+            }
+            Err(Gone::Superseded) => {
+                attempt.order.raise(Order::Drop);
+                continue;
+            }
+            Err(Gone::Unanswered) => {
+                wait = (wait * 2).min(RETRY_MOST);
+                Some(wait)
+            }
+            Err(Gone::Spool(error)) => {
+                tracing::error!(attempt = %held.attempt, "{error}");
+                Some(AGAIN)
+            }
+        };
+        tokio::select! {
+            () = wake.sleep(), if pause.is_none() => {}
+            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+            Ok(()) = orders.changed() => {}
+        }
+    }
+    attempt.remove(program).await;
+    held
+}
+
+struct Following<L> {
+    link: Arc<L>,
+    spool: Spool,
+    child: Option<Child>,
+    order: Order,
+    /// Ours once the supervisor, and all that it started, is gone.
+    lock: Option<Lock>,
+}
+
+impl<L: Link> Following<L> {
+    /// Nothing of it lives, and the server knows its end or does not want to.
+    fn is_over(&self, sent: &Sent) -> bool {
+        self.lock.is_some() && (sent.ended || self.order == Order::Drop)
+    }
+
+    /// Does what can be done now.
+    async fn advance(&mut self, sent: &mut Sent) -> Result<(), Gone> {
+        // Asked before reading: what is written after the answer "alive" is read in the next round.
+        self.look_for_end().await?;
+        if self.order == Order::Drop || sent.ended {
+            return Ok(());
+        }
+        Forward { link: &*self.link, spool: &self.spool }.everything(sent).await
+    }
+
+    /// Asks the supervisor to end the build, again and again: it may not have listened yet.
+    fn pass_on_order(&self) {
+        let cause = match self.order {
+            Order::Go => return,
+            Order::End(cause) => cause,
+            Order::Drop => Cause::Superseded,
+        };
+        if self.lock.is_none()
+            && let Err(error) = self.spool.ask_to_end(cause)
+        {
+            tracing::error!(attempt = %self.spool.head.attempt, "{error}");
+        }
+    }
+
+    /// Takes the lock when the supervisor is gone, and writes the end that it did not write.
+    async fn look_for_end(&mut self) -> Result<(), Gone> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        if let Some(child) = &mut self.child {
+            // A child that has not ended may be about to take the lock: it must find it free.
+            match child.try_wait() {
+                Ok(None) => return Ok(()),
+                _ => self.child = None,
+            }
+        }
+        let lock = match self.spool.lock() {
+            Ok(lock) => lock,
+            Err(SpoolError::Busy { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        self.last_breath().await;
+        if !self.spool.has_ended()? {
+            lose(&self.spool, &lock, &reason(&self.spool))?;
+        }
+        self.lock = Some(lock);
+        Ok(())
+    }
+
+    /// Waits until nothing of the sandbox lives, and removes what it had of the host.
+    async fn last_breath(&self) {
+        if self.spool.head.is_of_another_boot() {
+            return;
+        }
+        let until = Instant::now() + LAST_BREATH;
+        while self.spool.init().is_some_and(|init| init.is_alive()) && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        cgroup::remove(&self.spool.name());
+    }
+
+    async fn remove(self, program: PathBuf) {
+        let Following { spool, lock, .. } = self;
+        loop {
+            let (again, program) = (spool.clone(), program.clone());
+            match tokio::task::spawn_blocking(move || remove(again, &program)).await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => tracing::error!("a spool is not removed yet: {error}"),
+                Err(error) => tracing::error!("a spool is not removed yet: {error}"),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        drop(lock);
+    }
+}
+
+/// Removes the spool; files of the id range from inside it, by a process of its own.
+fn remove(spool: Spool, program: &Path) -> Result<(), SpoolError> {
+    if spool.has_layer() {
+        let mut clean = Command::new(program);
+        clean.arg("clean").arg(spool.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let _ = clean.status();
+    }
+    spool.remove()
+}
