@@ -21,9 +21,9 @@ pub async fn up(db: &Database) -> Result<(), StoreError> {
     db.write(Write::durable("bring its tables up to date"), None, run_up).await
 }
 
-/// The first `steps` only; for tests of what later ones do to rows.
+/// The next `steps` only; for tests of what later ones do to rows.
 pub async fn up_by(db: &Database, steps: u32) -> Result<(), StoreError> {
-    db.write(Write::durable("make its first tables"), Some(steps), run_up).await
+    db.write(Write::durable("make its next tables"), Some(steps), run_up).await
 }
 
 /// Takes the last `steps` back, and with them what their tables hold; for tests.
@@ -31,9 +31,9 @@ pub async fn down_by(db: &Database, steps: u32) -> Result<(), StoreError> {
     db.write(Write::durable("take its last tables back"), Some(steps), run_down).await
 }
 
-/// How many steps there are.
-pub fn count() -> usize {
-    Steps::migrations().len()
+/// Names of all steps, oldest first.
+pub fn names() -> Vec<String> {
+    Steps::migrations().iter().map(|step| step.name().to_owned()).collect()
 }
 
 async fn run_up(tx: &Tx, steps: &Option<u32>) -> Result<(), StoreError> {

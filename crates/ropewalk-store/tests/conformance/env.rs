@@ -4,6 +4,7 @@ use ropewalk_core::port::Clock;
 use ropewalk_model::time::Time;
 use ropewalk_store::{SqlStore, db::Database};
 use ropewalk_testkit::postgres::TestDatabase;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -57,6 +58,11 @@ impl Env {
             ropewalk_store::db::Engine::Postgres => Database::open(&self.url).await.expect("another handle"),
         }
     }
+}
+
+/// Where the rows are that fill the tables of a migration.
+pub fn filled(step: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/rows").join(step).with_extension("sql")
 }
 
 /// A clock that a test moves.

@@ -13,6 +13,7 @@ mod blobs;
 mod engine;
 mod env;
 mod identity;
+mod migrations;
 
 /// Makes `sqlite::MODULE::NAME` and `postgres::MODULE::NAME` of each `async fn NAME(env: Env)` in `MODULE`.
 macro_rules! on_both_engines {
@@ -68,5 +69,10 @@ on_both_engines! {
         a_token_opens_until_it_is_revoked_or_expires
         the_use_of_a_token_is_noted_once_a_minute
         no_grants_and_all_grants_stay_different
+    }
+    migrations {
+        every_step_goes_up_and_down_with_rows_in_every_table
+        servers_that_start_together_make_the_tables_once
+        a_database_of_a_newer_program_is_refused
     }
 }
