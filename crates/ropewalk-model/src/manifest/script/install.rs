@@ -42,7 +42,10 @@ const FAMILIES: [Family; 4] = [
     },
 ];
 
-const APT: &str = "export DEBIAN_FRONTEND=noninteractive\napt-get -q update\napt-get -q -y install";
+/// Without a terminal of its own dpkg shows no progress, which would fill the log.
+const APT: &str = "export DEBIAN_FRONTEND=noninteractive\n\
+                   apt-get -q update\n\
+                   apt-get -q -y -o Dpkg::Use-Pty=0 install";
 
 /// The script that installs packages; none when there are none. As upstream, the entries joined are the package
 /// manager's arguments, so one entry may hold several, and an option.
@@ -239,10 +242,13 @@ mod tests {
     fn each_family_installs_with_its_own_program() {
         let script = install(&["make", "g++ cmake"]);
         for (os_release, calls) in [
-            ("ID=debian", "apt-get <-q> <update>\napt-get <-q> <-y> <install> <make> <g++> <cmake>\n"),
+            (
+                "ID=debian",
+                "apt-get <-q> <update>\napt-get <-q> <-y> <-o> <Dpkg::Use-Pty=0> <install> <make> <g++> <cmake>\n",
+            ),
             (
                 "ID=pop\nID_LIKE=\"ubuntu debian\"",
-                "apt-get <-q> <update>\napt-get <-q> <-y> <install> <make> <g++> <cmake>\n",
+                "apt-get <-q> <update>\napt-get <-q> <-y> <-o> <Dpkg::Use-Pty=0> <install> <make> <g++> <cmake>\n",
             ),
             ("ID=alpine", "apk <add> <--update-cache> <make> <g++> <cmake>\n"),
             ("ID=manjaro\nID_LIKE=arch", "pacman <-Syu> <--noconfirm> <--needed> <make> <g++> <cmake>\n"),
