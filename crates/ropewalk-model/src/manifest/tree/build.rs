@@ -1,91 +1,15 @@
-//! The manifest's YAML as a tree whose every node knows its place in the text.
-//!
-//! The events come from the YAML library; this adds what the manifest's rules need and a decoder into types would
-//! lose: how a scalar was written, several problems at once, and a place for each. Duplicate keys are refused,
-//! merge keys are merged, aliases are copied within the limits.
+//! From the YAML library's events to nodes.
 
-use super::limits::ManifestLimits;
-use super::problem::{Place, Problems};
-use super::scalar::Scalar;
-use serde_saphyr::granit_parser::{
-    self, ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag,
-};
+use super::super::limits::ManifestLimits;
+use super::super::problem::{Place, Problems};
+use super::super::scalar::Scalar;
+use super::stop::{Stop, place, scan_error, too_deep, unknown_tag};
+use super::{Entry, Kind, Node};
+use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, Span, Tag};
 use std::collections::{HashMap, HashSet};
 
-/// One node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) kind: Kind,
-}
-
-/// What a node is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Scalar(Scalar),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
-}
-
-/// A key and its value. Keys are texts; each occurs once in a map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) place: Place,
-    pub(super) key: String,
-    pub(super) value: Node,
-    /// The key is a plain `<<`.
-    merge: bool,
-}
-
-impl Node {
-    /// What to call it in an error.
-    pub(super) fn name(&self) -> &'static str {
-        match &self.kind {
-            Kind::Scalar(scalar) => scalar.name(),
-            Kind::List(_) => "a list",
-            Kind::Map(_) => "a map",
-        }
-    }
-
-    pub(super) fn is_null(&self) -> bool {
-        self.kind == Kind::Scalar(Scalar::Null)
-    }
-}
-
-/// Reads the one document of `text`. None when it is not YAML or passes a limit, which is then among the problems;
-/// a tree may come with problems too (duplicate keys).
-pub(super) fn read(text: &str, limits: &ManifestLimits, problems: &mut Problems) -> Option<Node> {
-    let options = granit_parser::options! {
-        emit_comments: false,
-        flow_nesting_limit: limits.depth + 1,
-        block_nesting_limit: limits.depth + 1,
-    };
-    let parser = Parser::new_from_str_with_options(text, options);
-    let mut builder =
-        Builder { parser, limits, problems, anchors: HashMap::new(), nodes: 0, scalar_bytes: 0 };
-    match builder.document() {
-        Ok(root) => Some(root),
-        Err(Stop { place, message, hint }) => {
-            problems.error(place, message, hint);
-            None
-        }
-    }
-}
-
-/// A problem after which reading cannot go on.
-struct Stop {
-    place: Place,
-    message: String,
-    hint: String,
-}
-
-impl Stop {
-    fn new(place: Place, message: impl Into<String>, hint: impl Into<String>) -> Stop {
-        Stop { place, message: message.into(), hint: hint.into() }
-    }
-}
-
-struct Builder<'a> {
+/// Reads one document, counting what it costs.
+pub(super) struct Builder<'a> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     limits: &'a ManifestLimits,
     problems: &'a mut Problems,
@@ -96,7 +20,17 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn document(&mut self) -> Result<Node, Stop> {
+    pub(super) fn new(text: &'a str, limits: &'a ManifestLimits, problems: &'a mut Problems) -> Builder<'a> {
+        let options = granit_parser::options! {
+            emit_comments: false,
+            flow_nesting_limit: limits.depth + 1,
+            block_nesting_limit: limits.depth + 1,
+        };
+        let parser = Parser::new_from_str_with_options(text, options);
+        Builder { parser, limits, problems, anchors: HashMap::new(), nodes: 0, scalar_bytes: 0 }
+    }
+
+    pub(super) fn document(&mut self) -> Result<Node, Stop> {
         let root = loop {
             match self.event()? {
                 (Event::StreamStart | Event::DocumentStart(..), _) => {}
@@ -323,64 +257,4 @@ fn collection_tag(tag: Option<&Tag>, expected: &str, at: Place) -> Result<(), St
 
 fn is_non_specific(tag: &Tag) -> bool {
     tag.parts() == ("", "!") || tag.parts() == ("!", "")
-}
-
-fn unknown_tag(tag: &Tag, at: Place) -> Stop {
-    Stop::new(at, format!("the tag `{}` means nothing in a manifest here", tag.original()), "remove it")
-}
-
-fn too_deep(at: Place, limits: &ManifestLimits) -> Stop {
-    Stop::new(
-        at,
-        format!("more than {} collections within each other", limits.depth),
-        "a manifest is at most a few levels deep: look for a missing quote or bracket",
-    )
-}
-
-fn scan_error(error: &ScanError, limits: &ManifestLimits) -> Stop {
-    let at = place(*error.marker());
-    if *error.kind() == ErrorKind::RecursionLimitExceeded {
-        return too_deep(at, limits);
-    }
-    Stop::new(at, format!("this is not YAML: {}", error.kind()), syntax_hint(error.kind()))
-}
-
-fn syntax_hint(kind: &ErrorKind) -> &'static str {
-    use ErrorKind as E;
-    match kind {
-        E::TabNotAllowed
-        | E::TabInBlockIndentation
-        | E::TabInIndentation
-        | E::TabAtBlockScalarStart
-        | E::TabInPlainScalar
-        | E::InvalidBlockEntryWhitespace
-        | E::InvalidMappingValueWhitespace => "use spaces here, YAML allows no tabs",
-        E::UnclosedQuotedScalar
-        | E::InvalidTrailingSingleQuotedScalar
-        | E::InvalidTrailingDoubleQuotedScalar => "close the quote, or quote the whole value",
-        E::UnknownQuotedScalarEscape => "write the backslash twice, or use single quotes",
-        E::MismatchedFlowCollectionEnd { .. }
-        | E::MisplacedFlowCollectionEnd
-        | E::UnclosedFlowCollection { .. }
-        | E::UnexpectedEofFlowSequence
-        | E::UnexpectedEofFlowMapping
-        | E::ExpectedFlowMappingSeparator
-        | E::ExpectedFlowSequenceSeparator => {
-            "close the bracket, or quote a value that begins with `[` or `{`"
-        }
-        E::UnknownAnchor => "define it earlier with `&NAME`, or quote a value that begins with `*`",
-        E::UnexpectedCharacter { .. } => "quote a value that begins with `@`, `%` or a backquote",
-        E::MappingValueNotAllowed | E::InvalidColonPlacement => {
-            "quote a value that contains `: `, and check the indentation"
-        }
-        E::SimpleKeyExpected | E::InvalidSimpleKey => {
-            "write `key: value`, and indent the lines of a script below `name: |`"
-        }
-        E::UndeclaredTagHandle => "quote a value that begins with `!`",
-        _ => "check indentation, dashes and quotes around this line",
-    }
-}
-
-fn place(mark: Marker) -> Place {
-    Place { line: mark.line().max(1), column: mark.col() + 1 }
 }
