@@ -1,5 +1,7 @@
 //! Whom tests run as: root where we are root, and an ordinary account always.
 
+use crate::image;
+use crate::scenario::Scenario;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -82,11 +84,12 @@ impl Account {
     }
 
     /// Runs a scenario as this account; its output is the error.
-    pub(crate) fn run(&self, scenario: &str) -> Result<(), String> {
-        let program = self.prepare();
-        let mut command = Command::new(program);
-        command.args(["--scenario", scenario]).arg(&self.home).current_dir(&self.home);
-        command.arg(crate::image::tar("base")?);
+    pub(crate) fn run(&self, scenario: &Scenario) -> Result<(), String> {
+        let mut command = Command::new(self.prepare());
+        command.args(["--scenario", scenario.name]).arg(&self.home).current_dir(&self.home);
+        for name in scenario.images {
+            command.env(image::variable(name), image::tar(name)?);
+        }
         command.stdin(Stdio::null());
         if let Some((uid, gid)) = self.switch {
             command.uid(uid).gid(gid);

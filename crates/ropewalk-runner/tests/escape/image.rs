@@ -1,4 +1,4 @@
-//! The image that scenarios run in.
+//! The images that scenarios run in.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,4 +11,9 @@ pub(crate) fn tar(name: &str) -> Result<PathBuf, String> {
         return Err(format!("{}: {}", script.display(), String::from_utf8_lossy(&made.stderr)));
     }
     Ok(PathBuf::from(String::from_utf8_lossy(&made.stdout).trim()))
+}
+
+/// The variable that tells a scenario where an image's tar is.
+pub(crate) fn variable(name: &str) -> String {
+    format!("ROPEWALK_TEST_IMAGE_{}", name.to_uppercase())
 }

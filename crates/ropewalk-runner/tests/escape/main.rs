@@ -1,13 +1,22 @@
 //! The sandbox under attack and at work. Tests have threads and a sandbox needs a process without,
 //! so each test starts this very file again as a *scenario*: as root, and as an ordinary account.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-#![allow(clippy::disallowed_methods, reason = "tests read what programs print")]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "test output")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 mod account;
 mod image;
 mod scenario;
+mod work;
+mod world;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -18,16 +27,16 @@ fn main() {
     }
     let args: Vec<String> = std::env::args().collect();
     if args.get(1).is_some_and(|a| a == "--scenario") {
-        return scenario::run(&args[2..]);
+        return scenario::run(&args[2], args[3].as_ref());
     }
     let arguments = Arguments::from_args();
     let accounts = account::available();
     let mut trials = vec![];
     for account in accounts {
-        for name in scenario::NAMES {
+        for scenario in scenario::ALL {
             let account = account.clone();
-            let title = format!("{}::{name}", account.title());
-            trials.push(Trial::test(title, move || account.run(name).map_err(Into::into)));
+            let title = format!("{}::{}", account.title(), scenario.name);
+            trials.push(Trial::test(title, move || account.run(scenario).map_err(Into::into)));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();

@@ -1,92 +1,31 @@
 //! What a fresh single-threaded process does.
 
-use ropewalk_runner::image::{Catalog, Pinned, Rootfs};
-use ropewalk_runner::sandbox::network::Outside;
-use ropewalk_runner::sandbox::{Answer, Limits, Network, Order, Sandbox, Spec, range};
-use rustix::fd::AsFd;
-use std::io::{Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use crate::work;
+use std::path::Path;
 
-pub(crate) const NAMES: &[&str] = &["sudo_gives_root"];
-
-pub(crate) fn run(args: &[String]) {
-    let [name, home, tar] = args else { panic!("scenario NAME HOME TAR") };
-    let world = World::new(Path::new(home), Path::new(tar));
-    match name.as_str() {
-        "sudo_gives_root" => {
-            assert_eq!(world.step("id -un; sudo id -u"), (0, "build\n0\n".into()));
-        }
-        "try" => {
-            let script = std::env::var("TRY").unwrap();
-            let (status, text) = world.step_in(&script, Network::Nat(Outside::of_host()));
-            println!("{text}\nstatus {status}");
-            std::process::exit(1);
-        }
-        other => panic!("no scenario {other}"),
-    }
+/// One scenario.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// Images that must have been made for it.
+    pub(crate) images: &'static [&'static str],
+    run: fn(&Path),
 }
 
-struct World {
-    image: Rootfs,
-    work: PathBuf,
+macro_rules! scenarios {
+    ($($images:tt $module:ident :: $name:ident),* $(,)?) => {
+        &[$(Scenario { name: stringify!($name), images: &$images, run: $module::$name }),*]
+    };
 }
 
-impl World {
-    fn new(home: &Path, tar: &Path) -> World {
-        let catalog = Catalog::new(home, range::find().unwrap());
-        let image = catalog.resolve("base").unwrap_or_else(|_| {
-            catalog.import(tar, "base").unwrap();
-            catalog.resolve("base").unwrap()
-        });
-        let work = home.join(format!("work-{}", std::process::id()));
-        World { image, work }
-    }
+pub(crate) const ALL: &[Scenario] = scenarios![
+    ["base"] work::sudo_gives_root,
+    ["bare"] work::sudo_works_in_an_image_without_it,
+    ["base"] work::a_daemon_of_one_step_lives_in_the_next_and_dies_with_the_sandbox,
+    ["base"] work::a_sandbox_opened_ahead_of_time_takes_its_name_later,
+    ["base"] work::only_plain_files_below_home_come_out,
+];
 
-    fn spec(&self, image: Pinned, network: Network) -> Spec {
-        Spec {
-            name: format!("test-{}", std::process::id()),
-            image,
-            layer: self.work.clone(),
-            network,
-            hostname: "build".into(),
-            binds: vec![],
-            limits: Limits { memory: 1 << 30, processes: 512, disk: 1 << 30, cpus: 0 },
-        }
-    }
-
-    fn step(&self, script: &str) -> (i32, String) {
-        self.step_in(script, Network::None)
-    }
-
-    fn step_in(&self, script: &str, network: Network) -> (i32, String) {
-        let image = self.image.pin().unwrap();
-        range::enter().unwrap();
-        let mut sandbox = Sandbox::open(&self.spec(image, network)).unwrap();
-        let result = step(&sandbox, script);
-        sandbox.kill();
-        result
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.work);
-    }
-}
-
-fn step(sandbox: &Sandbox, script: &str) -> (i32, String) {
-    let (mut from, to) = std::io::pipe().unwrap();
-    let mut file =
-        std::fs::File::from(rustix::fs::memfd_create("step", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
-    file.write_all(script.as_bytes()).unwrap();
-    file.rewind().unwrap();
-    let order = Order::Run { name: "x".into(), env: vec![], root: false };
-    sandbox.order(&order, &[to.as_fd(), file.as_fd()]).unwrap();
-    drop(to);
-    let mut text = String::new();
-    from.read_to_string(&mut text).unwrap();
-    match sandbox.answer().unwrap() {
-        (Answer::Exit(status), _) => (status, text),
-        other => panic!("{other:?}"),
-    }
+pub(crate) fn run(name: &str, home: &Path) {
+    let scenario = ALL.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("no scenario {name}"));
+    (scenario.run)(home);
 }

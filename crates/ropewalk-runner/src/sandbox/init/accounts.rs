@@ -1,30 +1,46 @@
-//! The build account, its passwordless sudo and the host name, in the sandbox's own layer.
+//! The build account, and the host name, in the sandbox's own layer.
 
 use super::super::{BUILD, BUILD_ID, Doing, HOME, Network, SandboxError, Spec};
+use super::sudo;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::path::Path;
 
 pub(super) fn set_up(spec: &Spec) -> Result<(), SandboxError> {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    if !passwd.lines().any(|l| l.starts_with(&format!("{BUILD}:x:{BUILD_ID}:"))) {
-        let account = format!("{BUILD}:x:{BUILD_ID}:{BUILD_ID}:{BUILD}:{HOME}:/bin/sh");
-        append("/etc/passwd", &account)?;
-        append("/etc/group", &format!("{BUILD}:x:{BUILD_ID}:"))?;
-        if Path::new("/etc/shadow").exists() {
-            append("/etc/shadow", &format!("{BUILD}:*:19000:0:99999:7:::"))?;
-        }
+    add("/etc/passwd", &format!("{BUILD}:x:{BUILD_ID}:{BUILD_ID}:{BUILD}:{HOME}:/bin/sh"))?;
+    add("/etc/group", &format!("{BUILD}:x:{BUILD_ID}:"))?;
+    if Path::new("/etc/shadow").exists() {
+        add("/etc/shadow", &format!("{BUILD}:*:19000:0:99999:7:::"))?;
     }
     fs::create_dir_all(HOME).doing(format_args!("create {HOME}"))?;
     chown(HOME, Some(BUILD_ID), Some(BUILD_ID)).doing(format_args!("chown {HOME}"))?;
-    // Also where sudo is missing: a step may install it.
-    fs::create_dir_all("/etc/sudoers.d").doing("create /etc/sudoers.d")?;
-    let rule = format!("{BUILD} ALL=(ALL:ALL) NOPASSWD: ALL\nDefaults:{BUILD} !use_pty\n");
-    fs::write("/etc/sudoers.d/build", rule).doing("write /etc/sudoers.d/build")?;
-    fs::set_permissions("/etc/sudoers.d/build", PermissionsExt::from_mode(0o440))
-        .doing("chmod /etc/sudoers.d/build")?;
+    sudo::set_up()?;
     name_host(&spec.hostname)?;
     if spec.network == Network::Host { Ok(()) } else { loopback_up() }
+}
+
+/// Adds an account's line unless it is there.
+fn add(path: &str, line: &str) -> Result<(), SandboxError> {
+    let old = fs::read(path).unwrap_or_default();
+    let new = with_line(&old, line);
+    if new == old { Ok(()) } else { fs::write(path, new).doing(format_args!("write {path}")) }
+}
+
+/// The file with the line, and without another of the same name. It comes right after root's:
+/// where the image has an account of the same number, the first one gives it its name.
+fn with_line(old: &[u8], line: &str) -> Vec<u8> {
+    let name = |line: &[u8]| line.split(|b| *b == b':').next().unwrap_or_default().to_vec();
+    let ours = name(line.as_bytes());
+    let mut lines: Vec<&[u8]> = old.split(|b| *b == b'\n').filter(|l| !l.is_empty()).collect();
+    if lines.contains(&line.as_bytes()) {
+        return old.to_vec();
+    }
+    lines.retain(|line| name(line) != ours);
+    let place = lines.iter().position(|line| name(line) == b"root").map_or(0, |at| at + 1);
+    lines.insert(place, line.as_bytes());
+    let mut new = lines.join(b"\n".as_slice());
+    new.push(b'\n');
+    new
 }
 
 /// Sets the host name and makes it resolve.
@@ -58,4 +74,34 @@ fn loopback_up() -> Result<(), SandboxError> {
         if result == 0 { Ok(()) } else { Err(error) }
     };
     result.doing("bring up the loopback interface")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUILD_LINE: &str = "build:x:1000:1000:build:/home/build:/bin/sh";
+
+    fn text(old: &str) -> String {
+        String::from_utf8(with_line(old.as_bytes(), BUILD_LINE)).unwrap()
+    }
+
+    #[test]
+    fn the_build_account_comes_before_another_of_its_number() {
+        let ubuntu = "root:x:0:0:::\nbin:x:2:2:::\nubuntu:x:1000:1000:::";
+        let expected = format!("root:x:0:0:::\n{BUILD_LINE}\nbin:x:2:2:::\nubuntu:x:1000:1000:::\n");
+        assert_eq!(text(ubuntu), expected);
+    }
+
+    #[test]
+    fn another_account_of_its_name_is_replaced() {
+        assert_eq!(text("root:x:0:0:::\nbuild:x:77:77:::\n"), format!("root:x:0:0:::\n{BUILD_LINE}\n"));
+        assert_eq!(text(""), format!("{BUILD_LINE}\n"));
+    }
+
+    #[test]
+    fn a_file_that_has_it_stays_as_it_is() {
+        let old = format!("x:x:1:1:::\n{BUILD_LINE}");
+        assert_eq!(text(&old), old);
+    }
 }

@@ -11,6 +11,7 @@ mod privileges;
 mod root;
 mod serve;
 mod step;
+mod sudo;
 
 use super::message::send;
 use super::{Answer, Network, SandboxError, Spec, network};
