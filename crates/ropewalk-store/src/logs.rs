@@ -5,6 +5,7 @@
 //! logs of all attempts at a job one after another (see [`layout`]).
 
 mod appended;
+mod index;
 mod layout;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,10 @@ pub trait LogIndex: Send + Sync {
     async fn contents(&self, log: LogRef) -> Result<Contents, StoreError>;
     /// Resolves after the contents of any log may have changed since this call.
     fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// Whether an attempt has ended, with a report or without.
+    async fn ended(&self, attempt: AttemptId) -> Result<bool, StoreError>;
+    /// Keeps the sealed logs of an attempt that ended. Those that it keeps already stay.
+    async fn keep(&self, attempt: AttemptId, logs: Vec<(LogName, BlobRef)>) -> Result<(), StoreError>;
 }
 
 /// Logs in a folder of this machine.
@@ -66,6 +71,22 @@ impl DiskLogs {
         let folder = folder.to_owned();
         let appended = files::blocking(move || Appended::open(&folder)).await?;
         Ok(DiskLogs { appended: Arc::new(appended), blobs, index })
+    }
+
+    /// Makes blobs of the logs of attempts that ended without a report, and removes files that blobs replace: of both
+    /// sorts there are some after a runner was lost or this program was killed. Answers of how many attempts.
+    pub async fn tidy(&self) -> Result<usize, StoreError> {
+        let appended = self.appended.clone();
+        let mut tidied = 0;
+        for attempt in files::blocking(move || appended.attempts()).await? {
+            if self.index.ended(attempt).await? {
+                let sealed = self.seal(attempt).await?;
+                self.index.keep(attempt, sealed).await?;
+                self.discard(attempt).await?;
+                tidied += 1;
+            }
+        }
+        Ok(tidied)
     }
 
     /// How a log is laid out now. All chapters but the last are closed by this, so that nothing that follows them

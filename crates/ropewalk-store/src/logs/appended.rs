@@ -101,6 +101,17 @@ impl Appended {
         Ok(logs)
     }
 
+    /// Attempts that have files.
+    pub(super) fn attempts(&self) -> Result<Vec<AttemptId>, StoreError> {
+        let failed = files::failed("list", &self.folder);
+        let mut attempts = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(&failed)? {
+            let name = entry.map_err(&failed)?.file_name();
+            attempts.extend(name.to_str().and_then(|name| name.parse().ok()).map(AttemptId));
+        }
+        Ok(attempts)
+    }
+
     /// Removes an attempt's files.
     pub(super) fn discard(&self, attempt: AttemptId) -> Result<(), StoreError> {
         let folder = self.attempt(attempt);

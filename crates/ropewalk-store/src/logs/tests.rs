@@ -42,6 +42,21 @@ impl LogIndex for Memory {
         let mut changes = self.changes.subscribe();
         Box::pin(async move { drop(changes.changed().await) })
     }
+
+    async fn ended(&self, attempt: AttemptId) -> Result<bool, StoreError> {
+        let contents = self.contents.lock().unwrap();
+        let last = contents.chapters.last().is_some_and(|last| last.attempt == attempt);
+        Ok(!last || contents.complete)
+    }
+
+    async fn keep(&self, attempt: AttemptId, logs: Vec<(LogName, BlobRef)>) -> Result<(), StoreError> {
+        self.change(|contents| {
+            let chapter = contents.chapters.iter_mut().find(|chapter| chapter.attempt == attempt).unwrap();
+            let blob = logs.into_iter().find(|(log, _)| *log == LOG.log).map(|(_, blob)| blob);
+            chapter.blob = chapter.blob.take().or(blob);
+        });
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -246,6 +261,7 @@ enum Act {
     Finish {
         discard: bool,
     },
+    Tidy,
     Read {
         from: u64,
         length: usize,
@@ -259,6 +275,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Kill),
         1 => Just(Act::Lose),
         1 => any::<bool>().prop_map(|discard| Act::Finish { discard }),
+        1 => Just(Act::Tidy),
         4 => (0..400_u64, 0..200_usize).prop_map(|(from, length)| Act::Read { from, length }),
     ]
 }
@@ -306,6 +323,11 @@ async fn play(acts: Vec<Act>) {
                 }
                 attempts.push(Vec::new());
                 bench.memory.begin(attempt + 1);
+            }
+            Act::Tidy => {
+                bench.logs.tidy().await.expect("tidied");
+                let left = std::fs::read_dir(bench.folder.path().join("logs")).unwrap().count();
+                assert!(left <= 1, "files of {left} attempts stay, and one is running");
             }
             Act::Read { from, length } => {
                 let whole = whole(&attempts);
