@@ -32,7 +32,8 @@ pub(crate) fn a_daemon_of_one_step_lives_in_the_next_and_dies_with_the_sandbox(h
     let marked = format!("sleep 4{}", std::process::id());
     let daemon = format!("setsid sh -c 'trap \"\" TERM HUP; {marked}' & sudo setsid {marked} &");
     assert_eq!(step(&sandbox, &daemon).0, 0);
-    assert_eq!(step(&sandbox, &format!("pgrep -fc '^{marked}'")), (0, "2\n".into()));
+    let both = format!("timeout 9 sh -c 'until [ $(pgrep -fc \"^{marked}\") = 2 ]; do sleep 0.02; done'");
+    assert_eq!(step(&sandbox, &both).0, 0);
     let cmdline = format!("{}\0", marked.replace(' ', "\0"));
     let outside = || {
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
