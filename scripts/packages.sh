@@ -45,11 +45,10 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 
 # Tools of cargo's that no distribution packages. A debug build of them is soon made and fast enough.
+tool() {
+    command -v "$1" >/dev/null || { echo "installing $1"; cargo install --quiet --locked --debug --no-default-features "$@"; }
+}
 if [ "$1" = test ]; then
-    for tool in cargo-nextest cargo-deny; do
-        if ! command -v "$tool" >/dev/null; then
-            echo "installing $tool"
-            cargo install --quiet --locked --debug --no-default-features --features "" "$tool"
-        fi
-    done
+    tool cargo-nextest --features default-no-update
+    tool cargo-deny
 fi
