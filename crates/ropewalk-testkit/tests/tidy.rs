@@ -1,4 +1,5 @@
 //! Rules of the house that no compiler checks.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
