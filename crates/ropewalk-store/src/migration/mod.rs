@@ -1,6 +1,7 @@
 //! The tables, one step after another. A step that was released is never changed again.
 
 mod m0001_identity_and_blobs;
+mod m0002_jobs_and_queue;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -12,7 +13,7 @@ struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_identity_and_blobs::Step)]
+        vec![Box::new(m0001_identity_and_blobs::Step), Box::new(m0002_jobs_and_queue::Step)]
     }
 }
 

@@ -10,10 +10,14 @@
 )]
 
 mod blobs;
+mod deliveries;
 mod engine;
 mod env;
+mod farm;
 mod identity;
+mod jobs;
 mod migrations;
+mod queue;
 
 /// Makes `sqlite::MODULE::NAME` and `postgres::MODULE::NAME` of each `async fn NAME(env: Env)` in `MODULE`.
 macro_rules! on_both_engines {
@@ -74,5 +78,52 @@ on_both_engines! {
         every_step_goes_up_and_down_with_rows_in_every_table
         servers_that_start_together_make_the_tables_once
         a_database_of_a_newer_program_is_refused
+    }
+    jobs {
+        a_job_goes_from_submission_to_success_and_says_so_in_events
+        what_is_not_there_is_missing
+        a_submission_is_stored_whole_or_not_at_all
+        open_jobs_of_a_user_are_limited_and_ended_ones_do_not_count
+        a_pending_job_waits_for_its_start
+        a_group_takes_pending_jobs_of_its_owner_only_and_changes_nothing_else
+        a_group_is_started_together_and_its_triggers_fire_after_the_last_end
+        a_waiting_job_is_cancelled_at_once_and_an_ended_one_is_not
+        a_running_job_is_cancelled_when_its_runner_has_reported
+        a_job_that_was_cancelled_ends_cancelled_however_its_runner_ends
+        a_work_that_another_job_needs_goes_on_when_one_is_cancelled
+        a_job_that_joins_a_work_after_its_cancel_gets_another_attempt
+        works_below_a_cancelled_job_are_cancelled_unless_somebody_needs_them
+        a_failure_ends_all_that_needs_it_in_the_same_transaction
+        works_that_ended_before_they_were_needed_are_never_leased
+        a_restart_opens_the_next_round_of_a_job_and_of_those_that_failed_with_it
+        a_second_restart_uses_what_the_first_one_made
+        tags_and_visibility_are_replaced
+        lists_go_on_where_they_stopped_and_show_what_may_be_known
+    }
+    queue {
+        a_runner_gets_what_it_can_serve_and_nothing_else
+        a_class_that_comes_after_its_runner_is_served
+        order_is_bump_then_share_then_priority_then_age
+        a_batch_is_divided_by_shares
+        use_is_forgotten_after_a_day
+        two_that_lease_at_once_never_get_the_same_work
+        a_lease_that_ran_out_is_lost_and_its_work_tried_again_up_to_the_limit
+        a_renewed_lease_lives_on_and_nobody_loses_it_while_no_server_ran
+        a_superseded_attempt_changes_nothing
+        what_an_agent_does_not_hold_any_more_is_lost_at_once
+        facts_are_recorded_once_and_in_order
+        an_end_counts_once_and_switches_the_logs
+        a_work_with_a_time_is_held_until_then
+        a_bump_takes_along_what_is_needed
+        a_work_that_nobody_will_run_is_given_up
+        a_key_is_free_again_when_its_work_has_ended
+        many_that_submit_the_same_key_at_once_make_one_work
+        those_who_wait_hear_of_new_works
+        ends_cancels_and_submissions_at_once_leave_a_sound_database
+    }
+    deliveries {
+        a_trigger_fires_when_its_condition_is_met
+        a_delivery_is_taken_by_one_at_a_time
+        a_delivery_comes_back_until_it_is_settled
     }
 }

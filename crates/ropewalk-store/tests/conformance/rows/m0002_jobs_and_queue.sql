@@ -5,17 +5,18 @@ INSERT INTO share_usage (share_group, hour, used) VALUES (1, 495250, 5);
 INSERT INTO runners (id, name, labels, slots, seen) VALUES (1, 'here', '{}', 2, 1782900000000005);
 INSERT INTO runner_classes (runner, class) VALUES (1, 1);
 INSERT INTO works (id, plan, class, share_group, priority, bump, status, released, unmet, wanted, attempts, lost,
-    loss_attempts, loss_cause, created)
-VALUES (1, 'cc', 1, 1, 0, 0, 'success', TRUE, 0, 1, 1, 0, 3, 'runner-lost', 1782900000000006);
+    loss_attempts, loss_cause, created, ended)
+VALUES (1, 'cc', 1, 1, 0, 0, 'succeeded', TRUE, 0, 0, 1, 0, 3, 'runner-lost', 1782900000000006, 1782900000000010);
 INSERT INTO works (id, key, plan, class, share_group, priority, bump, status, released, unmet, wanted, attempts, lost,
     loss_attempts, loss_cause, created)
-VALUES (2, 'a derivation', 'cc', 1, 1, 0, 0, 'running', TRUE, 0, 1, 1, 0, 3, 'runner-lost', 1782900000000006);
+VALUES (2, 'a derivation', 'cc', 1, 1, 0, 0, 'leased', TRUE, 0, 1, 1, 0, 3, 'runner-lost', 1782900000000006);
 INSERT INTO work_edges (work, needs) VALUES (2, 1);
-INSERT INTO attempts (id, work, number, runner, leased, reports, lost) VALUES (1, 1, 1, 1, 1782900000000007, 3, FALSE);
+INSERT INTO attempts (id, work, number, runner, leased, reports, lost, ended)
+VALUES (1, 1, 1, 1, 1782900000000007, 3, FALSE, 1782900000000010);
 INSERT INTO attempts (id, work, number, runner, leased, reports, lost) VALUES (2, 2, 1, 1, 1782900000000008, 1, FALSE);
 INSERT INTO leases (work, attempt, runner, fence, renewed, until)
-VALUES (2, 2, 1, 2, 1782900000000008, 1782900600000008);
-INSERT INTO facts (attempt, number, key, value) VALUES (1, 1, 'image.digest', 'sha256:dd');
+VALUES (2, 2, 1, 1, 1782900000000008, 1782900600000008);
+INSERT INTO attempt_facts (attempt, number, key, value) VALUES (1, 1, 'image.digest', 'sha256:dd');
 INSERT INTO step_runs (attempt, position, status, exit, started, ended)
 VALUES (1, 0, 'success', 0, 1782900000000009, 1782900000000010);
 INSERT INTO attempt_logs (attempt, log, sha256, size) VALUES (1, -1, 'bb', 3);

@@ -1,0 +1,99 @@
+//! Jobs, groups and what belongs to them.
+
+mod cancel;
+mod groups;
+mod list;
+mod log_index;
+mod read;
+mod restart;
+mod submit;
+mod update;
+mod works;
+
+use crate::SqlStore;
+use async_trait::async_trait;
+use ropewalk_core::port::{
+    Artifact, AttemptSummary, Culprit, Group, JobFilter, Jobs, NewGroup, Page, StoreError, Submission,
+    Submitted,
+};
+use ropewalk_model::event::Event;
+use ropewalk_model::ids::{GroupId, JobId, WorkId};
+use ropewalk_model::job::{Job, Step, Visibility};
+use ropewalk_model::status::Cause;
+
+#[async_trait]
+impl Jobs for SqlStore {
+    async fn submit(&self, submission: Submission) -> Result<Submitted, StoreError> {
+        self.db.write(submit::SUBMIT, (self.now(), submission), submit::submit).await
+    }
+
+    async fn start(&self, job: JobId) -> Result<(), StoreError> {
+        self.db.write(submit::START, (self.now(), job), submit::start).await
+    }
+
+    async fn create_group(&self, new: NewGroup) -> Result<Group, StoreError> {
+        self.db.write(groups::CREATE, (self.now(), new), groups::create).await
+    }
+
+    async fn start_group(&self, group: GroupId) -> Result<(), StoreError> {
+        self.db.write(groups::START, (self.now(), group), groups::start).await
+    }
+
+    async fn group(&self, group: GroupId) -> Result<Option<Group>, StoreError> {
+        self.db.read("look up a group", group, groups::read).await
+    }
+
+    async fn cancel(&self, job: JobId, cause: Cause) -> Result<bool, StoreError> {
+        self.db.write(cancel::CANCEL, (self.now(), job, cause), cancel::cancel).await
+    }
+
+    async fn restart(&self, job: JobId) -> Result<(), StoreError> {
+        self.db.write(restart::RESTART, (self.now(), job), restart::restart).await
+    }
+
+    async fn update(
+        &self,
+        job: JobId,
+        visibility: Visibility,
+        tags: Option<Vec<String>>,
+    ) -> Result<Job, StoreError> {
+        self.db.write(update::UPDATE, (self.now(), job, visibility, tags), update::update).await
+    }
+
+    async fn job(&self, job: JobId) -> Result<Option<Job>, StoreError> {
+        read::job(&self.db, job).await
+    }
+
+    async fn jobs(
+        &self,
+        filter: &JobFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Page<Job>, StoreError> {
+        list::jobs(&self.db, filter, before, limit).await
+    }
+
+    async fn steps(&self, job: JobId) -> Result<Vec<Step>, StoreError> {
+        self.db.read("list the steps of a job", job, read::steps).await
+    }
+
+    async fn events(&self, job: JobId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
+        read::events(&self.db, job, after, limit).await
+    }
+
+    async fn root_work(&self, job: JobId) -> Result<WorkId, StoreError> {
+        read::root_work(&self.db, job).await
+    }
+
+    async fn culprit(&self, job: JobId) -> Result<Option<Culprit>, StoreError> {
+        read::culprit(&self.db, job).await
+    }
+
+    async fn attempts(&self, job: JobId) -> Result<Vec<AttemptSummary>, StoreError> {
+        self.db.read("list the attempts of a job", job, read::attempts).await
+    }
+
+    async fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, StoreError> {
+        read::artifacts(&self.db, job).await
+    }
+}
