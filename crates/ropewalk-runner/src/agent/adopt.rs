@@ -1,7 +1,7 @@
 //! What an agent finds when it starts.
 
 use super::AgentError;
-use crate::spool::{Spool, UNFINISHED};
+use crate::spool::{Spool, sweep_unfinished};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::path::Path;
@@ -19,11 +19,7 @@ pub(super) fn enter(spools: &Path) -> Result<Alone, AgentError> {
     let file = File::create(spools.join("lock")).map_err(failed("lock"))?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| AgentError::Busy { path: spools.into() })?;
-    for entry in std::fs::read_dir(spools).map_err(failed("read"))?.flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
+    sweep_unfinished(spools);
     Ok(Alone { _file: file })
 }
 
@@ -31,7 +27,8 @@ pub(super) fn enter(spools: &Path) -> Result<Alone, AgentError> {
 pub(super) fn find(spools: &Path) -> Vec<Spool> {
     let mut found = vec![];
     for entry in std::fs::read_dir(spools).into_iter().flatten().flatten() {
-        if !entry.path().is_dir() {
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if hidden || !entry.path().is_dir() {
             continue;
         }
         match Spool::open(&entry.path()) {

@@ -148,10 +148,11 @@ impl<L: Link> Following<L> {
             return;
         }
         let until = Instant::now() + LAST_BREATH;
-        while self.spool.init().is_some_and(|init| init.is_alive()) && Instant::now() < until {
+        let name = self.spool.name();
+        let left = || self.spool.init().is_some_and(|init| init.is_alive()) || !cgroup::remove(&name);
+        while left() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        cgroup::remove(&self.spool.name());
     }
 
     async fn remove(self, program: PathBuf) {

@@ -122,12 +122,14 @@ fn kills(events: &str) -> u64 {
     line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Removes the groups of the sandbox `name`, also those that a killed supervisor left. They must
-/// be empty; missing ones are fine.
-pub fn remove(name: &str) {
-    for folder in Layout::of(name).folders() {
-        let _ = remove_dir(folder);
-    }
+/// Removes the groups of the sandbox `name`, also those that a killed supervisor left. False when
+/// one of them still has a process that is about to end.
+pub fn remove(name: &str) -> bool {
+    let gone = |folder: &Path| match remove_dir(folder) {
+        Ok(()) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    Layout::of(name).folders().into_iter().filter(|folder| !gone(folder)).count() == 0
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// Names beginning so are spools in the making; what is found of them after a crash is removed.
-pub(crate) const UNFINISHED: &str = ".new-";
+/// Names beginning so are spools in the making or on their way out.
+pub(super) const UNFINISHED: &str = ".new-";
 
 /// Makes the spool `folder/ATTEMPT-FENCE`, durable when this returns. Run-time values are no part of it.
 ///

@@ -24,15 +24,15 @@ mod lock;
 mod logs;
 mod remove;
 
-pub(crate) use create::UNFINISHED;
 pub use create::create;
 pub use error::SpoolError;
 pub use head::{Head, LocalSource, Settings};
 pub use init::Init;
 pub use lock::Lock;
 pub use logs::log_file;
-pub use remove::clean;
+pub use remove::{clean, sweep_unfinished};
 
+use create::UNFINISHED;
 pub(crate) use error::At;
 
 use ropewalk_model::plan::SealedPlan;

@@ -1,6 +1,6 @@
 //! Removing a spool, and what a build left in it.
 
-use super::{At, Spool, SpoolError};
+use super::{At, Spool, SpoolError, UNFINISHED};
 use crate::sandbox::range;
 use ropewalk_model::fault::{Point, visit};
 use std::path::Path;
@@ -17,6 +17,15 @@ pub fn clean(path: &Path) -> Result<(), SpoolError> {
     }
     range::enter().map_err(|error| SpoolError::Range { path: path.into(), why: error.to_string() })?;
     spool.remove_layer()
+}
+
+/// Removes what of a spool's making or removal was cut short. Nobody may be making one in `folder`.
+pub fn sweep_unfinished(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 impl Spool {
@@ -41,7 +50,11 @@ impl Spool {
     /// When a file cannot be removed; then the next start tries again.
     pub fn remove(self) -> Result<(), SpoolError> {
         visit(Point::SpoolBeforeRemove);
-        std::fs::remove_dir_all(self.path()).at("remove", self.path())?;
+        // A half removed spool must not look like one.
+        let name = self.path().file_name().unwrap_or_default().display().to_string();
+        let gone = self.path().with_file_name(format!("{UNFINISHED}{name}"));
+        std::fs::rename(self.path(), &gone).at("rename", self.path())?;
+        std::fs::remove_dir_all(&gone).at("remove", &gone)?;
         visit(Point::SpoolAfterRemove);
         Ok(())
     }

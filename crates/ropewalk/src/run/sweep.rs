@@ -1,7 +1,7 @@
 //! Removing spools, this run's and those of runs that were killed.
 
 use anyhow::Context;
-use ropewalk_runner::spool::Spool;
+use ropewalk_runner::spool::{Spool, sweep_unfinished};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::path::Path;
@@ -24,6 +24,7 @@ pub(super) fn enter(folder: &Path) -> anyhow::Result<Present> {
 }
 
 fn sweep(folder: &Path) {
+    sweep_unfinished(folder);
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         // A build whose run was killed may still be on its way out.
         if let Ok(spool) = Spool::open(&entry.path())

@@ -32,6 +32,28 @@ impl Bench {
         Bench { account, program, data: home.join("data"), folder }
     }
 
+    /// Data folder that holds the image.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The program under test, where the account can execute it.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// This test program, likewise.
+    pub(crate) fn this_program(&self) -> PathBuf {
+        self.program.with_file_name(std::env::current_exe().unwrap().file_name().unwrap())
+    }
+
+    /// Makes a folder below the working directory.
+    pub(crate) fn folder(&self, name: &str) {
+        let path = self.folder.join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        self.account.own(&path);
+    }
+
     /// Writes a file below the working directory, owned by the account.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.join(name);

@@ -6,7 +6,10 @@
 
 mod account;
 mod bench;
+mod farm;
+mod leftovers;
 mod semantics;
+mod survival;
 
 use libtest_mimic::{Arguments, Trial};
 use std::path::Path;
@@ -22,10 +25,15 @@ fn main() {
     {
         return account::import(Path::new(data), Path::new(tar));
     }
+    if let [_, mode, folder, data, program] = args.as_slice()
+        && mode == "--agent"
+    {
+        return farm::agent(Path::new(folder), Path::new(data), Path::new(program));
+    }
     let arguments = Arguments::from_args();
     let mut trials = vec![];
     for account in account::available() {
-        for (name, test) in semantics::TESTS {
+        for (name, test) in semantics::TESTS.iter().chain(survival::TESTS) {
             let account = account.clone();
             let title = format!("{}::{name}", account.title());
             trials.push(Trial::test(title, move || {

@@ -1,0 +1,85 @@
+//! What a build may leave on the machine: processes, mounts, control groups, namespaces.
+
+use rustix::process::Pid;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The machine before a build.
+pub(crate) struct Leftovers {
+    mounts: usize,
+}
+
+impl Leftovers {
+    pub(crate) fn now() -> Leftovers {
+        Leftovers { mounts: mounts() }
+    }
+
+    /// Processes whose last argument is this text.
+    pub(crate) fn marked(mark: &str) -> usize {
+        command_lines().filter(|(_, line)| line.last().is_some_and(|last| last == mark)).count()
+    }
+
+    /// Nothing of the attempt may be there.
+    pub(crate) fn assert_same(&self, mark: &str, id: i64) {
+        assert_eq!(Leftovers::marked(mark), 0, "processes of the build are alive after its end was reported");
+        assert_eq!(groups(id), Vec::<String>::new(), "control groups are left");
+        // Other tests at the same time mount nothing in the host's namespace either.
+        assert_eq!(mounts(), self.mounts, "mounts are left");
+        // The network's helper holds neither the lock nor the spool: it follows its supervisor.
+        let until = Instant::now() + Duration::from_secs(5);
+        while !with_argument(&format!("/{id}-")).is_empty() {
+            assert!(
+                Instant::now() < until,
+                "processes with the spool's name are left: {:?}",
+                with_argument(&format!("/{id}-"))
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn mounts() -> usize {
+    std::fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count()
+}
+
+/// Control groups of the attempt, in all hierarchies.
+fn groups(id: i64) -> Vec<String> {
+    let start = format!("ropewalk-{id}-");
+    let mut found = vec![];
+    let mut folders = vec![std::path::PathBuf::from("/sys/fs/cgroup")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if entry.file_name().to_str().is_some_and(|name| name.starts_with(&start)) {
+                    found.push(entry.path().display().to_string());
+                }
+                folders.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+fn command_lines() -> impl Iterator<Item = (i32, Vec<String>)> {
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+        Some((pid, words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()))
+    })
+}
+
+fn with_argument(part: &str) -> Vec<Vec<String>> {
+    command_lines().map(|(_, line)| line).filter(|line| line.iter().any(|word| word.contains(part))).collect()
+}
+
+/// The supervisors of an attempt below a test's folder.
+pub(crate) fn supervisors(folder: &Path, id: i64) -> Vec<Pid> {
+    let spool = folder.join("spools").join(format!("{id}-{id}")).display().to_string();
+    command_lines()
+        .filter(|(_, line)| {
+            line.get(1).is_some_and(|word| word == "supervise") && line.get(2) == Some(&spool)
+        })
+        .filter_map(|(pid, _)| Pid::from_raw(pid))
+        .collect()
+}

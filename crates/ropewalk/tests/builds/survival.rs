@@ -1,0 +1,157 @@
+//! Agents and supervisors that are killed.
+
+use crate::bench::Bench;
+use crate::farm::{Farm, cause, plan_of};
+use crate::leftovers::{Leftovers, supervisors};
+use ropewalk_model::limits::BuildLimits;
+use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues, Verdict};
+use ropewalk_model::status::Cause;
+use ropewalk_model::time::Time;
+use rustix::process::{Signal, kill_process};
+use std::time::{Duration, Instant};
+
+type Test = fn(&Bench);
+
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("an_agent_forwards_facts_logs_and_files", forwards),
+    ("an_agent_killed_in_mid_build_loses_no_byte", agent_killed),
+    ("a_supervisor_killed_at_random_moments_leaves_nothing", supervisor_killed),
+    ("a_cancelled_attempt_is_reported_when_nothing_is_left", cancelled),
+    ("a_superseded_attempt_ends_without_a_word", superseded),
+    ("a_silent_server_loses_nothing", silent_server),
+];
+
+fn limits() -> BuildLimits {
+    BuildLimits::default()
+}
+
+fn forwards(bench: &Bench) {
+    let mut farm = Farm::new(bench);
+    let manifest = "artifacts: [out/file]\ntasks:\n- one: seq 1 100000\n- two: |\n    mkdir out\n    echo hello >out/file\n";
+    let id = farm.offer(&plan_of(manifest, limits()), RunValues::default());
+    farm.start_agent();
+    assert_eq!(farm.ended(id), Outcome::Success);
+    let facts = farm.server.facts(id);
+    assert_eq!(facts[0], AttemptFact::Started);
+    let steps: Vec<_> = facts
+        .iter()
+        .filter(|f| matches!(f, AttemptFact::StepStarted { .. } | AttemptFact::StepEnded { .. }))
+        .cloned()
+        .collect();
+    let started = |step| AttemptFact::StepStarted { step };
+    let ended = |step| AttemptFact::StepEnded { step, exit: 0 };
+    assert_eq!(steps, [started(0), ended(0), started(1), ended(1)]);
+    assert!(facts.iter().any(|f| matches!(f, AttemptFact::Resolved { key, .. } if key == "image.digest")));
+    let numbers: String = (1..=100_000).map(|n| format!("{n}\n")).collect();
+    assert!(farm.server.log(id, LogName::Step(0)) == format!("+ seq 1 100000\n{numbers}").into_bytes());
+    let setup = String::from_utf8(farm.server.log(id, LogName::Setup)).unwrap();
+    assert!(setup.starts_with("[#7] 20") && setup.contains("Running build on test-runner"), "{setup}");
+    assert_eq!(farm.server.artifact(id, "file").unwrap(), b"hello\n");
+    assert_eq!(farm.spools(), 0);
+}
+
+fn agent_killed(bench: &Bench) {
+    let mut farm = Farm::new(bench);
+    let manifest =
+        "tasks:\n- count: |\n    set +x\n    for i in $(seq 1 300); do echo \"line $i\"; sleep 0.005; done\n";
+    let id = farm.offer(&plan_of(manifest, limits()), RunValues::default());
+    farm.start_agent();
+    let mut kills = 0;
+    while farm.server.outcome(id).is_none() {
+        std::thread::sleep(Duration::from_millis(20 + 37 * (kills % 7)));
+        // The run-time values of a build that has not begun die with the agent.
+        if kills > 0 || farm.server.facts(id).contains(&AttemptFact::StepStarted { step: 0 }) {
+            farm.kill_agent();
+            farm.start_agent();
+            kills += 1;
+        }
+    }
+    assert_eq!(farm.ended(id), Outcome::Success);
+    assert!(kills >= 5, "only {kills}");
+    let lines: String = (1..=300).map(|n| format!("line {n}\n")).collect();
+    let log = String::from_utf8(farm.server.log(id, LogName::Step(0))).unwrap();
+    let expected = format!("+ set +x\n{lines}");
+    assert!(log == expected, "after {kills} kills the log is:\n{log}");
+}
+
+fn supervisor_killed(bench: &Bench) {
+    let mut farm = Farm::new(bench);
+    farm.start_agent();
+    let mut ends = std::collections::BTreeMap::new();
+    for round in 0_u64..100 {
+        let before = Leftovers::now();
+        let mark = format!("86400.{}{round:03}", std::process::id());
+        let manifest = format!(
+            "tasks:\n- one: |\n    setsid sleep {mark} &\n    sudo sleep {mark} &\n    (trap '' TERM; sleep {mark}) &\n    sleep {mark}\n"
+        );
+        let id = farm.offer(&plan_of(&manifest, limits()), RunValues::default());
+        let folder = bench.folder.clone();
+        farm.wait("a supervisor", |_| !supervisors(&folder, id).is_empty());
+        // From its very start to the running step.
+        std::thread::sleep(Duration::from_micros(round * round * 12 % 120_000));
+        for pid in supervisors(&folder, id) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        let outcome = farm.ended(id);
+        // What lives when the end is reported is a lie, however short.
+        before.assert_same(&mark, id);
+        let cause = cause(&outcome);
+        assert_eq!(cause, Some(Cause::RunnerLost), "{outcome:?}");
+        let begun = farm.server.facts(id).len();
+        *ends.entry(begun).or_insert(0) += 1;
+    }
+    // Otherwise the moments were not random at all.
+    assert!(ends.len() >= 3, "all were killed in the same phases: {ends:?}");
+    assert_eq!(farm.spools(), 0);
+}
+
+fn cancelled(bench: &Bench) {
+    let mut farm = Farm::new(bench);
+    let before = Leftovers::now();
+    let mark = format!("86401.{}", std::process::id());
+    let manifest =
+        format!("tasks:\n- one: |\n    setsid sleep {mark} &\n    sudo sleep {mark}\n- two: echo never\n");
+    let id = farm.offer(&plan_of(&manifest, limits()), RunValues::default());
+    farm.start_agent();
+    farm.wait("both sleepers", |_| Leftovers::marked(&mark) >= 2);
+    let asked = Instant::now();
+    farm.server.decide(id, &Verdict::Cancel { cause: Cause::Cancelled, until: Time(0) });
+    let outcome = farm.ended(id);
+    before.assert_same(&mark, id);
+    assert_eq!(cause(&outcome), Some(Cause::Cancelled));
+    assert!(asked.elapsed() < Duration::from_secs(5));
+    let facts = farm.server.facts(id);
+    let ended = facts.iter().position(|f| *f == AttemptFact::StepEnded { step: 0, exit: 137 });
+    assert_eq!(ended, Some(facts.len() - 2), "{facts:?}");
+}
+
+fn superseded(bench: &Bench) {
+    let mut farm = Farm::new(bench);
+    let before = Leftovers::now();
+    let mark = format!("86402.{}", std::process::id());
+    let manifest = format!("tasks:\n- one: sleep {mark}\n");
+    let id = farm.offer(&plan_of(&manifest, limits()), RunValues::default());
+    farm.start_agent();
+    farm.wait("the sleeper", |_| Leftovers::marked(&mark) >= 1);
+    farm.server.decide(id, &Verdict::Superseded);
+    farm.wait("the removal of its spool", |farm| !farm.has_spool(id));
+    before.assert_same(&mark, id);
+    assert_eq!(farm.server.outcome(id), None);
+}
+
+fn silent_server(bench: &Bench) {
+    let mut farm = Farm::new(bench);
+    let id = farm.offer(
+        &plan_of("tasks:\n- one: |\n    echo a\n    sleep 1\n    echo b\n", limits()),
+        RunValues::default(),
+    );
+    farm.start_agent();
+    farm.wait("the step", |farm| farm.server.facts(id).contains(&AttemptFact::StepStarted { step: 0 }));
+    farm.server.silence(true);
+    std::thread::sleep(Duration::from_millis(1500));
+    farm.kill_agent();
+    farm.start_agent();
+    farm.server.silence(false);
+    assert_eq!(farm.ended(id), Outcome::Success);
+    assert_eq!(farm.server.log(id, LogName::Step(0)), b"+ echo a\na\n+ sleep 1\n+ echo b\nb\n");
+}
