@@ -3,7 +3,7 @@
 use super::error::Doing;
 use super::unpack::Limits;
 use super::worker::{self, Outcome, Task};
-use super::{ImageError, ImageName, Rootfs};
+use super::{ImageError, ImageName, Rootfs, host};
 use crate::sandbox::range::Range;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -57,23 +57,55 @@ impl Catalog {
     /// [`ImageError::Missing`] with the names there are.
     pub fn resolve(&self, name: &str) -> Result<Rootfs, ImageError> {
         let parsed = ImageName::parse(name)?;
+        if name == host::NAME {
+            return self.host();
+        }
         let entry = self.read(&self.names().join(parsed.file()));
         let found = entry.map(|entry| Rootfs {
             name: entry.name,
             folder: worker::folder(&self.roots(), &entry.digest),
             digest: entry.digest,
             env: entry.env,
+            usr: None,
         });
         match found.filter(|rootfs| rootfs.folder.exists()) {
             Some(rootfs) => Ok(rootfs),
             None => {
-                let known = self.list()?.into_iter().map(|e| e.name).collect();
+                let mut known: Vec<String> = self.list()?.into_iter().map(|e| e.name).collect();
+                known.insert(0, host::NAME.to_owned());
                 Err(ImageError::Missing { name: name.to_owned(), known })
             }
         }
     }
 
-    /// All images, by name.
+    /// The machine's own; what is generated for it is generated anew when the machine's packages
+    /// change.
+    fn host(&self) -> Result<Rootfs, ImageError> {
+        let usr = host::Usr::here();
+        let digest = host::fingerprint(usr);
+        let folder = worker::folder(&self.roots(), &digest);
+        if !folder.exists() {
+            self.make_folders()?;
+            let _lock = self.lock()?;
+            match (Task::Host { roots: self.roots() }).run()? {
+                Outcome::Failed(why) => return Err(ImageError::Unpack(why)),
+                _ => self.remove_old_hosts(&folder),
+            }
+        }
+        Ok(Rootfs { name: host::NAME.to_owned(), digest, folder, env: vec![], usr: Some(usr) })
+    }
+
+    /// Those that builds still use stay for the next time.
+    fn remove_old_hosts(&self, current: &Path) {
+        for entry in fs::read_dir(self.roots()).into_iter().flatten().flatten() {
+            let old = entry.file_name().to_str().is_some_and(|name| name.starts_with("host-"));
+            if old && entry.path() != current {
+                let _ = Task::Remove { folder: entry.path() }.run();
+            }
+        }
+    }
+
+    /// All imported images, by name; `host` is there besides.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -99,9 +131,10 @@ impl Catalog {
     pub fn import(&self, source: &Path, name: &str) -> Result<Entry, ImageError> {
         let name = ImageName::parse(name)?;
         let source = source.canonicalize().doing(format_args!("find {}", source.display()))?;
-        for folder in [self.names(), self.roots()] {
-            fs::create_dir_all(&folder).doing(format_args!("create {}", folder.display()))?;
+        if name.as_str() == host::NAME {
+            return Err(ImageError::Reserved);
         }
+        self.make_folders()?;
         let _lock = self.lock()?;
         let task = Task::Import { source: source.clone(), roots: self.roots(), limits: self.limits };
         let (digest, env) = match task.run()? {
@@ -150,6 +183,13 @@ impl Catalog {
             Outcome::Failed(why) => Err(ImageError::Unpack(why)),
             _ => Ok(()),
         }
+    }
+
+    fn make_folders(&self) -> Result<(), ImageError> {
+        for folder in [self.names(), self.roots()] {
+            fs::create_dir_all(&folder).doing(format_args!("create {}", folder.display()))?;
+        }
+        Ok(())
     }
 
     /// One import or removal at a time. Released with the file.

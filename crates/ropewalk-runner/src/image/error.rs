@@ -23,6 +23,9 @@ pub enum ImageError {
         "`{0}` is not an image name: use parts of a-z 0-9 . _ - joined by /, optionally :TAG, at most 128 bytes"
     )]
     Name(String),
+    /// The name belongs to the machine's own image.
+    #[error("`host` is this machine's own image: import under another name")]
+    Reserved,
     /// A file could not be read or written.
     #[error("{what}: {source}")]
     Io {

@@ -1,7 +1,9 @@
 //! An unpacked root, ready to be a sandbox's lower layer.
 
-use super::ImageError;
 use super::error::Doing;
+use super::{ImageError, Usr, host};
+use crate::sandbox::range;
+use rustix::fd::OwnedFd;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -19,9 +21,17 @@ pub struct Rootfs {
     pub folder: PathBuf,
     /// Environment that the image wants for every process.
     pub env: Vec<(String, String)>,
+    /// How the machine's `/usr` comes in; the image `host` only.
+    pub(crate) usr: Option<Usr>,
 }
 
 impl Rootfs {
+    /// Whether a build can install and upgrade packages in it: not in `host` as an ordinary user.
+    #[must_use]
+    pub fn takes_packages(&self) -> bool {
+        self.usr != Some(Usr::Plain)
+    }
+
     /// Keeps the image from being removed as long as the result lives. To be called *before*
     /// [`crate::sandbox::range::enter`], by the process that will open sandboxes.
     ///
@@ -35,7 +45,11 @@ impl Rootfs {
         let opened = lock.metadata().doing("look at the image")?;
         match self.folder.metadata() {
             Ok(now) if (now.dev(), now.ino()) == (opened.dev(), opened.ino()) => {
-                Ok(Pinned { rootfs: self.clone(), _lock: lock })
+                let usr = match self.usr {
+                    Some(Usr::Idmapped) => Some(host::idmapped(range::find()?)?),
+                    Some(Usr::Plain) | None => None,
+                };
+                Ok(Pinned { rootfs: self.clone(), usr, _lock: lock })
             }
             _ => Err(gone()),
         }
@@ -46,6 +60,8 @@ impl Rootfs {
 #[derive(Debug)]
 pub struct Pinned {
     rootfs: Rootfs,
+    /// `/usr` with the range's ids, attached nowhere.
+    usr: Option<OwnedFd>,
     _lock: File,
 }
 
@@ -54,6 +70,11 @@ impl Pinned {
     #[must_use]
     pub fn rootfs(&self) -> &Rootfs {
         &self.rootfs
+    }
+
+    /// A mount of the machine's `/usr` with the range's ids, attached nowhere.
+    pub(crate) fn idmapped_usr(&self) -> Option<&OwnedFd> {
+        self.usr.as_ref()
     }
 
     /// Its root on this machine.

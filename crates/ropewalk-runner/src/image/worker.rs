@@ -3,7 +3,7 @@
 
 use super::archive::Parts;
 use super::unpack::{self, Limits, Unpacked};
-use super::{ImageError, oci};
+use super::{ImageError, host, oci};
 use crate::inside;
 use crate::sandbox::{Doing as _, SandboxError, range};
 use rustix::fs::{FlockOperation, flock};
@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Task {
     /// Unpack an image below the folder `roots`.
     Import { source: PathBuf, roots: PathBuf, limits: Limits },
+    /// Generate the `host` image below the folder `roots`.
+    Host { roots: PathBuf },
     /// Remove an unpacked image.
     Remove { folder: PathBuf },
 }
@@ -41,6 +43,7 @@ impl Task {
     pub(crate) fn carry_out(self) -> Outcome {
         let result = match self {
             Task::Import { source, roots, limits } => import(&source, &roots, limits),
+            Task::Host { roots } => host_image(&roots),
             Task::Remove { folder } => remove(&folder),
         };
         match result {
@@ -69,8 +72,18 @@ fn import(source: &Path, roots: &Path, limits: Limits) -> Result<Outcome, ImageE
     range::enter()?;
     let new = Draft::begin(roots)?;
     let unpacked = new.fill(|folder| unpack::unpack(&parts, recipe.as_ref(), folder, limits))?;
+    new.sync()?;
     new.keep(&folder(roots, &unpacked.digest))?;
     Ok(Outcome::Imported { digest: unpacked.digest, bytes: unpacked.bytes, env })
+}
+
+fn host_image(roots: &Path) -> Result<Outcome, ImageError> {
+    let usr = host::Usr::here();
+    range::enter()?;
+    let new = Draft::begin(roots)?;
+    let made = new.fill(|folder| host::generate(folder, usr))?;
+    new.keep(&folder(roots, &made.digest))?;
+    Ok(Outcome::Imported { digest: made.digest, bytes: made.bytes, env: vec![] })
 }
 
 /// A root that is being filled. It counts only when it has its final name; what a killed process
@@ -78,7 +91,7 @@ fn import(source: &Path, roots: &Path, limits: Limits) -> Result<Outcome, ImageE
 pub(super) struct Draft {
     folder: PathBuf,
     /// Held as long as the filler or its child lives.
-    _lock: File,
+    lock: File,
 }
 
 impl Draft {
@@ -92,7 +105,7 @@ impl Draft {
         std::os::unix::fs::chown(&folder, Some(0), Some(0)).doing("give the image to the range")?;
         let own = File::open(&folder).doing(format_args!("open {}", folder.display()))?;
         flock(&own, FlockOperation::LockExclusive).doing("lock the new image")?;
-        Ok(Draft { folder, _lock: own })
+        Ok(Draft { folder, lock: own })
     }
 
     /// Lets a child process fill the folder.
@@ -128,11 +141,15 @@ impl Draft {
             .map_err(SandboxError::Refused)
     }
 
-    /// Gives the root its final name, once all of it is on the disk.
+    /// Waits until all of it is on the disk.
+    pub(super) fn sync(&self) -> Result<(), SandboxError> {
+        rustix::fs::syncfs(&self.lock).doing("write the image to disk")
+    }
+
+    /// Gives the root its final name.
     pub(super) fn keep(&self, name: &Path) -> Result<(), SandboxError> {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(&self.folder, mode).doing("open the image to its account")?;
-        rustix::fs::syncfs(&self._lock).doing("write the image to disk")?;
         match fs::rename(&self.folder, name) {
             // Another process was faster; the contents are the same.
             Err(_) if name.exists() => Ok(()),

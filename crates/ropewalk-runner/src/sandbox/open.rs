@@ -134,7 +134,8 @@ impl Drop for Sandbox {
 }
 
 fn prepare_layer(spec: &Spec) -> Result<(), SandboxError> {
-    for name in ["upper", "work"] {
+    let host: &[&str] = if spec.image.rootfs().usr.is_some() { &["usr/upper", "usr/work"] } else { &[] };
+    for name in ["upper", "work"].iter().chain(host) {
         let path = spec.layer.join(name);
         std::fs::create_dir_all(&path).doing(format_args!("create {}", path.display()))?;
         std::os::unix::fs::chown(&path, Some(0), Some(0))

@@ -23,6 +23,8 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     ["base"] work::a_daemon_of_one_step_lives_in_the_next_and_dies_with_the_sandbox,
     ["base"] work::a_sandbox_opened_ahead_of_time_takes_its_name_later,
     ["base"] work::only_plain_files_below_home_come_out,
+    [] work::the_machines_own_image_shows_its_programs_and_nobody,
+    [] work::the_machines_own_image_takes_packages_as_root_only,
 ];
 
 pub(crate) fn run(name: &str, home: &Path) {

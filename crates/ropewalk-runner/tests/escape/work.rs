@@ -92,3 +92,45 @@ pub(crate) fn only_plain_files_below_home_come_out(home: &Path) {
         assert!(matches!(answer, Answer::Failed(_)) && fd.is_none(), "{path}: {answer:?}");
     }
 }
+
+pub(crate) fn the_machines_own_image_shows_its_programs_and_nobody(home: &Path) {
+    let world = World::host(home);
+    let sandbox = world.open();
+    let says = |script: &str| step(&sandbox, script);
+    assert_eq!(
+        says("id -un; sudo id -u; ls /home; ls -A /root 2>/dev/null"),
+        (2, "build\n0\nbuild\n".into())
+    );
+    assert_eq!(says("cut -d: -f3 /etc/passwd | awk '$1 > 1000 && $1 != 65534'"), (0, String::new()));
+    assert_eq!(says("sudo sh -c 'cut -d: -f2 /etc/shadow' | sort -u"), (0, "*\n".into()));
+    assert_eq!(
+        says("sudo grep -rl 'PRIVATE KEY-----' /etc 2>/dev/null || true; ls /var/lib/dpkg/status"),
+        (0, "/var/lib/dpkg/status\n".into())
+    );
+    assert_eq!(
+        says("sudo sh -c 'echo new > /usr/bin/ropewalk-new' && cat /usr/bin/ropewalk-new"),
+        (0, "new\n".into())
+    );
+    assert!(!Path::new("/usr/bin/ropewalk-new").exists());
+    assert_eq!(
+        says("gcc --version >/dev/null && echo 'int main(){return 0;}' > a.c && gcc a.c && ./a.out").0,
+        0
+    );
+}
+
+pub(crate) fn the_machines_own_image_takes_packages_as_root_only(home: &Path) {
+    let world = World::host(home);
+    let takes = world.image.takes_packages();
+    let sandbox = world.open();
+    // What installing a new version of a package does to a file of the machine.
+    let upgrade = "sudo cp /usr/bin/gzip /usr/bin/gzip.new && sudo mv /usr/bin/gzip.new /usr/bin/gzip &&
+        sudo chmod 700 /usr/bin/zgrep && sudo rm /usr/bin/zless && sudo dpkg --audit";
+    let (code, text) = step(&sandbox, upgrade);
+    assert_eq!(code == 0, takes, "{text}");
+    assert!(Path::new("/usr/bin/zless").exists());
+    assert_eq!(
+        takes,
+        unsafe { libc::getuid() } == ropewalk_runner::sandbox::range::OWN
+            && home.ends_with("ropewalk-test-0-root")
+    );
+}

@@ -29,6 +29,11 @@ impl World {
         World::of(home, image)
     }
 
+    /// A world of the machine's own image.
+    pub(crate) fn host(home: &Path) -> World {
+        World::of(home, Catalog::new(home, range::find().unwrap()).resolve("host").unwrap())
+    }
+
     pub(crate) fn of(home: &Path, image: Rootfs) -> World {
         let work = home.join(format!("work-{}", std::process::id()));
         std::fs::create_dir_all(&work).unwrap();

@@ -14,7 +14,15 @@ use std::path::{Path, PathBuf};
 pub(super) struct FromHost {
     image: OwnedFd,
     layer: OwnedFd,
+    usr: Option<HostUsr>,
     pieces: Pieces,
+}
+
+/// The machine's `/usr`, for the image `host`.
+struct HostUsr {
+    /// Lower folders, the topmost first.
+    lower: Vec<OwnedFd>,
+    layer: OwnedFd,
 }
 
 /// Mounts that are attached once the new root is in place.
@@ -33,6 +41,10 @@ impl FromHost {
         // Opened in this mount namespace: overlayfs takes layers of no other.
         let image = folder(spec.image.folder())?;
         let layer = folder(&spec.layer)?;
+        let usr = match spec.image.rootfs().usr {
+            Some(_) => Some(HostUsr::open(spec)?),
+            None => None,
+        };
         let mut binds = vec![];
         for bind in &spec.binds {
             let tree = clone_tree(&bind.source)?;
@@ -49,7 +61,7 @@ impl FromHost {
         let proc = new_fs("proc", &[], STRICT)?;
         let sys = new_fs("sysfs", &[], STRICT | RDONLY).ok();
         let devices = devices::Devices::open()?;
-        Ok(FromHost { image, layer, pieces: Pieces { proc, sys, devices, binds } })
+        Ok(FromHost { image, layer, usr, pieces: Pieces { proc, sys, devices, binds } })
     }
 }
 
@@ -58,26 +70,52 @@ fn folder(path: &Path) -> Result<OwnedFd, SandboxError> {
     open(path, flags, Mode::empty()).doing(format_args!("open {}", path.display()))
 }
 
+impl HostUsr {
+    fn open(spec: &Spec) -> Result<HostUsr, SandboxError> {
+        let generated = folder(&spec.image.folder().join("usr"))?;
+        let lower = match spec.image.idmapped_usr() {
+            Some(tree) => {
+                let tree = tree.try_clone().doing("copy the descriptor of /usr")?;
+                // Overlayfs takes layers of this mount namespace only.
+                attach_on(&tree, &generated)?;
+                vec![tree]
+            }
+            None => vec![generated, folder(Path::new("/usr"))?],
+        };
+        Ok(HostUsr { lower, layer: folder(&spec.layer.join("usr"))? })
+    }
+}
+
 /// Mounts the overlay and makes it the root.
 pub(super) fn change_root(host: FromHost) -> Result<Pieces, SandboxError> {
-    let FromHost { image, layer, pieces } = host;
-    // Paths through descriptors also hide the host's paths from /proc/mounts.
-    let root = new_fs(
-        "overlay",
-        &[
-            ("lowerdir", &format!("/proc/self/fd/{}", image.as_raw_fd())),
-            ("upperdir", &format!("/proc/self/fd/{}/upper", layer.as_raw_fd())),
-            ("workdir", &format!("/proc/self/fd/{}/work", layer.as_raw_fd())),
-            ("userxattr", ""),
-        ],
-        NODEV,
-    )?;
+    let FromHost { image, layer, usr, pieces } = host;
+    let root = overlay(std::slice::from_ref(&image), &layer)?;
+    let usr = match &usr {
+        Some(usr) => Some(overlay(&usr.lower, &usr.layer)?),
+        None => None,
+    };
     attach_on(&root, &image)?;
     rustix::process::fchdir(&root).doing("enter the new root")?;
     rustix::process::pivot_root(".", ".").doing("change the root")?;
     unmount(".", UnmountFlags::DETACH).doing("leave the host's root")?;
     rustix::process::chdir("/").doing("enter the root")?;
+    if let Some(usr) = usr {
+        attach(&usr, "/usr")?;
+    }
     Ok(pieces)
+}
+
+/// Lower folders under a layer's `upper`. Paths through descriptors also hide the host's paths from
+/// `/proc/mounts`.
+fn overlay(lower: &[OwnedFd], layer: &OwnedFd) -> Result<OwnedFd, SandboxError> {
+    let lower: Vec<String> = lower.iter().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd())).collect();
+    let options = [
+        ("lowerdir", lower.join(":")),
+        ("upperdir", format!("/proc/self/fd/{}/upper", layer.as_raw_fd())),
+        ("workdir", format!("/proc/self/fd/{}/work", layer.as_raw_fd())),
+        ("userxattr", String::new()),
+    ];
+    new_fs("overlay", &options.each_ref().map(|(key, value)| (*key, value.as_str())), NODEV)
 }
 
 impl Pieces {

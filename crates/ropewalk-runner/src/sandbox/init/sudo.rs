@@ -19,7 +19,22 @@ pub(super) fn set_up() -> Result<(), SandboxError> {
     let file = format!("/etc/sudoers.d/{BUILD}");
     fs::write(&file, rule).doing(format_args!("write {file}"))?;
     fs::set_permissions(&file, PermissionsExt::from_mode(0o440)).doing(format_args!("chmod {file}"))?;
-    if works() { Ok(()) } else { place_stand_in() }
+    if works() { include_rules() } else { place_stand_in() }
+}
+
+/// Makes the image's own sudo read our rule.
+fn include_rules() -> Result<(), SandboxError> {
+    const INCLUDE: &str = "includedir /etc/sudoers.d";
+    let path = "/etc/sudoers";
+    let mut rules = fs::read_to_string(path).unwrap_or_else(|_| "root ALL=(ALL:ALL) ALL\n".into());
+    // Both `#` and `@` may stand before it; `##` is a comment.
+    if rules.lines().any(|line| line.get(1..).is_some_and(|rest| rest.trim_end() == INCLUDE)) {
+        return Ok(());
+    }
+    rules += &format!("\n@{INCLUDE}\n");
+    let _ = fs::remove_file(path);
+    fs::write(path, rules).doing(format_args!("write {path}"))?;
+    fs::set_permissions(path, PermissionsExt::from_mode(0o440)).doing(format_args!("chmod {path}"))
 }
 
 /// Whether the image has a sudo that the kernel will make root.

@@ -21,7 +21,9 @@ const UNEXPLAINED: u64 = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Disk {
     init: i32,
-    upper: PathBuf,
+    layer: PathBuf,
+    /// What is written into: one folder, or one for the root and one for `/usr`.
+    upper: Vec<PathBuf>,
     limit: u64,
     /// Free space when the sandbox was opened.
     at_start: u64,
@@ -32,10 +34,11 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn new(init: i32, layer: &Path, limit: u64) -> Result<Disk, SandboxError> {
-        let upper = layer.join("upper");
-        let at_start = free(&upper).doing(format_args!("ask for free space below {}", upper.display()))?;
+        let upper = [layer.join("upper"), layer.join("usr/upper")];
+        let upper: Vec<PathBuf> = upper.into_iter().filter(|folder| folder.exists()).collect();
+        let at_start = free(layer).doing(format_args!("ask for free space below {}", layer.display()))?;
         let walk = Walk::begin(&upper);
-        Ok(Disk { init, upper, limit, at_start, walk, named: 0 })
+        Ok(Disk { init, layer: layer.to_owned(), upper, limit, at_start, walk, named: 0 })
     }
 
     pub(super) fn look(&mut self) -> Option<Breach> {
@@ -49,7 +52,7 @@ impl Disk {
         if named > self.limit {
             return Some(Breach::Disk { used: named, limit: self.limit });
         }
-        let free = free(&self.upper).unwrap_or(u64::MAX);
+        let free = free(&self.layer).unwrap_or(u64::MAX);
         let lost = self.at_start.saturating_sub(free);
         if lost <= named.saturating_add(UNEXPLAINED) {
             return None;
@@ -84,8 +87,8 @@ struct Walk {
 }
 
 impl Walk {
-    fn begin(root: &Path) -> Walk {
-        Walk { folders: vec![root.to_owned()], reading: None, bytes: 0 }
+    fn begin(roots: &[PathBuf]) -> Walk {
+        Walk { folders: roots.to_vec(), reading: None, bytes: 0 }
     }
 
     /// Goes on while `more` says so; true when the walk is over.
@@ -128,7 +131,7 @@ mod tests {
         std::fs::create_dir_all(&inner).unwrap();
         std::fs::write(inner.join("x"), vec![1; 1 << 20]).unwrap();
         std::fs::hard_link(inner.join("x"), folder.path().join("y")).unwrap();
-        let mut walk = Walk::begin(folder.path());
+        let mut walk = Walk::begin(&[folder.path().to_owned()]);
         let mut portions = 0;
         let once = std::cell::Cell::new(true);
         while !walk.go_on(|| once.replace(false)) {

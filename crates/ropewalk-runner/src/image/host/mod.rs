@@ -1,0 +1,63 @@
+//! The `host` image: the machine's own `/usr` under a generated `/etc` and `/var`. Nothing else of
+//! the machine is in it: no people, no passwords, no private keys.
+
+mod etc;
+mod generate;
+mod usr;
+
+pub(super) use generate::generate;
+pub(super) use usr::idmapped;
+
+use super::oci;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Its name.
+pub(super) const NAME: &str = "host";
+/// Raised when what is generated changes.
+const VERSION: u32 = 1;
+
+/// How `/usr` gets into a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Usr {
+    /// Its files appear as the range's own, by an idmapped mount: packages can be installed. Needs
+    /// an agent that is root.
+    Idmapped,
+    /// Its files belong to nobody; new files can be added in the main folders.
+    Plain,
+}
+
+impl Usr {
+    /// What this account can have.
+    pub(super) fn here() -> Usr {
+        if rustix::process::getuid().is_root() { Usr::Idmapped } else { Usr::Plain }
+    }
+}
+
+/// A digest of what the generated part is made from.
+pub(super) fn fingerprint(usr: Usr) -> String {
+    let made_from = [
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/ld.so.cache",
+        "/etc/apt",
+        "/etc/apt/sources.list",
+        "/etc/apt/sources.list.d",
+        "/etc/apt/apt.conf.d",
+        "/etc/ssl/certs",
+        "/etc/alternatives",
+        "/var/lib/dpkg/status",
+        "/var/lib/dpkg/info",
+        "/var/lib/pacman/local",
+    ];
+    // It is not waited until it is on the disk: each start of the machine makes its own.
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let mut text = format!("{VERSION} {usr:?} {boot}\n");
+    for path in made_from {
+        if let Ok(meta) = Path::new(path).metadata() {
+            text += &format!("{path} {} {}.{}\n", meta.len(), meta.mtime(), meta.mtime_nsec());
+        }
+    }
+    oci::sha256(text.as_bytes()).replacen("sha256", NAME, 1)
+}
