@@ -3,7 +3,6 @@
 mod cancel;
 mod groups;
 mod list;
-mod log_index;
 mod read;
 mod restart;
 mod submit;
