@@ -13,7 +13,6 @@
 )]
 
 mod account;
-mod attempts;
 mod image;
 mod scenario;
 mod work;
