@@ -13,6 +13,10 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line, a file or a manifest is not understood.
     Usage = 2,
+    /// There is no answer from the server.
+    Unreachable = 3,
+    /// The server does not accept who asks.
+    Refused = 4,
     /// The user ended it.
     Interrupted = 130,
 }
@@ -30,6 +34,11 @@ impl Failure {
     /// Something that the user wrote is not understood.
     pub(crate) fn usage(message: impl std::fmt::Display) -> anyhow::Error {
         Failure { exit: Exit::Usage, message: message.to_string() }.into()
+    }
+
+    /// There is no answer from the server.
+    pub(crate) fn unreachable(message: impl std::fmt::Display) -> anyhow::Error {
+        Failure { exit: Exit::Unreachable, message: message.to_string() }.into()
     }
 }
 

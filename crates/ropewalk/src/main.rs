@@ -1,12 +1,19 @@
 //! The binary: commands and wiring, no branch about builds.
 
+mod admin;
+mod client;
+mod config;
 mod data;
+mod doctor;
 mod exit;
 mod run;
+mod serve;
 mod supervise;
 
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use config::Loaded;
+use exit::Exit;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A self-hosted build farm in one binary.
@@ -16,6 +23,9 @@ struct Arguments {
     /// Folder of everything that is kept: database, logs, images, spools.
     #[arg(long, global = true, value_name = "DIR", env = "ROPEWALK_DATA")]
     data: Option<PathBuf>,
+    /// Configuration [default: ropewalk.toml in the data folder].
+    #[arg(long, global = true, value_name = "FILE", env = "ROPEWALK_CONFIG")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -24,6 +34,16 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Serve(serve::Arguments),
+    Submit(client::Submit),
+    Show(client::Show),
+    List(client::List),
+    Logs(client::Logs),
+    Cancel(client::Cancel),
+    User(admin::user::Arguments),
+    Token(admin::token::Arguments),
+    Image(admin::image::Arguments),
+    Doctor(doctor::Arguments),
     #[command(hide = true)]
     Supervise(supervise::Arguments),
     #[command(hide = true)]
@@ -35,10 +55,57 @@ fn main() -> ExitCode {
     if let Some(exit) = ropewalk_runner::inside::run_if_asked() {
         return exit;
     }
-    let Arguments { data, command } = Arguments::parse();
-    exit::report(match command {
-        Command::Run(arguments) => data::folder(data.as_ref()).and_then(|data| run::run(&arguments, &data)),
-        Command::Supervise(arguments) => supervise::supervise(&arguments),
-        Command::Clean(arguments) => supervise::clean(&arguments),
-    })
+    exit::report(Arguments::parse().run())
+}
+
+impl Arguments {
+    fn run(self) -> anyhow::Result<Exit> {
+        match &self.command {
+            Command::Run(arguments) => run::run(arguments, &self.data()?),
+            Command::Serve(arguments) => self.with_config(&arguments.keys(), serve::serve),
+            Command::Submit(arguments) => {
+                client::run(&arguments.asking, async |api| client::submit(arguments, api).await)
+            }
+            Command::Show(arguments) => {
+                client::run(&arguments.asking, async |api| client::show(arguments, api).await)
+            }
+            Command::List(arguments) => {
+                client::run(&arguments.asking, async |api| client::list(arguments, api).await)
+            }
+            Command::Logs(arguments) => {
+                client::run(&arguments.asking, async |api| client::logs(arguments, api).await)
+            }
+            Command::Cancel(arguments) => {
+                client::run(&arguments.asking, async |api| client::cancel(arguments, api).await)
+            }
+            Command::User(arguments) => self.administer(async |api| admin::user::run(arguments, api).await),
+            Command::Token(arguments) => self.administer(async |api| admin::token::run(arguments, api).await),
+            Command::Image(arguments) => admin::image::run(arguments, &self.data()?),
+            Command::Doctor(arguments) => {
+                self.with_config(&[], |loaded, data| doctor::run(arguments, loaded, data))
+            }
+            Command::Supervise(arguments) => supervise::supervise(arguments),
+            Command::Clean(arguments) => supervise::clean(arguments),
+        }
+    }
+
+    fn data(&self) -> anyhow::Result<PathBuf> {
+        data::folder(self.data.as_ref())
+    }
+
+    fn with_config(
+        &self,
+        flags: &[(&'static str, String)],
+        command: impl FnOnce(&Loaded, &Path) -> anyhow::Result<Exit>,
+    ) -> anyhow::Result<Exit> {
+        let data = self.data()?;
+        command(&config::load(self.config.as_deref(), &data, flags)?, &data)
+    }
+
+    fn administer(
+        &self,
+        command: impl AsyncFnOnce(&client::api::Api) -> anyhow::Result<Exit>,
+    ) -> anyhow::Result<Exit> {
+        self.with_config(&[], |loaded, data| admin::run(loaded, data, command))
+    }
 }

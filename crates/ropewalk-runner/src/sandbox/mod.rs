@@ -17,6 +17,10 @@ pub mod seccomp;
 mod spec;
 mod subid;
 mod watch;
+#[cfg(feature = "weaken")]
+pub mod weaken;
+#[cfg(not(feature = "weaken"))]
+mod weaken;
 
 pub use error::SandboxError;
 pub use message::{Answer, Order};

@@ -87,8 +87,13 @@ impl Account {
     pub(crate) fn run(&self, scenario: &Scenario) -> Result<(), String> {
         let mut command = Command::new(self.prepare());
         command.args(["--scenario", scenario.name]).arg(&self.home).current_dir(&self.home);
-        for name in scenario.images {
-            command.env(image::variable(name), image::tar(name)?);
+        for &name in scenario.needs {
+            if name == "attempts" {
+                let Some(program) = image::attempts(&self.home)? else { return Ok(()) };
+                command.env(image::ATTEMPTS, program);
+            } else {
+                command.env(image::variable(name), image::tar(name)?);
+            }
         }
         command.stdin(Stdio::null());
         if let Some((uid, gid)) = self.switch {
@@ -97,6 +102,9 @@ impl Account {
         let output = command.output().map_err(|e| e.to_string())?;
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
+        for line in text.lines().filter(|line| line.starts_with("NOT RUN here") || line.starts_with("::")) {
+            println!("{line}");
+        }
         if output.status.success() { Ok(()) } else { Err(format!("{}\n{text}", output.status)) }
     }
 }

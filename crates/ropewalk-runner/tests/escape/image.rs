@@ -17,3 +17,26 @@ pub(crate) fn tar(name: &str) -> Result<PathBuf, String> {
 pub(crate) fn variable(name: &str) -> String {
     format!("ROPEWALK_TEST_IMAGE_{}", name.to_uppercase())
 }
+
+/// The variable that tells a scenario where the compiled attempts are.
+pub(crate) const ATTEMPTS: &str = "ROPEWALK_TEST_ATTEMPTS";
+
+/// Compiles the attempts into a folder; `None`, and a word about it, where there is no compiler.
+pub(crate) fn attempts(folder: &Path) -> Result<Option<PathBuf>, String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/escape/attempts.c");
+    let program = folder.join("attempts");
+    let new = folder.join(format!("attempts-{}-{:?}", std::process::id(), std::thread::current().id()));
+    let made = Command::new("gcc").args(["-static", "-w", "-o"]).arg(&new).arg(&source).output();
+    let made = match made {
+        Ok(made) => made,
+        Err(e) => {
+            println!("NOT RUN here: attempts to escape: gcc: {e}");
+            return Ok(None);
+        }
+    };
+    if !made.status.success() {
+        return Err(String::from_utf8_lossy(&made.stderr).into_owned());
+    }
+    std::fs::rename(&new, &program).map_err(|e| e.to_string())?;
+    Ok(Some(program))
+}

@@ -13,6 +13,7 @@
 )]
 
 mod account;
+mod attempts;
 mod image;
 mod scenario;
 mod work;

@@ -1,19 +1,23 @@
 //! What a fresh single-threaded process does.
 
-use crate::work;
+use crate::{attempts, work};
 use std::path::Path;
 
 /// One scenario.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// Images that must have been made for it.
-    pub(crate) images: &'static [&'static str],
+    /// Images that must have been made for it, and `attempts` for the compiled attempts.
+    pub(crate) needs: &'static [&'static str],
     run: fn(&Path),
 }
 
 macro_rules! scenarios {
     ($($images:tt $module:ident :: $name:ident),* $(,)?) => {
-        &[$(Scenario { name: stringify!($name), images: &$images, run: $module::$name }),*]
+        &[$(Scenario {
+            name: stringify!($name),
+            needs: &$images,
+            run: $module::$name,
+        }),*]
     };
 }
 
@@ -25,6 +29,9 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     ["base"] work::only_plain_files_below_home_come_out,
     [] work::the_machines_own_image_shows_its_programs_and_nobody,
     [] work::the_machines_own_image_takes_packages_as_root_only,
+    ["base", "attempts"] attempts::every_attempt_is_held,
+    ["base", "attempts"] attempts::every_attempt_gets_through_when_its_guard_is_off,
+    ["base"] attempts::every_file_comes_out_when_its_guard_is_off,
 ];
 
 pub(crate) fn run(name: &str, home: &Path) {

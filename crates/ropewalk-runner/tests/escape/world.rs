@@ -2,11 +2,13 @@
 
 use crate::image;
 use ropewalk_runner::image::{Catalog, Rootfs};
-use ropewalk_runner::sandbox::{Answer, Limits, Network, Order, Sandbox, SandboxError, Spec, range};
+use ropewalk_runner::sandbox::{Answer, Bind, Limits, Network, Order, Sandbox, SandboxError, Spec, range};
 use rustix::fd::{AsFd, OwnedFd};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Once, OnceLock};
 
 /// Where a scenario works. Its files go with it.
 pub(crate) struct World {
@@ -14,13 +16,15 @@ pub(crate) struct World {
     pub(crate) work: PathBuf,
     pub(crate) network: Network,
     pub(crate) limits: Limits,
-    entered: std::cell::Cell<bool>,
+    pub(crate) binds: Vec<Bind>,
 }
 
 impl World {
     /// A world of this image, in the account's folder.
     pub(crate) fn new(home: &Path, name: &str) -> World {
-        let catalog = Catalog::new(home, range::find().unwrap());
+        // The first one is made before the range is entered: afterwards nobody can say which it is.
+        static CATALOG: OnceLock<Catalog> = OnceLock::new();
+        let catalog = CATALOG.get_or_init(|| Catalog::new(home, range::find().unwrap()));
         let image = catalog.resolve(name).unwrap_or_else(|_| {
             let tar = std::env::var(image::variable(name)).unwrap();
             catalog.import(Path::new(&tar), name).unwrap();
@@ -35,24 +39,28 @@ impl World {
     }
 
     pub(crate) fn of(home: &Path, image: Rootfs) -> World {
-        let work = home.join(format!("work-{}", std::process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let work = home.join(format!("work-{}-{count}", std::process::id()));
         std::fs::create_dir_all(&work).unwrap();
         let limits = Limits { memory: 1 << 30, processes: 512, disk: 1 << 30, cpus: 0 };
-        World { image, work, network: Network::None, limits, entered: false.into() }
+        World { image, work, network: Network::None, limits, binds: vec![] }
     }
 
     pub(crate) fn spec(&self) -> Spec {
         let image = self.image.pin().unwrap();
-        if !self.entered.replace(true) {
+        // Once a process.
+        static ENTERED: Once = Once::new();
+        ENTERED.call_once(|| {
             range::enter().unwrap();
-        }
+        });
         Spec {
-            name: format!("test-{}", std::process::id()),
+            name: self.work.file_name().unwrap().to_str().unwrap().to_owned(),
             image,
             layer: self.work.clone(),
             network: self.network.clone(),
             hostname: "build".into(),
-            binds: vec![],
+            binds: self.binds.clone(),
             limits: self.limits,
         }
     }

@@ -404,9 +404,9 @@ pub async fn a_second_restart_uses_what_the_first_one_made(env: Env) {
 pub async fn tags_and_visibility_are_replaced(env: Env) {
     let mary = env.owner("mary").await;
     let id = env.one(mary).await;
-    let tags = Some(vec!["x".to_string()]);
-    let changed = env.store.update(id, Visibility::Private, tags.clone()).await.expect("changed");
-    assert_eq!((changed.visibility, changed.tags.clone()), (Visibility::Private, tags.expect("tags")));
+    let tags = vec!["x".to_string()];
+    let changed = env.store.update(id, Visibility::Private, Some(tags.clone())).await.expect("changed");
+    assert_eq!((changed.visibility, changed.tags.clone()), (Visibility::Private, tags));
     let kept = env.store.update(id, Visibility::Public, None).await.expect("changed");
     assert_eq!(kept.tags, ["x"]);
     let events = env.store.events(id, 0, 100).await.expect("events");

@@ -16,8 +16,6 @@ mod env;
 mod farm;
 mod identity;
 mod jobs;
-mod kill;
-mod logs;
 mod migrations;
 mod queue;
 
@@ -75,14 +73,6 @@ on_both_engines! {
         a_token_opens_until_it_is_revoked_or_expires
         the_use_of_a_token_is_noted_once_a_minute
         no_grants_and_all_grants_stay_different
-    }
-    kill {
-        acknowledged_writes_survive_a_kill
-    }
-    logs {
-        a_log_is_read_over_all_attempts_as_files_and_as_blobs
-        tidying_keeps_the_logs_of_lost_attempts_and_removes_replaced_files
-        a_log_of_no_job_is_missing
     }
     migrations {
         every_step_goes_up_and_down_with_rows_in_every_table

@@ -1,5 +1,6 @@
 //! Who init and steps are, and what they may.
 
+use super::super::weaken::{Guard, is_off};
 use super::super::{Doing, Limits, SandboxError, range, seccomp};
 use rustix::process::{
     DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, setsid,
@@ -21,7 +22,9 @@ pub(super) fn become_init() -> Result<(), SandboxError> {
     // After the change of id, which clears it.
     set_parent_process_death_signal(Some(Signal::KILL)).doing("tie init to the supervisor")?;
     // Root inside must not be able to look into this process either.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).doing("make init not dumpable")?;
+    let dumpable =
+        if is_off(Guard::Dumpable) { DumpableBehavior::Dumpable } else { DumpableBehavior::NotDumpable };
+    set_dumpable_behavior(dumpable).doing("make init not dumpable")?;
     setsid().doing("start a session")?;
     rustix::process::umask(rustix::fs::Mode::from(0o022));
     Ok(())
@@ -54,8 +57,11 @@ pub(super) fn become_step(id: u32, filter: &[libc::sock_filter]) -> io::Result<(
         // All descriptors but 0-2 close on exec, whoever opened them.
         let cloexec = libc::CLOSE_RANGE_CLOEXEC;
         check(libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, cloexec))?;
-        seccomp::install(filter)?;
-        for capability in (0..=LAST_CAPABILITY).filter(|c| !CAPABILITIES.contains(c)) {
+        if !is_off(Guard::Seccomp) {
+            seccomp::install(filter)?;
+        }
+        let dropped = |c: &u32| !CAPABILITIES.contains(c) && !is_off(Guard::Capabilities);
+        for capability in (0..=LAST_CAPABILITY).filter(dropped) {
             if libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(capability)) < 0 {
                 break; // past the last capability
             }
@@ -63,7 +69,7 @@ pub(super) fn become_step(id: u32, filter: &[libc::sock_filter]) -> io::Result<(
         check(libc::setgroups(0, std::ptr::null()).into())?;
         check(libc::syscall(libc::SYS_setresgid, id, id, id))?;
         check(libc::syscall(libc::SYS_setresuid, id, id, id))?;
-        if id == 0 { keep_capabilities() } else { Ok(()) }
+        if id == 0 && !is_off(Guard::Capabilities) { keep_capabilities() } else { Ok(()) }
     }
 }
 

@@ -2,11 +2,12 @@
 //! attached after, when no link in the image can lead a mount target out of it.
 
 use super::super::mountfd::{NODEV, NOSUID, RDONLY, STRICT, attach, attach_on, clone_tree, new_fs, set_attr};
+use super::super::weaken::{Guard, is_off};
 use super::super::{Doing, Network, SandboxError, Spec};
 use super::devices;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, fstat, open};
-use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
+use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use std::fs::create_dir_all;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +60,8 @@ impl FromHost {
         // The host's own proc must still be in sight for these two. Without a network namespace of
         // its own the sandbox gets no sysfs.
         let proc = new_fs("proc", &[], STRICT)?;
-        let sys = new_fs("sysfs", &[], STRICT | RDONLY).ok();
+        let read_only = if is_off(Guard::Masks) { MountAttrFlags::empty() } else { RDONLY };
+        let sys = new_fs("sysfs", &[], STRICT | read_only).ok();
         let devices = devices::Devices::open()?;
         Ok(FromHost { image, layer, usr, pieces: Pieces { proc, sys, devices, binds } })
     }

@@ -59,6 +59,11 @@ pub(super) fn program(outside: &Outside) -> Vec<sock_filter> {
     program
 }
 
+/// A filter that passes everything.
+pub(super) fn open() -> Vec<sock_filter> {
+    vec![ret(PASS)]
+}
+
 /// Passes one protocol to one address and port.
 fn pass_to(to: SocketAddrV4, protocol: u32) -> [sock_filter; 8] {
     [

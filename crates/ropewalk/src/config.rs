@@ -1,0 +1,171 @@
+//! Configuration: one file, one name for each key everywhere, and where each value came from.
+
+mod keys;
+mod layers;
+mod limits;
+
+use crate::exit::Failure;
+use ipnet::IpNet;
+use limits::Limits;
+use ropewalk_runner::sandbox::network::Cidr;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+pub(crate) use layers::Effective;
+use layers::{Layers, Origin};
+
+/// Name of the file that is read from the data folder when `--config` names none.
+const FILE: &str = "ropewalk.toml";
+
+/// Every value that an administrator may choose. Its fields are the keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) origin: String,
+    pub(crate) insecure: bool,
+    pub(crate) log: String,
+    pub(crate) database: Database,
+    pub(crate) limits: Limits,
+    pub(crate) proxy: Proxy,
+    pub(crate) runner: Runner,
+    pub(crate) sandbox: Sandbox,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Database {
+    pub(crate) url: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Proxy {
+    pub(crate) trusted: Vec<IpNet>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Runner {
+    pub(crate) embedded: bool,
+    pub(crate) name: String,
+    pub(crate) slots: u32,
+    pub(crate) lost_after: u64,
+}
+
+/// How builds reach the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Network {
+    #[default]
+    Nat,
+    None,
+    Host,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Sandbox {
+    pub(crate) network: Network,
+    pub(crate) allow: Vec<Cidr>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8420)),
+            origin: String::new(),
+            insecure: false,
+            log: "info,sea_orm=warn,sea_orm_migration=warn,sqlx=warn".into(),
+            database: Database::default(),
+            limits: Limits::default(),
+            proxy: Proxy::default(),
+            runner: Runner::default(),
+            sandbox: Sandbox::default(),
+        }
+    }
+}
+
+impl Default for Runner {
+    fn default() -> Self {
+        Runner { embedded: true, name: String::new(), slots: 0, lost_after: 600 }
+    }
+}
+
+impl Config {
+    /// Address under which people reach the server, without a slash at the end.
+    pub(crate) fn origin(&self) -> String {
+        match self.origin.trim_end_matches('/') {
+            "" => format!("http://{}", self.listen),
+            origin => origin.to_string(),
+        }
+    }
+
+    /// Address of the database.
+    pub(crate) fn database_url(&self, data: &Path) -> String {
+        match self.database.url.as_str() {
+            "" => format!("sqlite:{}", data.join("ropewalk.db").display()),
+            url => url.to_string(),
+        }
+    }
+}
+
+/// A configuration with the origin of each value.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    /// By key.
+    pub(crate) effective: Vec<Effective>,
+    /// The file that was read.
+    pub(crate) file: Option<PathBuf>,
+    /// Environment variables that look like keys and are none.
+    pub(crate) strange: Vec<String>,
+}
+
+/// Puts defaults, file, environment and flags over one another; flags win. `flags` are keys with their texts.
+pub(crate) fn load(
+    given: Option<&Path>,
+    data: &Path,
+    flags: &[(&'static str, String)],
+) -> anyhow::Result<Loaded> {
+    let file = match given {
+        Some(file) => Some(file.to_path_buf()),
+        None => Some(data.join(FILE)).filter(|file| file.exists()),
+    };
+    let mut layers = Layers::new()?;
+    if let Some(file) = &file {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Failure::usage(format_args!("cannot read the configuration {}: {error}", file.display()))
+        })?;
+        layers.add_file(file, &text)?;
+    }
+    let strange = layers.add_environment(std::env::vars_os())?;
+    for (key, text) in flags {
+        layers.add_text(key, text, Origin::Flag)?;
+    }
+    let (config, effective) = layers.finish()?;
+    Ok(Loaded { config, effective, file, strange })
+}
+
+/// A database address as it may be shown.
+pub(crate) fn without_password(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
+        Some((scheme, (account, place))) => {
+            let user = account.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}@{place}")
+        }
+        None => url.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(without_password("postgres://u:secret@h/d"), "postgres://u@h/d");
+        assert_eq!(without_password("sqlite:/x"), "sqlite:/x");
+    }
+}

@@ -1,0 +1,73 @@
+//! What each key means: for errors, for `doctor`, for the manual.
+
+/// Key and meaning, in the order of the manual. A test holds it against the configuration's own fields.
+pub(super) const KEYS: &[(&str, &str)] = &[
+    ("listen", "Address and port of the server."),
+    ("origin", "Public address of the server; empty: `http://` and `listen`."),
+    ("insecure", "Allow passwords and tokens over plain HTTP from other machines."),
+    ("log", "What the server writes to standard error: `error warn info debug trace`, or `TARGET=LEVEL,…`."),
+    ("database.url", "`postgres://…` or `sqlite:PATH`; empty: SQLite in the data folder."),
+    ("limits.manifest", "Bytes of a manifest; it must be shorter than this."),
+    ("limits.tags", "Tags of a job."),
+    ("limits.tag", "Characters of a tag."),
+    ("limits.note", "Characters of a note."),
+    ("limits.queued-per-user", "Jobs of one user that have not ended."),
+    ("limits.attempts", "Tries at a build whose runner vanished."),
+    ("limits.requests-anonymous", "Requests a second from one address without a token."),
+    ("limits.requests-token", "Requests a second with one token."),
+    ("limits.logins", "Log-ins a minute from one address."),
+    ("limits.upload", "Bytes of an uploaded file."),
+    ("limits.build-time", "Seconds that a build may take."),
+    ("limits.settle", "Seconds that opening a sandbox may take."),
+    ("limits.log-step", "Bytes of log of one step."),
+    ("limits.log-job", "Bytes of log of a job."),
+    ("limits.artifacts", "Files that a job may publish."),
+    ("limits.artifact-size", "Bytes of a published file."),
+    ("limits.memory", "Bytes of memory of a build."),
+    ("limits.cpus", "Processor cores of a build."),
+    ("limits.processes", "Processes and threads of a build."),
+    ("limits.disk", "Bytes that a build may write."),
+    ("proxy.trusted", "Networks of proxies whose `X-Forwarded-For` is believed."),
+    ("runner.embedded", "Run builds in this process's care."),
+    ("runner.name", "Name of this runner; empty: the host's name."),
+    ("runner.slots", "Builds at the same time; 0: cores divided by `limits.cpus`."),
+    ("runner.lost-after", "Seconds after which a silent runner has lost its builds."),
+    ("sandbox.network", "`nat`, `none` or `host`."),
+    ("sandbox.allow", "Private networks that builds may reach."),
+];
+
+/// The environment variable of a key: `a.b-c` is `ROPEWALK_A__B_C`.
+pub(super) fn variable(key: &str) -> String {
+    format!("ROPEWALK_{}", key.replace('.', "__").replace('-', "_").to_ascii_uppercase())
+}
+
+/// The key that was probably meant.
+pub(super) fn nearest(key: &str) -> Option<&'static str> {
+    let distance = |known: &str| {
+        let last = known.rsplit('.').next().unwrap_or(known);
+        strsim::osa_distance(key, known).min(strsim::osa_distance(key, last).saturating_add(1))
+    };
+    let (known, _) = KEYS.iter().min_by_key(|(known, _)| distance(known))?;
+    (distance(known) <= 1 + key.len() / 3).then_some(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_variable() {
+        assert_eq!(variable("runner.lost-after"), "ROPEWALK_RUNNER__LOST_AFTER");
+        assert_eq!(variable("listen"), "ROPEWALK_LISTEN");
+        let all: std::collections::BTreeSet<String> = KEYS.iter().map(|(key, _)| variable(key)).collect();
+        assert_eq!(all.len(), KEYS.len());
+    }
+
+    #[test]
+    fn finds_what_was_meant() {
+        assert_eq!(nearest("listn"), Some("listen"));
+        assert_eq!(nearest("limits.build_time"), Some("limits.build-time"));
+        assert_eq!(nearest("lost-after"), Some("runner.lost-after"));
+        assert_eq!(nearest("something.else.entirely"), None);
+    }
+}

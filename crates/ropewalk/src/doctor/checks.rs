@@ -1,0 +1,232 @@
+//! What this machine can do.
+
+use crate::config::{Config, Network};
+use ropewalk_runner::sandbox::range;
+use serde_json::{Value, json};
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Free bytes below which nothing can run.
+const DISK_MIN: u64 = 1 << 30;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Good,
+    /// Builds run, with less than is asked for.
+    Weak,
+    /// Builds cannot run.
+    Broken,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verdict::Good => "good",
+            Verdict::Weak => "weak",
+            Verdict::Broken => "broken",
+        })
+    }
+}
+
+/// What one check found.
+#[derive(Clone, Debug)]
+pub(super) struct Finding {
+    pub(super) name: &'static str,
+    pub(super) verdict: Verdict,
+    pub(super) found: String,
+    /// What to do.
+    pub(super) advice: Option<String>,
+}
+
+impl Finding {
+    fn good(name: &'static str, found: impl Into<String>) -> Finding {
+        Finding { name, verdict: Verdict::Good, found: found.into(), advice: None }
+    }
+
+    fn weak(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Finding {
+        Finding { name, verdict: Verdict::Weak, found: found.into(), advice: Some(advice.into()) }
+    }
+
+    fn broken(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Finding {
+        Finding { verdict: Verdict::Broken, ..Finding::weak(name, found, advice) }
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({ "name": self.name, "verdict": self.verdict.to_string(), "found": self.found, "advice": self.advice })
+    }
+}
+
+pub(super) fn all(config: &Config, data: &Path) -> Vec<Finding> {
+    let mut findings = vec![user_namespaces(), id_range()];
+    findings.extend(map_programs());
+    findings.extend([cgroups(), network(config), disk(config, data), restart(), server(data)]);
+    findings
+}
+
+fn user_namespaces() -> Finding {
+    let name = "user namespaces";
+    let off = |path: &str, bad: &str| number(path).is_some_and(|text| text == bad);
+    if off("/proc/sys/user/max_user_namespaces", "0") {
+        return Finding::broken(name, "forbidden", "set the sysctl user.max_user_namespaces to 10000");
+    }
+    let is_root = rustix::process::getuid().is_root();
+    if !is_root && off("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+        return Finding::broken(
+            name,
+            "for root only",
+            "set the sysctl kernel.unprivileged_userns_clone to 1",
+        );
+    }
+    if !is_root && off("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
+        return Finding::broken(
+            name,
+            "restricted by AppArmor",
+            "set the sysctl kernel.apparmor_restrict_unprivileged_userns to 0, or run as root",
+        );
+    }
+    Finding::good(name, "allowed")
+}
+
+fn id_range() -> Finding {
+    match range::find() {
+        Ok(range) => {
+            Finding::good("id range", format!("users from {}, groups from {}", range.uid, range.gid))
+        }
+        Err(error) => Finding::broken(
+            "id range",
+            error.to_string(),
+            "add a line of 65536 ids to /etc/subuid and /etc/subgid",
+        ),
+    }
+}
+
+/// Root writes its maps itself.
+fn map_programs() -> Option<Finding> {
+    if rustix::process::getuid().is_root() {
+        return None;
+    }
+    let name = "newuidmap";
+    let usable = |program: &str| {
+        let path = in_path(program)?;
+        let mode = path.metadata().ok()?.mode();
+        (mode & 0o4000 != 0).then_some(path)
+    };
+    Some(match (usable("newuidmap"), usable("newgidmap")) {
+        (Some(path), Some(_)) => Finding::good(name, path.display().to_string()),
+        _ => Finding::broken(
+            name,
+            "newuidmap and newgidmap are missing or not setuid root",
+            "install the package uidmap (shadow-utils on Fedora)",
+        ),
+    })
+}
+
+fn cgroups() -> Finding {
+    let name = "cgroups";
+    let controllers = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").ok();
+    let is_root = rustix::process::getuid().is_root();
+    match controllers {
+        Some(_) if is_root => Finding::good(name, "unified; limits are enforced by the kernel"),
+        Some(_) => Finding::weak(
+            name,
+            "unified, as an ordinary user",
+            "memory and processes are watched instead of enforced unless a service with Delegate=yes starts the server",
+        ),
+        None if is_root && Path::new("/sys/fs/cgroup/memory").exists() => {
+            Finding::good(name, "legacy or hybrid; limits are enforced by the kernel")
+        }
+        None => Finding::weak(
+            name,
+            "none that can be used",
+            "memory and processes are watched instead of enforced",
+        ),
+    }
+}
+
+fn network(config: &Config) -> Finding {
+    let name = "network";
+    match config.sandbox.network {
+        Network::None => Finding::good(name, "none, as configured"),
+        Network::Host => Finding::weak(
+            name,
+            "the host's own, as configured",
+            "builds reach everything that this machine reaches: set sandbox.network to nat",
+        ),
+        Network::Nat => match in_path("slirp4netns").or_else(|| in_path("pasta")) {
+            Some(path) if !Path::new("/dev/net/tun").exists() => {
+                let found = format!("{} is there, /dev/net/tun is not", path.display());
+                Finding::broken(name, found, "load the module tun")
+            }
+            Some(path) => Finding::good(name, format!("nat through {}", path.display())),
+            None => Finding::broken(
+                name,
+                "neither slirp4netns nor pasta is installed",
+                "install the package slirp4netns",
+            ),
+        },
+    }
+}
+
+fn disk(config: &Config, data: &Path) -> Finding {
+    let name = "disk";
+    let free = match rustix::fs::statvfs(data) {
+        Ok(stat) => stat.f_bavail.saturating_mul(stat.f_frsize),
+        Err(error) => {
+            return Finding::broken(name, format!("{}: {error}", data.display()), "name another with --data");
+        }
+    };
+    let found = format!("{:.1} GiB free in {}", free as f64 / f64::from(1 << 30), data.display());
+    if free < DISK_MIN {
+        return Finding::broken(name, found, "free some space");
+    }
+    if free < config.limits.builds.disk {
+        return Finding::weak(name, found, "less than limits.disk, what one build may write");
+    }
+    Finding::good(name, found)
+}
+
+/// A service manager that kills the whole control group ends builds with every restart.
+fn restart() -> Finding {
+    let name = "restart";
+    if !Path::new("/run/systemd/system").exists() {
+        return Finding::good(name, "no service manager that would end builds");
+    }
+    let shown = Command::new("systemctl")
+        .args(["show", "-p", "KillMode", "-p", "LoadState", "ropewalk.service"])
+        .output();
+    let shown = shown.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
+    if !shown.contains("LoadState=loaded") {
+        return Finding::good(name, "no service ropewalk.service");
+    }
+    if shown.contains("KillMode=process") {
+        return Finding::good(name, "builds outlive a restart of ropewalk.service");
+    }
+    Finding::weak(
+        name,
+        "a restart of ropewalk.service ends running builds",
+        "set KillMode=process and Delegate=yes in its [Service] section",
+    )
+}
+
+fn server(data: &Path) -> Finding {
+    let socket = data.join("admin.sock");
+    match std::os::unix::net::UnixStream::connect(&socket) {
+        Ok(_) => {
+            let pid = std::fs::read_to_string(data.join("lock")).unwrap_or_default();
+            Finding::good("server", format!("runs as process {}", pid.trim()))
+        }
+        Err(_) => Finding::good("server", "none runs on this data folder"),
+    }
+}
+
+fn number(path: &str) -> Option<String> {
+    Some(std::fs::read_to_string(path).ok()?.trim().to_string())
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}

@@ -1,0 +1,168 @@
+//! The embedded runner: the very same agent as a remote one, with a link that needs no socket.
+
+use crate::config::{Config, Network};
+use crate::exit::Failure;
+use ropewalk_core::error::Kind;
+use ropewalk_core::farm::Farm;
+use ropewalk_core::port::BlobRef;
+use ropewalk_core::queue::{LinkRefusal, Runner};
+use ropewalk_model::ids::{AttemptId, Fence};
+use ropewalk_model::link::LINK_VERSION;
+use ropewalk_model::link::{Hello, LogPiece, Offer, Report, Verdict};
+use ropewalk_model::work::Labels;
+use ropewalk_runner::agent::link::{Held, Link, LinkError, Upload};
+use ropewalk_runner::agent::{self, AgentError};
+use ropewalk_runner::sandbox;
+use ropewalk_runner::sandbox::network::Outside;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinHandle;
+
+/// The embedded runner at work.
+pub(super) struct Embedded {
+    task: JoinHandle<Result<usize, AgentError>>,
+}
+
+/// Starts the embedded runner. It leaves its builds to their supervisors when `stopping` is true.
+pub(super) async fn start(
+    farm: Arc<Farm>,
+    config: &Config,
+    data: &Path,
+    mut stopping: watch::Receiver<bool>,
+) -> anyhow::Result<Embedded> {
+    let agent = agent::Config {
+        hello: hello(config),
+        spools: data.join("spool"),
+        data: data.into(),
+        network: network(config).await?,
+        // By its inode: a new version that was put in its place meanwhile is not started by an old server.
+        program: "/proc/self/exe".into(),
+        lost_after: None,
+    };
+    let link = Arc::new(Inside { farm, runner: OnceCell::new() });
+    let stop = async move {
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    };
+    let task = tokio::spawn(async move {
+        let ended = agent::run(link, agent, stop).await;
+        if let Err(error) = &ended {
+            tracing::error!("the embedded runner ended, no builds are run: {error}");
+        }
+        ended
+    });
+    Ok(Embedded { task })
+}
+
+impl Embedded {
+    /// Waits until the agent has left; answers how many builds go on without it.
+    pub(super) async fn leave(self) -> usize {
+        self.task.await.ok().and_then(Result::ok).unwrap_or(0)
+    }
+}
+
+fn hello(config: &Config) -> Hello {
+    let cores = std::thread::available_parallelism()
+        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+    let slots = match config.runner.slots {
+        0 => (cores / config.limits.builds.cpus.max(1)).max(1),
+        slots => slots,
+    };
+    let one = |word: &str| BTreeSet::from([word.to_string()]);
+    let labels = Labels { kinds: one("sandbox"), archs: one(std::env::consts::ARCH), ..Labels::default() };
+    Hello { version: LINK_VERSION, name: name(config), labels, slots }
+}
+
+/// The configured name, else the host's, made plain.
+fn name(config: &Config) -> String {
+    let name = match config.runner.name.as_str() {
+        "" => rustix::system::uname().nodename().to_str().unwrap_or_default().to_string(),
+        name => name.to_string(),
+    };
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = name.chars().map(plain).take(64).collect();
+    if name.is_empty() { "localhost".into() } else { name }
+}
+
+async fn network(config: &Config) -> anyhow::Result<sandbox::Network> {
+    let allow = config.sandbox.allow.clone();
+    match config.sandbox.network {
+        Network::None => Ok(sandbox::Network::None),
+        Network::Host => Ok(sandbox::Network::Host),
+        // It looks up the names of proxies and mirrors, which may take seconds.
+        Network::Nat => Ok(sandbox::Network::Nat(
+            tokio::task::spawn_blocking(|| Outside::of_host().allow(allow)).await.map_err(|error| {
+                Failure::usage(format_args!("the network of builds cannot be set up: {error}"))
+            })?,
+        )),
+    }
+}
+
+/// A link into this process.
+struct Inside {
+    farm: Arc<Farm>,
+    runner: OnceCell<Runner>,
+}
+
+impl Inside {
+    fn runner(&self) -> Result<&Runner, LinkError> {
+        self.runner.get().ok_or_else(|| LinkError::Refused("the runner has not said hello".into()))
+    }
+}
+
+fn pairs(held: &[Held]) -> Vec<(AttemptId, Fence)> {
+    held.iter().map(|held| (held.attempt, held.fence)).collect()
+}
+
+/// What cannot become better by asking again must not be asked again.
+fn translate(refusal: LinkRefusal) -> LinkError {
+    match refusal {
+        LinkRefusal::Superseded => LinkError::Superseded,
+        LinkRefusal::Failed(error) => match error.kind {
+            Kind::Malformed | Kind::Forbidden | Kind::Unauthenticated => {
+                LinkError::Refused(error.to_string())
+            }
+            _ => LinkError::Retry(error.to_string()),
+        },
+    }
+}
+
+impl Link for Inside {
+    async fn hello(&self, hello: &Hello, held: &[Held]) -> Result<(), LinkError> {
+        let runner = self.farm.hello(hello, &pairs(held)).await.map_err(|error| translate(error.into()))?;
+        // A second hello of the same agent finds the runner that the first one made.
+        let _ = self.runner.set(runner);
+        Ok(())
+    }
+
+    async fn ask(&self, free: u32) -> Result<Vec<Offer>, LinkError> {
+        self.runner()?.ask(free).await.map_err(translate)
+    }
+
+    async fn renew(&self, held: &[Held]) -> Result<Vec<(AttemptId, Verdict)>, LinkError> {
+        self.runner()?.renew(&pairs(held)).await.map_err(translate)
+    }
+
+    async fn report(&self, report: &Report) -> Result<(), LinkError> {
+        self.runner()?.report(report).await.map_err(translate)
+    }
+
+    async fn log(&self, piece: &LogPiece) -> Result<u64, LinkError> {
+        self.runner()?.log(piece).await.map_err(translate)
+    }
+
+    async fn artifact(&self, upload: &Upload) -> Result<(), LinkError> {
+        let Upload { held, path, size, sha256, file } = upload;
+        let promised = BlobRef { sha256: sha256.clone(), size: *size };
+        let held = (held.attempt, held.fence);
+        self.runner()?.artifact(held, path, &promised, file).await.map_err(translate)
+    }
+
+    async fn changed(&self) {
+        match self.runner.get() {
+            Some(runner) => runner.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+}

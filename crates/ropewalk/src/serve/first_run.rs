@@ -1,0 +1,84 @@
+//! The first start on an empty data folder: an administrator, a token, and how to use them.
+
+use crate::client::settings;
+use crate::config::Config;
+use anyhow::Context;
+use ropewalk_core::access::Caller;
+use ropewalk_core::farm::Farm;
+use ropewalk_core::identity::{Newcomer, TokenWish, new_secret};
+use ropewalk_core::port::Role;
+use ropewalk_model::grant::Grants;
+use ropewalk_model::secret::Secret;
+use std::fmt::Write;
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Name of the first administrator.
+const ADMIN: &str = "admin";
+/// Characters of their password: 20 of 64 make 120 bits.
+const PASSWORD: usize = 20;
+
+/// Makes the first administrator unless there is a user. Answers what a person must be told.
+pub(crate) async fn first_run(
+    farm: &Arc<Farm>,
+    config: &Config,
+    data: &Path,
+) -> anyhow::Result<Option<String>> {
+    if !farm.users(&Caller::Local, None, 1).await?.is_empty() {
+        return Ok(None);
+    }
+    let password: String = new_secret()?.reveal().chars().take(PASSWORD).collect();
+    let newcomer = Newcomer {
+        name: ADMIN.into(),
+        roles: [Role::Admin].into(),
+        password: Some(Secret::new(&password)),
+        ..Newcomer::default()
+    };
+    farm.create_user(&Caller::Local, newcomer).await?;
+    let wish =
+        TokenWish { grants: Grants::All, comment: Some("made by the first start".into()), lifetime: None };
+    let (_, token) = farm.create_token(&Caller::Local, ADMIN, wish).await?;
+    let origin = config.origin();
+    let saved = settings::save_first(&origin, token.reveal());
+
+    let mut text = String::new();
+    writeln!(text, "This is the first start. There is one user now:")?;
+    match std::io::stdout().is_terminal() {
+        true => writeln!(text, "\n    name      {ADMIN}\n    password  {password}\n    (shown only now)\n")?,
+        false => {
+            let file = data.join("first-run.txt");
+            write_secret(&file, &format!("name {ADMIN}\npassword {password}\ntoken {}\n", token.reveal()))?;
+            writeln!(text, "\n    name      {ADMIN}\n    password  in {}\n", file.display())?;
+        }
+    }
+    match saved {
+        Ok(Some(path)) => writeln!(text, "The client commands use the token in {}.", path.display())?,
+        Ok(None) => writeln!(text, "The client's settings were there before and stay as they are.")?,
+        Err(error) => writeln!(text, "The client's settings could not be written: {error:#}.")?,
+    }
+    writeln!(text, "\nFor hut, in ~/.config/hut/config:\n\n{}", hut(&origin, &token))?;
+    Ok(Some(text))
+}
+
+/// The token is shown where the password is: on a terminal, once.
+fn hut(origin: &str, token: &Secret) -> String {
+    let token = match std::io::stdout().is_terminal() {
+        true => token.reveal(),
+        false => "TOKEN",
+    };
+    format!(
+        "    instance \"ropewalk\" {{\n        access-token \"{token}\"\n        builds {{\n            origin \"{origin}\"\n        }}\n    }}\n"
+    )
+}
+
+fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,114 @@
+//! `ropewalk serve`: doors, farm and, unless told otherwise, a runner, in one process.
+
+mod agent;
+mod first_run;
+mod listen;
+pub(crate) mod lock;
+pub(crate) mod parts;
+
+use crate::config::{Config, Loaded};
+use crate::exit::Exit;
+use anyhow::Context;
+use parts::Parts;
+use std::io::Write;
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Serve the APIs and run builds
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Address and port [default: 127.0.0.1:8420]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Leave builds to other runners
+    #[arg(long)]
+    no_runner: bool,
+}
+
+impl Arguments {
+    /// The keys that these flags set.
+    pub(crate) fn keys(&self) -> Vec<(&'static str, String)> {
+        let listen = self.listen.clone().map(|listen| ("listen", listen));
+        let runner = self.no_runner.then(|| ("runner.embedded", "false".into()));
+        listen.into_iter().chain(runner).collect()
+    }
+}
+
+/// Serves until it is told to stop.
+pub(crate) fn serve(loaded: &Loaded, data: &Path) -> anyhow::Result<Exit> {
+    let config = &loaded.config;
+    log_to_standard_error(&config.log)?;
+    for name in &loaded.strange {
+        tracing::warn!("the variable {name} looks like a key of the configuration and is none");
+    }
+    let _lock = lock::take(data)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve_here(config, data))
+}
+
+async fn serve_here(config: &Config, data: &Path) -> anyhow::Result<Exit> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let tcp = listen::bind(config.listen).await?;
+    // Port 0 has become a real one.
+    let config = &Config { listen: tcp.local_addr()?, ..config.clone() };
+    let parts = Parts::open(config, data).await?;
+    let admin = listen::AdminSocket::bind(data)?;
+    let first = first_run::first_run(&parts.farm, config, data).await?;
+    let (stop, stopping) = watch::channel(false);
+    let doors = parts.doors(config, stopping.clone());
+    let agent = match config.runner.embedded {
+        true => Some(agent::start(parts.farm.clone(), config, data, stopping.clone()).await?),
+        false => None,
+    };
+    let tending = tokio::spawn({
+        let farm = parts.farm.clone();
+        async move { farm.tend().await }
+    });
+    welcome(config, data, first)?;
+
+    let serving = tokio::spawn(listen::serve(tcp, admin, doors, stopping));
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stop.send_replace(true);
+    let running = match agent {
+        Some(agent) => agent.leave().await,
+        None => 0,
+    };
+    serving.await.context("the server broke down")?;
+    tending.abort();
+    parts.close().await;
+    match running {
+        0 => tracing::info!("stopped; no build was running"),
+        n => tracing::info!("stopped; {n} builds go on by themselves, the next start takes them up again"),
+    }
+    Ok(Exit::Success)
+}
+
+fn welcome(config: &Config, data: &Path, first: Option<String>) -> anyhow::Result<()> {
+    if !config.listen.ip().is_loopback() && !config.insecure {
+        tracing::warn!(
+            "listening on {} without TLS: passwords and tokens can be read on the way; put a proxy with TLS in front, or set `insecure = true` to be silent about it",
+            config.listen
+        );
+    }
+    let mut out = std::io::stdout();
+    if let Some(first) = first {
+        writeln!(out, "{first}")?;
+    }
+    writeln!(out, "Ropewalk serves {} from {}", config.origin(), data.display())?;
+    writeln!(out, "API {}/api/n1/openapi.json", config.origin())?;
+    Ok(out.flush()?)
+}
+
+fn log_to_standard_error(filter: &str) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| {
+        crate::exit::Failure::usage(format_args!("`log` = {filter:?} cannot be used: {error}"))
+    })?;
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! What a server is made of.
+
+use crate::config::{Config, without_password};
+use anyhow::Context;
+use axum::Router;
+use ropewalk_core::farm::{Farm, Settings};
+use ropewalk_core::port::{Clock, SystemClock};
+use ropewalk_door_web::Web;
+use ropewalk_http::gate::Gate;
+use ropewalk_http::metrics::Metrics;
+use ropewalk_http::protect::protect;
+use ropewalk_http::rates::Rates;
+use ropewalk_store::{DiskBlobs, DiskLogs, SqlStore};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The farm with its database, for whoever holds the data folder's lock.
+pub(crate) struct Parts {
+    pub(crate) farm: Arc<Farm>,
+    store: SqlStore,
+}
+
+impl Parts {
+    /// Opens database, blobs and logs, and brings them up to date.
+    pub(crate) async fn open(config: &Config, data: &Path) -> anyhow::Result<Parts> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let url = config.database_url(data);
+        let store = SqlStore::open(&url, clock.clone())
+            .await
+            .with_context(|| format!("cannot open the database {}", without_password(&url)))?;
+        let blobs =
+            DiskBlobs::open(&data.join("blobs"), store.clone()).await.context("cannot open the blobs")?;
+        let logs = DiskLogs::open(&data.join("logs"), Arc::new(blobs.clone()), Arc::new(store.clone()))
+            .await
+            .context("cannot open the logs")?;
+        let settings = Settings {
+            origin: config.origin(),
+            requests: config.limits.requests.clone(),
+            builds: config.limits.builds.clone(),
+            lost_after: Duration::from_secs(config.runner.lost_after),
+        };
+        let farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock, settings);
+        Ok(Parts { farm: Arc::new(farm), store })
+    }
+
+    /// All doors, with what stands around them.
+    pub(crate) fn doors(&self, config: &Config, stopping: watch::Receiver<bool>) -> Router {
+        let metrics = Arc::new(Metrics::default());
+        let rates = Arc::new(Rates::new(&config.limits.requests));
+        let web = Web { farm: self.farm.clone(), metrics: metrics.clone(), rates: rates.clone(), stopping };
+        let gate = Gate {
+            farm: self.farm.clone(),
+            rates,
+            trusted: config.proxy.trusted.clone().into(),
+            render: |_| ropewalk_door_web::render,
+        };
+        protect(ropewalk_door_web::door(web), gate, metrics)
+    }
+
+    /// Lets the database go when all is on disk.
+    pub(crate) async fn close(self) {
+        self.store.database().close().await;
+    }
+}
