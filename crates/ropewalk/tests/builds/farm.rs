@@ -70,6 +70,44 @@ impl<'a> Farm<'a> {
         Farm { bench, server: Server(bench.folder.clone()), agent: None, variables: vec![] }
     }
 
+    /// Sets a variable for the agents that are started from now on.
+    #[cfg(feature = "faults")]
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.into(), value.into()));
+        self.variables.push(("TEST_RETRY".into(), "1".into()));
+    }
+
+    #[cfg(feature = "faults")]
+    pub(crate) fn unset_all(&mut self) {
+        self.variables = vec![("TEST_RETRY".into(), "1".into())];
+    }
+
+    /// Whether the agent ended by itself.
+    #[cfg(feature = "faults")]
+    pub(crate) fn agent_died(&mut self) -> bool {
+        self.agent.as_mut().is_some_and(|agent| agent.try_wait().unwrap().is_some())
+    }
+
+    /// Waits for the attempt at this work that ended without a loss; its id.
+    #[cfg(feature = "faults")]
+    pub(crate) fn last(&mut self, first: i64) -> i64 {
+        let mut last = None;
+        self.wait("an attempt that is not lost", |farm| {
+            last = (first..first + 10)
+                .find(|id| farm.server.outcome(*id).is_some() && !farm.server.is_lost(*id));
+            last.is_some()
+        });
+        last.unwrap()
+    }
+
+    /// Forgets what was leased.
+    #[cfg(feature = "faults")]
+    pub(crate) fn clear(&self) {
+        for entry in std::fs::read_dir(self.bench.folder.join("leased")).unwrap().flatten() {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+
     pub(crate) fn start_agent(&mut self) -> &mut Child {
         let mut command = self.bench.command(self.bench.this_program());
         command.arg("--agent").arg(&self.bench.folder).args([self.bench.data(), self.bench.program()]);
@@ -193,6 +231,18 @@ impl Server {
             AttemptFact::Ended { outcome } => Some(outcome),
             _ => None,
         })
+    }
+
+    /// The attempt ended, or was given up.
+    #[cfg(feature = "faults")]
+    pub(crate) fn is_over(&self, id: i64) -> bool {
+        self.outcome(id).is_some()
+    }
+
+    /// The attempt was lost: reported so, or given up because nobody held it.
+    #[cfg(feature = "faults")]
+    pub(crate) fn is_lost(&self, id: i64) -> bool {
+        self.outcome(id).is_some_and(|outcome| cause(&outcome) == Some(Cause::RunnerLost))
     }
 
     pub(crate) fn log(&self, id: i64, name: ropewalk_model::link::LogName) -> Vec<u8> {

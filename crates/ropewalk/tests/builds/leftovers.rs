@@ -4,27 +4,20 @@ use rustix::process::Pid;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The machine before a build.
-pub(crate) struct Leftovers {
-    mounts: usize,
-}
+/// What is looked for.
+pub(crate) struct Leftovers;
 
 impl Leftovers {
-    pub(crate) fn now() -> Leftovers {
-        Leftovers { mounts: mounts() }
-    }
-
     /// Processes whose last argument is this text.
     pub(crate) fn marked(mark: &str) -> usize {
         command_lines().filter(|(_, line)| line.last().is_some_and(|last| last == mark)).count()
     }
 
     /// Nothing of the attempt may be there.
-    pub(crate) fn assert_same(&self, mark: &str, id: i64) {
+    pub(crate) fn assert_none(mark: &str, id: i64) {
         assert_eq!(Leftovers::marked(mark), 0, "processes of the build are alive after its end was reported");
         assert_eq!(groups(id), Vec::<String>::new(), "control groups are left");
-        // Other tests at the same time mount nothing in the host's namespace either.
-        assert_eq!(mounts(), self.mounts, "mounts are left");
+        assert_eq!(mounts(&format!("/{id}-")), Vec::<String>::new(), "mounts are left");
         // The network's helper holds neither the lock nor the spool: it follows its supervisor.
         let until = Instant::now() + Duration::from_secs(5);
         while !with_argument(&format!("/{id}-")).is_empty() {
@@ -38,8 +31,12 @@ impl Leftovers {
     }
 }
 
-fn mounts() -> usize {
-    std::fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count()
+/// Mounts below the attempt's spool, in the mount namespace of any process.
+fn mounts(part: &str) -> Vec<String> {
+    let tables = std::fs::read_dir("/proc").unwrap().flatten();
+    let tables = tables.filter_map(|entry| std::fs::read_to_string(entry.path().join("mountinfo")).ok());
+    let lines = tables.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+    lines.filter(|line| line.contains(part)).collect()
 }
 
 /// Control groups of the attempt, in all hierarchies.

@@ -7,6 +7,8 @@
 mod account;
 mod bench;
 mod farm;
+#[cfg(feature = "faults")]
+mod faults;
 mod leftovers;
 mod semantics;
 mod survival;
@@ -33,7 +35,10 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials = vec![];
     for account in account::available() {
-        for (name, test) in semantics::TESTS.iter().chain(survival::TESTS) {
+        let tests = semantics::TESTS.iter().chain(survival::TESTS);
+        #[cfg(feature = "faults")]
+        let tests = tests.chain(faults::TESTS);
+        for (name, test) in tests {
             let account = account.clone();
             let title = format!("{}::{name}", account.title());
             trials.push(Trial::test(title, move || {

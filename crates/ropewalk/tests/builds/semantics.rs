@@ -1,6 +1,8 @@
 //! Run semantics of builds.sr.ht.
 
 use crate::bench::{Bench, ran};
+use crate::leftovers::Leftovers;
+use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
 
 type Test = fn(&Bench);
@@ -82,17 +84,17 @@ fn working_tree(bench: &Bench) {
 }
 
 fn interrupt(bench: &Bench) {
-    let mut child = bench.start("tasks:\n- one: |\n    sleep 1234.5 &\n    sudo sleep 1234.5\n");
-    wait_until(|| running("sleep 1234.5") >= 2);
+    let mark = bench.mark();
+    let mut child = bench.start(&format!("tasks:\n- one: |\n    sleep {mark} &\n    sudo sleep {mark}\n"));
+    wait_until(|| Leftovers::marked(&mark) >= 2);
     let asked = Instant::now();
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT)
-        .unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let _ = child.wait();
     let took = asked.elapsed();
+    assert_eq!(Leftovers::marked(&mark), 0);
     let ran = ran(child.wait_with_output().unwrap());
     ran.expect(130).expect_log("Cancelled: the build was cancelled");
     assert!(took < Duration::from_secs(3), "{took:?}");
-    assert_eq!(running("sleep 1234.5"), 0);
 }
 
 fn wait_until(mut condition: impl FnMut() -> bool) {
@@ -101,12 +103,4 @@ fn wait_until(mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "it did not come true");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-/// Processes whose command line holds this text.
-fn running(text: &str) -> usize {
-    let line = |pid: std::fs::DirEntry| std::fs::read(pid.path().join("cmdline")).ok();
-    let lines = std::fs::read_dir("/proc").unwrap().flatten().filter_map(line);
-    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
-    lines.filter(|line| line.trim_end() == text).count()
 }

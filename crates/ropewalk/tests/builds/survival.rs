@@ -79,8 +79,7 @@ fn supervisor_killed(bench: &Bench) {
     farm.start_agent();
     let mut ends = std::collections::BTreeMap::new();
     for round in 0_u64..100 {
-        let before = Leftovers::now();
-        let mark = format!("86400.{}{round:03}", std::process::id());
+        let mark = bench.mark();
         let manifest = format!(
             "tasks:\n- one: |\n    setsid sleep {mark} &\n    sudo sleep {mark} &\n    (trap '' TERM; sleep {mark}) &\n    sleep {mark}\n"
         );
@@ -94,7 +93,7 @@ fn supervisor_killed(bench: &Bench) {
         }
         let outcome = farm.ended(id);
         // What lives when the end is reported is a lie, however short.
-        before.assert_same(&mark, id);
+        Leftovers::assert_none(&mark, id);
         let cause = cause(&outcome);
         assert_eq!(cause, Some(Cause::RunnerLost), "{outcome:?}");
         let begun = farm.server.facts(id).len();
@@ -107,8 +106,7 @@ fn supervisor_killed(bench: &Bench) {
 
 fn cancelled(bench: &Bench) {
     let mut farm = Farm::new(bench);
-    let before = Leftovers::now();
-    let mark = format!("86401.{}", std::process::id());
+    let mark = bench.mark();
     let manifest =
         format!("tasks:\n- one: |\n    setsid sleep {mark} &\n    sudo sleep {mark}\n- two: echo never\n");
     let id = farm.offer(&plan_of(&manifest, limits()), RunValues::default());
@@ -117,7 +115,7 @@ fn cancelled(bench: &Bench) {
     let asked = Instant::now();
     farm.server.decide(id, &Verdict::Cancel { cause: Cause::Cancelled, until: Time(0) });
     let outcome = farm.ended(id);
-    before.assert_same(&mark, id);
+    Leftovers::assert_none(&mark, id);
     assert_eq!(cause(&outcome), Some(Cause::Cancelled));
     assert!(asked.elapsed() < Duration::from_secs(5));
     let facts = farm.server.facts(id);
@@ -127,15 +125,14 @@ fn cancelled(bench: &Bench) {
 
 fn superseded(bench: &Bench) {
     let mut farm = Farm::new(bench);
-    let before = Leftovers::now();
-    let mark = format!("86402.{}", std::process::id());
+    let mark = bench.mark();
     let manifest = format!("tasks:\n- one: sleep {mark}\n");
     let id = farm.offer(&plan_of(&manifest, limits()), RunValues::default());
     farm.start_agent();
     farm.wait("the sleeper", |_| Leftovers::marked(&mark) >= 1);
     farm.server.decide(id, &Verdict::Superseded);
     farm.wait("the removal of its spool", |farm| !farm.has_spool(id));
-    before.assert_same(&mark, id);
+    Leftovers::assert_none(&mark, id);
     assert_eq!(farm.server.outcome(id), None);
 }
 
