@@ -11,6 +11,7 @@ mod runners;
 mod waiting;
 
 pub(crate) use classes::class_of;
+pub(crate) use finish::log_number;
 
 use crate::SqlStore;
 use crate::db::Channel;

@@ -3,6 +3,7 @@
 use super::{Chapter, Contents, LogIndex};
 use crate::SqlStore;
 use crate::db::{Channel, Row, Tx, Write};
+use crate::queue::log_number;
 use async_trait::async_trait;
 use ropewalk_core::port::{BlobRef, LogRef, StoreError};
 use ropewalk_model::ids::AttemptId;
@@ -22,7 +23,7 @@ impl LogIndex for SqlStore {
             LEFT JOIN attempts a ON a.work = r.work
             LEFT JOIN attempt_logs l ON l.attempt = a.id AND l.log = $2
             WHERE j.id = $1 ORDER BY r.round, a.number";
-        let values = vec![log.job.0.into(), number(log.log).into()];
+        let values = vec![log.job.0.into(), log_number(log.log).into()];
         let rows = self.db.query_all("look up what a log is made of", sql, values).await?;
         let Some(first) = rows.first() else {
             return Err(StoreError::Missing(format!("job {}", log.job)));
@@ -76,17 +77,10 @@ async fn keep(tx: &Tx, (attempt, logs): &(AttemptId, Vec<(LogName, BlobRef)>)) -
         ON CONFLICT (attempt, log) DO NOTHING";
     for (log, blob) in logs {
         let size = i64::try_from(blob.size).map_err(|_| StoreError::Refused("a log of that size".into()))?;
-        let values = vec![attempt.0.into(), number(*log).into(), blob.sha256.as_str().into(), size.into()];
+        let values =
+            vec![attempt.0.into(), log_number(*log).into(), blob.sha256.as_str().into(), size.into()];
         tx.execute(sql, values).await?;
     }
     tx.after_commit_notify(Channel::Events);
     Ok(())
-}
-
-/// How a log is named in column `attempt_logs.log`: -1 is the setup log, any other number the step's position.
-fn number(log: LogName) -> i64 {
-    match log {
-        LogName::Setup => -1,
-        LogName::Step(position) => i64::from(position),
-    }
 }

@@ -43,7 +43,7 @@ async fn keep_log(tx: &Tx, attempt: AttemptId, log: LogName, blob: &BlobRef) -> 
 }
 
 /// How a log is named in column `attempt_logs.log`: -1 is the setup log, any other number the step's position.
-fn log_number(log: LogName) -> i64 {
+pub(crate) fn log_number(log: LogName) -> i64 {
     match log {
         LogName::Setup => -1,
         LogName::Step(position) => i64::from(position),

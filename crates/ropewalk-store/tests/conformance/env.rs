@@ -45,6 +45,11 @@ impl Env {
         self.store.database()
     }
 
+    /// Its address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Closes the store and opens it anew, as the next start of the program would.
     pub async fn reopen(&mut self) {
         self.db().close().await;

@@ -16,8 +16,11 @@ mod env;
 mod farm;
 mod identity;
 mod jobs;
+mod kill;
+mod logs;
 mod migrations;
 mod queue;
+mod trouble;
 
 /// Makes `sqlite::MODULE::NAME` and `postgres::MODULE::NAME` of each `async fn NAME(env: Env)` in `MODULE`.
 macro_rules! on_both_engines {
@@ -73,6 +76,18 @@ on_both_engines! {
         a_token_opens_until_it_is_revoked_or_expires
         the_use_of_a_token_is_noted_once_a_minute
         no_grants_and_all_grants_stay_different
+    }
+    kill {
+        acknowledged_writes_survive_a_kill
+    }
+    logs {
+        a_log_is_read_over_all_attempts_as_files_and_as_blobs
+        tidying_keeps_the_logs_of_lost_attempts_and_removes_replaced_files
+        a_log_of_no_job_is_missing
+    }
+    trouble {
+        a_full_disk_is_told_and_forgotten_once_there_is_space
+        cut_connections_are_made_again
     }
     migrations {
         every_step_goes_up_and_down_with_rows_in_every_table

@@ -41,6 +41,13 @@ async fn fill_step(db: &Database, step: &str) {
     db.write(Write::durable("fill its tables"), (statements,), fill).await.expect("rows");
 }
 
+/// Fills the tables of all steps.
+pub async fn fill_all(db: &Database) {
+    for step in migration::names() {
+        fill_step(db, &step).await;
+    }
+}
+
 pub async fn every_step_goes_up_and_down_with_rows_in_every_table(env: Env) {
     let db = env.db();
     let steps = migration::names();

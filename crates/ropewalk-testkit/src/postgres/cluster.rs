@@ -112,19 +112,22 @@ impl Account {
     }
 
     fn own(&self, folder: &Path) -> std::io::Result<()> {
-        match std::fs::create_dir_all(folder.parent().unwrap_or(folder))
-            .and_then(|()| std::fs::create_dir(folder))
-        {
-            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e),
-            _ => {}
+        std::fs::create_dir_all(folder.parent().unwrap_or(folder))?;
+        match std::fs::create_dir(folder) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                let found = std::fs::symlink_metadata(folder)?;
+                if !found.is_dir() || found.uid() != self.uid() {
+                    return Err(std::io::Error::other("it is no folder, or somebody else's: remove it"));
+                }
+                return Ok(());
+            }
+            made => made?,
         }
-        if std::fs::symlink_metadata(folder)?.is_symlink() {
-            return Err(std::io::Error::other("it is a symbolic link"));
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+        match self {
+            Account::Own => Ok(()),
+            Account::Other { uid, gid, .. } => std::os::unix::fs::chown(folder, Some(*uid), Some(*gid)),
         }
-        if let Account::Other { uid, gid, .. } = self {
-            std::os::unix::fs::chown(folder, Some(*uid), Some(*gid))?;
-        }
-        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
     }
 
     /// Starts the keeper in a session of its own, so that the end of a test process does not end it.
