@@ -1,5 +1,6 @@
 //! Whom tests run as: root where we are root, and an ordinary account always.
 
+use crate::farm::Farm;
 use crate::image;
 use crate::scenario::Scenario;
 use std::os::unix::process::CommandExt;
@@ -64,7 +65,7 @@ impl Account {
     }
 
     /// The account's own folder, 0700, with a copy of this program that it can execute.
-    fn prepare(&self) -> PathBuf {
+    pub(crate) fn prepare(&self) -> PathBuf {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _one = ONE_AT_A_TIME.lock().unwrap();
         std::fs::create_dir_all(&self.home).unwrap();
@@ -85,20 +86,26 @@ impl Account {
 
     /// Runs a scenario as this account; its output is the error.
     pub(crate) fn run(&self, scenario: &Scenario) -> Result<(), String> {
-        let mut command = Command::new(self.prepare());
+        let farm = match scenario.in_farm().then(|| self.farm()) {
+            Some(None) => return Ok(()),
+            Some(Some(farm)) => Some(farm?),
+            None => None,
+        };
+        let mut command = self.command(farm.as_ref());
         command.args(["--scenario", scenario.name]).arg(&self.home).current_dir(&self.home);
         for &name in scenario.needs {
-            if name == "attempts" {
-                let Some(program) = image::attempts(&self.home)? else { return Ok(()) };
-                command.env(image::ATTEMPTS, program);
-            } else {
-                command.env(image::variable(name), image::tar(name)?);
+            match name {
+                "farm" => {}
+                "attempts" => {
+                    let Some(program) = image::attempts(&self.home)? else { return Ok(()) };
+                    command.env(image::ATTEMPTS, program);
+                }
+                image => {
+                    command.env(image::variable(image), image::tar(image)?);
+                }
             }
         }
         command.stdin(Stdio::null());
-        if let Some((uid, gid)) = self.switch {
-            command.uid(uid).gid(gid);
-        }
         let output = command.output().map_err(|e| e.to_string())?;
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
@@ -106,6 +113,34 @@ impl Account {
             println!("{line}");
         }
         if output.status.success() { Ok(()) } else { Err(format!("{}\n{text}", output.status)) }
+    }
+
+    /// A farm, where we may make one.
+    fn farm(&self) -> Option<Result<Farm, String>> {
+        if rustix::process::getuid().is_root() {
+            return Some(Farm::new(self));
+        }
+        println!("NOT RUN here: the network in two namespaces: the tests run as an ordinary account");
+        None
+    }
+
+    /// This program as this account.
+    fn command(&self, farm: Option<&Farm>) -> Command {
+        let program = self.prepare();
+        let Some(farm) = farm else {
+            let mut command = Command::new(program);
+            if let Some((uid, gid)) = self.switch {
+                command.uid(uid).gid(gid);
+            }
+            return command;
+        };
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{}", farm.agent));
+        if let Some((uid, gid)) = self.switch {
+            command.arg(format!("--setuid={uid}")).arg(format!("--setgid={gid}"));
+        }
+        command.arg(program).env("http_proxy", "http://u:p@127.0.0.1:3142");
+        command
     }
 }
 

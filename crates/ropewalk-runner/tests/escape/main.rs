@@ -14,7 +14,9 @@
 
 mod account;
 mod attempts;
+mod farm;
 mod image;
+mod net;
 mod scenario;
 mod work;
 mod world;
@@ -29,6 +31,9 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     if args.get(1).is_some_and(|a| a == "--scenario") {
         return scenario::run(&args[2], args[3].as_ref());
+    }
+    if args.get(1).is_some_and(|a| a == "--serve") {
+        farm::serve(&args[2], &args[3]);
     }
     let arguments = Arguments::from_args();
     let accounts = account::available();
