@@ -88,7 +88,7 @@ fn ended(course: Course, cause: Cause, message: String) -> Course {
 }
 
 fn run(course: &mut Course, script: &str, attempt: i64, flags: &BTreeSet<String>) -> Result<Done, Unknown> {
-    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let Some(command) = this_attempt(line, attempt) else { continue };
         let unknown = || Unknown(line.to_owned());
         let (word, rest) = command.split_once(' ').unwrap_or((command, ""));

@@ -3,3 +3,4 @@
 pub mod clock;
 pub mod dummy;
 pub mod postgres;
+pub mod scenario;

@@ -54,9 +54,9 @@ pub(super) async fn steps(tx: &Tx, job: &JobId) -> Result<Vec<Step>, StoreError>
         ORDER BY a.number DESC LIMIT 1";
     let attempt = tx.query_one(sql, vec![job.0.into()]).await?.map(|row| row.get::<i64>("id")).transpose()?;
     let sql = "SELECT s.id, s.position, s.name, r.status, r.exit, r.started, r.ended,
-            (SELECT CAST(COALESCE(SUM(l.size), 0) AS BIGINT) FROM job_rounds o
-                JOIN attempts a ON a.work = o.work JOIN attempt_logs l ON l.attempt = a.id
-                WHERE o.job = s.job AND l.log = s.position) AS log_bytes
+            (SELECT CAST(COALESCE(SUM(l.size), 0) AS BIGINT) FROM attempts a
+                JOIN attempt_logs l ON l.attempt = a.id AND l.log = s.position
+                WHERE a.work IN (SELECT o.work FROM job_rounds o WHERE o.job = s.job)) AS log_bytes
         FROM steps s LEFT JOIN step_runs r ON r.attempt = $2 AND r.position = s.position
         WHERE s.job = $1 ORDER BY s.position";
     let rows = tx.query_all(sql, vec![job.0.into(), attempt.into()]).await?;
@@ -113,9 +113,11 @@ pub(super) async fn culprit(db: &Database, job: JobId) -> Result<Option<Culprit>
 }
 
 pub(super) async fn attempts(tx: &Tx, job: &JobId) -> Result<Vec<AttemptSummary>, StoreError> {
-    let sql = "SELECT a.id, a.number, r.name, a.leased, a.ended, a.cause, a.message FROM job_rounds o
+    // A later round may have joined the work of an earlier one.
+    let sql = "SELECT a.id, a.number, r.name, a.leased, a.ended, a.cause, a.message FROM
+            (SELECT work, MIN(round) AS round FROM job_rounds WHERE job = $1 GROUP BY work) AS o
         JOIN attempts a ON a.work = o.work JOIN runners r ON r.id = a.runner
-        WHERE o.job = $1 ORDER BY o.round, a.number";
+        ORDER BY o.round, a.number";
     let mut attempts = Vec::new();
     for row in tx.query_all(sql, vec![job.0.into()]).await? {
         let id = AttemptId(row.get("id")?);
