@@ -73,20 +73,11 @@ impl DiskLogs {
         Ok(DiskLogs { appended: Arc::new(appended), blobs, index })
     }
 
-    /// Makes blobs of the logs of attempts that ended without a report, and removes files that blobs replace: of both
-    /// sorts there are some after a runner was lost or this program was killed. Answers of how many attempts.
-    pub async fn tidy(&self) -> Result<usize, StoreError> {
-        let appended = self.appended.clone();
-        let mut tidied = 0;
-        for attempt in files::blocking(move || appended.attempts()).await? {
-            if self.index.ended(attempt).await? {
-                let sealed = self.seal(attempt).await?;
-                self.index.keep(attempt, sealed).await?;
-                self.discard(attempt).await?;
-                tidied += 1;
-            }
-        }
-        Ok(tidied)
+    /// Brings the logs of an ended attempt to where the database knows them, and removes their files.
+    async fn put_away(&self, attempt: AttemptId) -> Result<(), StoreError> {
+        let sealed = self.seal(attempt).await?;
+        self.index.keep(attempt, sealed).await?;
+        self.discard(attempt).await
     }
 
     /// How a log is laid out now. All chapters but the last are closed by this, so that nothing that follows them
@@ -188,6 +179,22 @@ impl Logs for DiskLogs {
     async fn discard(&self, attempt: AttemptId) -> Result<(), StoreError> {
         let appended = self.appended.clone();
         files::blocking(move || appended.discard(attempt)).await
+    }
+
+    async fn tidy(&self) -> Result<usize, StoreError> {
+        let appended = self.appended.clone();
+        let mut tidied = 0;
+        for attempt in files::blocking(move || appended.attempts()).await? {
+            if !self.index.ended(attempt).await? {
+                continue;
+            }
+            match self.put_away(attempt).await {
+                Ok(()) => tidied += 1,
+                // Its finish may be under way; the others are not to wait for it.
+                Err(error) => tracing::warn!(%attempt, "its log files stay for now: {error}"),
+            }
+        }
+        Ok(tidied)
     }
 
     async fn read(&self, log: LogRef, from: u64, length: usize) -> Result<LogSlice, StoreError> {

@@ -35,6 +35,9 @@ pub trait Logs: Send + Sync {
     async fn seal(&self, attempt: AttemptId) -> Result<Vec<(LogName, BlobRef)>, StoreError>;
     /// Removes the appended files of an attempt whose blobs the database knows.
     async fn discard(&self, attempt: AttemptId) -> Result<(), StoreError>;
+    /// Makes blobs of the logs of attempts that ended without a report, and removes files that blobs replace: there are
+    /// some after a runner was lost or this program was killed. Answers of how many attempts.
+    async fn tidy(&self) -> Result<usize, StoreError>;
     /// Bytes `from..` of a job's log, at most `length`. An offset once served stays valid for ever.
     async fn read(&self, log: LogRef, from: u64, length: usize) -> Result<LogSlice, StoreError>;
     /// Resolves when the log may be longer than `known`, or complete; possibly too often.

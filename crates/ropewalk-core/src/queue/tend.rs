@@ -6,12 +6,30 @@ use std::time::Duration;
 
 /// How often due works are released and lost leases ended.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often the logs of attempts that ended without a report are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// Rows of one transaction.
 const BATCH: u32 = 100;
 
 impl Farm {
-    /// Releases works whose start has come and ends leases that ran out, for ever. Every server may do it.
+    /// Releases works whose start has come, ends leases that ran out and puts away what they leave, for ever. Every
+    /// server may do it.
     pub async fn tend(&self) {
+        tokio::join!(self.tend_queue(), self.tend_logs());
+    }
+
+    async fn tend_logs(&self) {
+        let mut tick = tokio::time::interval(TIDY_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            if let Err(error) = self.logs.tidy().await {
+                tracing::warn!("the logs of lost attempts could not be put away, trying again: {error}");
+            }
+        }
+    }
+
+    async fn tend_queue(&self) {
         let since = self.clock.now();
         let mut tick = tokio::time::interval(EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
