@@ -99,6 +99,16 @@ pub fn render(error: &Error) -> Response {
     response
 }
 
+/// The answer for addresses that no route has.
+pub(crate) async fn nothing_here() -> Failed {
+    Error::missing("such address").into()
+}
+
+/// The answer for methods that a route does not have; `Allow` is set around it.
+pub(crate) async fn wrong_method(method: http::Method) -> Failed {
+    Error::new(Kind::WrongMethod, format!("this address takes no {method}: see the header Allow")).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,5 +30,6 @@ pub struct Web {
 
 /// All addresses of this door.
 pub fn door(web: Web) -> Router {
-    n1::router().merge(watch::router()).with_state(web)
+    let doors = n1::router().merge(watch::router());
+    doors.fallback(answer::nothing_here).method_not_allowed_fallback(answer::wrong_method).with_state(web)
 }

@@ -1,5 +1,6 @@
 //! A whole job, live: its logs in the order in which a reader expects them, its steps and its status.
 
+mod mark;
 mod position;
 
 use super::text::{Piece, encode, log_name, whole};
@@ -9,6 +10,7 @@ use crate::n1::view::{JobView, StepView};
 use axum::response::Response;
 use axum::response::sse::Event;
 use futures_util::{StreamExt, stream};
+use mark::{before_mark, through_mark};
 use position::Position;
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
@@ -47,6 +49,9 @@ struct Follower {
     steps: Vec<Step>,
     /// The step whose log is read now; those before it were read to their ends.
     current: usize,
+    /// The setup log was read up to the current step's mark.
+    is_announced: bool,
+    has_looked: bool,
     is_final: bool,
     ended: bool,
     sent: Option<Instant>,
@@ -65,6 +70,8 @@ impl Follower {
             logs: logs.collect(),
             steps: vec![],
             current: 0,
+            is_announced: false,
+            has_looked: false,
             is_final: false,
             ended: false,
             sent: None,
@@ -96,16 +103,11 @@ impl Follower {
         }
     }
 
-    /// All that is new since the last batch. Steps' output comes before what the setup log says about the next step,
-    /// although the setup log is read in between: what it says was written after that output.
+    /// All that is new since the last batch.
     async fn batch(&mut self) -> Result<Vec<Event>, Error> {
         let mut events = self.news().await?;
-        self.drain_steps(&mut events).await?;
-        let mut marks = vec![];
-        let setup_ended = self.drain(self.setup, &mut marks).await?;
-        self.drain_steps(&mut events).await?;
-        events.append(&mut marks);
-        if self.is_final && events.is_empty() && setup_ended && self.drain_all(&mut events).await? {
+        self.drain_in_order(&mut events).await?;
+        if self.is_final && events.is_empty() && self.drain_all(&mut events).await? {
             self.ended = true;
             let job = self.web.farm.job(&self.by, self.job).await?;
             let url = self.web.farm.job_url(&job.owner_name, job.id);
@@ -117,11 +119,16 @@ impl Follower {
     /// What happened to the job and its steps.
     async fn news(&mut self) -> Result<Vec<Event>, Error> {
         let happened = self.web.farm.events(&self.by, self.job, self.at.event, PAGE_MAX).await?;
-        let Some(last) = happened.last() else { return Ok(vec![]) };
-        self.at.event = last.number;
-        if happened.iter().any(|event| matches!(event.fact, Fact::Lost { .. } | Fact::Status { .. })) {
+        if happened.is_empty() && self.has_looked {
+            return Ok(vec![]);
+        }
+        self.has_looked = true;
+        if let Some(last) = happened.last() {
+            self.at.event = last.number;
+        }
+        if happened.iter().any(|event| matches!(event.fact, Fact::Lost { .. })) {
             // Another attempt writes behind what the one before wrote, from the first step on.
-            self.current = 0;
+            (self.current, self.is_announced) = (0, false);
         }
         let job = self.web.farm.job(&self.by, self.job).await?;
         self.is_final = job.status.is_final();
@@ -137,38 +144,69 @@ impl Follower {
         Ok(events)
     }
 
-    /// Reads the current step's log, and goes on to the next step when this one has ended.
-    async fn drain_steps(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
+    /// New bytes in the order in which they were printed: the setup log up to the mark of a step, that step's log,
+    /// the setup log up to the next mark. Where no mark can be found only the order suffers, never a byte.
+    async fn drain_in_order(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         while let Some(open) = self.logs.get(self.current).copied() {
-            self.drain(open, events).await?;
-            if !self.steps.get(self.current).is_some_and(has_ended) {
-                break;
+            let (name, status) = match self.steps.get(self.current) {
+                Some(step) => (step.name.clone(), step.status),
+                None => return Ok(()),
+            };
+            if !self.is_announced {
+                let (_, found) =
+                    self.drain_some(self.setup, events, |bytes| through_mark(bytes, &name)).await?;
+                self.is_announced = found || status != StepStatus::Pending;
+                if !self.is_announced {
+                    return Ok(());
+                }
+            }
+            let at_end = self.drain(open, events).await?.0;
+            if !at_end || !has_ended(status) {
+                let next = self.steps.get(self.current + 1).map(|step| step.name.clone());
+                let before = |bytes: &[u8]| next.as_deref().and_then(|next| before_mark(bytes, next));
+                self.drain_some(self.setup, events, before).await?;
+                return Ok(());
             }
             self.current += 1;
+            self.is_announced = false;
         }
+        self.drain(self.setup, events).await?;
         Ok(())
     }
 
     /// Appends what is new in any log; true if nothing is and nothing will be.
     async fn drain_all(&mut self, events: &mut Vec<Event>) -> Result<bool, Error> {
-        let mut ended = true;
+        let mut ended = self.drain(self.setup, events).await?.1;
         for open in self.logs.clone() {
-            ended &= self.drain(open, events).await?;
+            ended &= self.drain(open, events).await?.1;
         }
         Ok(ended && events.is_empty())
     }
 
-    /// Appends a log's new bytes; true if it is complete and was read to its end.
-    async fn drain(&mut self, open: OpenLog, events: &mut Vec<Event>) -> Result<bool, Error> {
+    /// Appends a log's new bytes; answers whether its present end was reached, and whether it is the last one.
+    async fn drain(&mut self, open: OpenLog, events: &mut Vec<Event>) -> Result<(bool, bool), Error> {
+        self.drain_some(open, events, |_| None).await.map(|(at_end, _)| at_end)
+    }
+
+    /// The same, up to where `limit` says; also answers whether it said so.
+    async fn drain_some(
+        &mut self,
+        open: OpenLog,
+        events: &mut Vec<Event>,
+        limit: impl FnOnce(&[u8]) -> Option<usize>,
+    ) -> Result<((bool, bool), bool), Error> {
         let at = self.at.of(open.name());
         let slice = self.web.farm.read_log(open, at, EVENT_MAX).await?;
-        let bytes = slice.bytes.get(..whole(&slice.bytes)).unwrap_or_default();
+        let limit = limit(&slice.bytes);
+        let length = limit.unwrap_or_else(|| whole(&slice.bytes));
+        let bytes = slice.bytes.get(..length).unwrap_or_default();
         if !bytes.is_empty() {
             let piece = Piece { log: log_name(open), offset: at, bytes: encode(bytes) };
             self.at.advance(open.name(), bytes.len() as u64);
             events.push(event("log", &piece).id(self.at.to_string()));
         }
-        Ok(slice.complete && self.at.of(open.name()) >= slice.size)
+        let at_end = self.at.of(open.name()) >= slice.size;
+        Ok(((at_end, at_end && slice.complete), limit.is_some()))
     }
 
     /// Until one of the logs that are written now may have grown.
@@ -186,6 +224,6 @@ impl Follower {
     }
 }
 
-fn has_ended(step: &Step) -> bool {
-    matches!(step.status, StepStatus::Success | StepStatus::Failed | StepStatus::Skipped)
+fn has_ended(status: StepStatus) -> bool {
+    matches!(status, StepStatus::Success | StepStatus::Failed | StepStatus::Skipped)
 }

@@ -8,10 +8,8 @@ mod logs;
 pub(crate) mod view;
 
 use crate::Web;
-use crate::answer::Failed;
 use axum::response::Json;
 use axum::{Router, routing};
-use ropewalk_core::error::{Error, Kind};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -69,16 +67,5 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 pub(crate) fn router() -> Router<Web> {
     let (router, api) = described().split_for_parts();
-    router
-        .route("/api/n1/openapi.json", routing::get(async move || Json(api)))
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(wrong_method)
-}
-
-async fn nothing_here() -> Failed {
-    Error::missing("such address").into()
-}
-
-async fn wrong_method(method: http::Method) -> Failed {
-    Error::new(Kind::WrongMethod, format!("this address takes no {method}: see the header Allow")).into()
+    router.route("/api/n1/openapi.json", routing::get(async move || Json(api)))
 }

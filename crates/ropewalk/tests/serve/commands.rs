@@ -1,0 +1,95 @@
+//! The command line: exit codes, configuration, one server for a folder.
+
+use crate::server::{Engine, Server, program};
+
+#[tokio::test]
+async fn a_second_server_is_refused_with_the_pid_of_the_first() {
+    let server = Server::start_with(Engine::Sqlite, &["--no-runner"]).await;
+    let second = server.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(second.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(words.contains(&format!("process {}", server.pid())), "{words}");
+    assert_eq!(server.client().get("/readyz", None).await.0, 200);
+}
+
+#[tokio::test]
+async fn exit_codes_tell_what_went_wrong() {
+    let server = Server::start_with(Engine::Sqlite, &["--no-runner"]).await;
+    let code = |arguments: &[&str]| server.run(arguments).status.code().unwrap();
+    assert_eq!(code(&["list"]), 0);
+    assert_eq!(code(&["show", "77"]), 1);
+    assert_eq!(code(&["show", "seven"]), 2);
+    assert_eq!(code(&["submit", "/nonexistent.yml"]), 2);
+    assert_eq!(code(&["list", "--server", "http://127.0.0.1:1"]), 3);
+    assert_eq!(code(&["list", "--server", "ftp://x"]), 2);
+    let wrong = server.home().join("wrong");
+    std::fs::write(&wrong, "A".repeat(43)).unwrap();
+    assert_eq!(code(&["list", "--token-file", wrong.to_str().unwrap()]), 4);
+    let output = server.command(&["list"]).env("ROPEWALK_TOKEN", "nonsense").output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("token is not valid"));
+    // The token of client.toml is for its own server only.
+    assert_eq!(code(&["list", "--server", &server.origin.replace("127.0.0.1", "localhost")]), 0);
+    let submit = server.manifest("image: host\ntasks:\n  - a: 'true'\n");
+    assert_eq!(code(&["submit", "--server", &server.origin.replace("127.0.0.1", "localhost"), &submit]), 4);
+}
+
+#[test]
+fn unknown_keys_are_refused_with_a_hint() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("c.toml");
+    std::fs::write(&file, "[limits]\nlog-stop = 5\n").unwrap();
+    // Before and after the subcommand.
+    for arguments in [["--config", "FILE", "doctor"], ["doctor", "--config", "FILE"]] {
+        let arguments = arguments.map(|word| if word == "FILE" { file.to_str().unwrap() } else { word });
+        let output = program(home.path()).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(words.contains("did you mean `limits.log-step`?"), "{words}");
+    }
+}
+
+#[test]
+fn doctor_shows_every_value_with_its_origin() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("d");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("ropewalk.toml"), "listen = '127.0.0.1:9'\nrunner.slots = 3\n").unwrap();
+    let mut command = program(home.path());
+    command.args(["doctor", "--json", "--data"]).arg(&data).env("ROPEWALK_RUNNER__SLOTS", "4");
+    let output = command.env("ROPEWALK_DATABASE__URL", "postgres://u:secret@h/d").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains("secret"), "{text}");
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let of = |key: &str| {
+        let keys = report["configuration"].as_array().unwrap();
+        let found = keys.iter().find(|entry| entry["key"] == key).unwrap();
+        (found["value"].as_str().unwrap().to_string(), found["origin"].as_str().unwrap().to_string())
+    };
+    assert_eq!(of("runner.slots"), ("4".into(), "ROPEWALK_RUNNER__SLOTS".into()));
+    assert_eq!(of("listen").0, "127.0.0.1:9");
+    assert!(of("listen").1.ends_with("ropewalk.toml"));
+    assert_eq!(of("limits.memory"), ("4294967296".into(), "default".into()));
+    let checks: Vec<&str> =
+        report["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    for name in ["user namespaces", "id range", "cgroups", "network", "disk", "restart", "server"] {
+        assert!(checks.contains(&name), "{name} in {checks:?}");
+    }
+    let broken = report["checks"].as_array().unwrap().iter().any(|check| check["verdict"] == "broken");
+    assert_eq!(output.status.code(), Some(i32::from(broken)));
+}
+
+#[tokio::test]
+async fn the_server_watches_over_itself() {
+    let server = Server::start_with(Engine::Sqlite, &["--no-runner"]).await;
+    let client = server.client();
+    for path in ["/healthz", "/readyz", "/metrics", "/prometheus"] {
+        assert_eq!(client.get(path, None).await.0, 200, "{path}");
+    }
+    let text = client.request("GET", "/metrics", None).send().await.unwrap().text().await.unwrap();
+    assert!(
+        text.contains("ropewalk_http_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 1"),
+        "{text}"
+    );
+    assert!(text.ends_with("# EOF\n"));
+}

@@ -1,0 +1,253 @@
+//! A `ropewalk serve` of a test's own, and its clients.
+
+use ropewalk_testkit::postgres::TestDatabase;
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ropewalk");
+/// Time for anything that is waited for. The machine may be busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Which database a server runs on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+pub(crate) struct Server {
+    child: Child,
+    folder: TempDir,
+    pub(crate) origin: String,
+    /// What it printed until it was ready.
+    pub(crate) welcome: String,
+    flags: Vec<String>,
+    database: Option<TestDatabase>,
+}
+
+impl Server {
+    /// Starts a server on an empty folder.
+    pub(crate) async fn start(engine: Engine) -> Server {
+        Server::start_with(engine, &[]).await
+    }
+
+    pub(crate) async fn start_with(engine: Engine, flags: &[&str]) -> Server {
+        let database = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(TestDatabase::create().await),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        let url = database.as_ref().map(|database| database.url().to_string());
+        let (child, origin, welcome) = launch(folder.path(), "127.0.0.1:0", &flags, url.as_deref());
+        flags.retain(|flag| !flag.starts_with("--listen"));
+        Server { child, folder, origin, welcome, flags, database }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the server as a crash would. Its supervisors live on.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks the server to end, and waits until it has.
+    pub(crate) fn terminate(&mut self) {
+        signal(self.child.id(), rustix::process::Signal::TERM);
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "the server did not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Starts it again on the same address.
+    pub(crate) fn start_again(&mut self) {
+        let url = self.database.as_ref().map(|database| database.url().to_string());
+        let listen = self.origin.trim_start_matches("http://").to_string();
+        let (child, origin, welcome) = launch(self.folder.path(), &listen, &self.flags, url.as_deref());
+        assert_eq!(origin, self.origin);
+        (self.child, self.welcome) = (child, welcome);
+    }
+
+    /// A command with this server's home and data folder.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program(self.folder.path());
+        command.args(arguments).env("ROPEWALK_DATA", self.data());
+        if let Some(database) = &self.database {
+            command.env("ROPEWALK_DATABASE__URL", database.url());
+        }
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs a command that must succeed, and answers its standard output.
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.done(arguments)).unwrap()
+    }
+
+    /// The administrator's token.
+    pub(crate) fn token(&self) -> String {
+        let text = std::fs::read_to_string(self.home().join(".config/ropewalk/client.toml")).unwrap();
+        let file: toml::Table = text.parse().unwrap();
+        file["token"].as_str().unwrap().to_string()
+    }
+
+    /// Writes a manifest and answers its path.
+    pub(crate) fn manifest(&self, text: &str) -> String {
+        let path = self.home().join(format!("{}.yml", text.len()));
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_string()
+    }
+
+    /// Submits a manifest and answers the job's number.
+    pub(crate) fn submit(&self, manifest: &str) -> i64 {
+        self.json(&["submit", "--json", &self.manifest(manifest)])["id"].as_i64().unwrap()
+    }
+
+    /// Waits until a job is in a status.
+    pub(crate) fn wait_for(&self, job: i64, status: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let shown = self.json(&["show", "--json", &job.to_string()]);
+            if shown["status"] == status {
+                return shown;
+            }
+            let is_final = !shown["ended"].is_null();
+            assert!(
+                !is_final && Instant::now() < deadline,
+                "job {job} is no longer to be {status}: {shown:#}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client { http: reqwest::Client::builder().no_proxy().build().unwrap(), origin: self.origin.clone() }
+    }
+
+    /// What the server wrote to standard error, from its first start on.
+    pub(crate) fn words(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("stderr")).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the server said\n{}", self.words());
+        }
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.terminate();
+        }
+    }
+}
+
+/// Asks over HTTP.
+pub(crate) struct Client {
+    pub(crate) http: reqwest::Client,
+    origin: String,
+}
+
+impl Client {
+    pub(crate) fn request(&self, method: &str, path: &str, token: Option<&str>) -> reqwest::RequestBuilder {
+        let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.origin));
+        match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Status and JSON of a GET.
+    pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> (u16, Value) {
+        answer(self.request("GET", path, token)).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Value,
+    ) -> (u16, Value) {
+        answer(self.request(method, path, token).json(&body)).await
+    }
+}
+
+pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.timeout(PATIENCE).send().await.unwrap();
+    let status = response.status().as_u16();
+    let bytes = response.bytes().await.unwrap();
+    (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+}
+
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// The program with nothing of this process's settings.
+pub(crate) fn program(home: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ROPEWALK_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("HOME", home).env_remove("XDG_CONFIG_HOME").env_remove("XDG_DATA_HOME");
+    command
+}
+
+fn launch(folder: &Path, listen: &str, flags: &[String], database: Option<&str>) -> (Child, String, String) {
+    let words = File::options().create(true).append(true).open(folder.join("stderr")).unwrap();
+    let mut command = program(folder);
+    command.arg("--data").arg(folder.join("data")).args(["serve", "--listen", listen]).args(flags);
+    if let Some(url) = database {
+        command.env("ROPEWALK_DATABASE__URL", url);
+    }
+    // Six tests of builds run beside each other on one machine.
+    command.env("ROPEWALK_RUNNER__SLOTS", "2").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(words);
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut welcome = String::new();
+    loop {
+        let Some(Ok(line)) = lines.next() else {
+            let _ = child.wait();
+            let words = std::fs::read_to_string(folder.join("stderr")).unwrap();
+            panic!("the server did not start: {welcome}{words}");
+        };
+        welcome.push_str(&line);
+        welcome.push('\n');
+        if let Some(rest) = line.strip_prefix("Ropewalk serves ") {
+            let origin = rest.split(' ').next().unwrap().to_string();
+            // The pipe stays open, so that what it prints later does not break it.
+            std::thread::spawn(move || lines.for_each(drop));
+            return (child, origin, welcome);
+        }
+    }
+}
