@@ -2,7 +2,7 @@
 //! image's folder, and has lost what it does not need. Whatever a hostile archive says, it can
 //! only make files of the range in that folder, and not more of them than [`Limits`] allow.
 
-use super::archive::Parts;
+use super::archive::{Part, Parts};
 use super::oci::{self, Recipe};
 use super::{compression, layer};
 use crate::sandbox::{Doing as _, SandboxError, range};
@@ -78,16 +78,24 @@ pub(super) fn unpack(
     folder: &Path,
     limits: Limits,
 ) -> Result<Unpacked, SandboxError> {
-    confine(folder)?;
+    // Opened before anything but the new folder is out of sight.
+    let open = |name: &str| parts.part(name).doing(format_args!("open {name}"));
     let mut budget = Budget::new(limits);
     let digest = match recipe {
         Some(recipe) => {
-            for layer in &recipe.layers {
-                apply_layer(parts, layer, &mut budget)?;
+            let layers = recipe.layers.iter().map(|layer| Ok((layer, open(&layer.part)?)));
+            let layers = layers.collect::<Result<Vec<_>, SandboxError>>()?;
+            confine(folder)?;
+            for (layer, part) in layers {
+                apply_layer(layer, part, &mut budget)?;
             }
             recipe.digest.clone()
         }
-        None => apply_root(parts, &mut budget).doing("unpack")?,
+        None => {
+            let whole = parts.whole().doing("open the archive")?;
+            confine(folder)?;
+            apply_root(whole, &mut budget).doing("unpack")?
+        }
     };
     Ok(Unpacked { digest, bytes: budget.spent() })
 }
@@ -104,9 +112,9 @@ fn confine(folder: &Path) -> Result<(), SandboxError> {
     rustix::process::setrlimit(rustix::process::Resource::As, limit).doing("limit the memory")
 }
 
-fn apply_layer(parts: &Parts, layer: &oci::Layer, budget: &mut Budget) -> Result<(), SandboxError> {
-    let mut apply = || -> io::Result<String> {
-        let plain = compression::plain(parts.part(&layer.part)?)?;
+fn apply_layer(layer: &oci::Layer, part: Part, budget: &mut Budget) -> Result<(), SandboxError> {
+    let apply = || -> io::Result<String> {
+        let plain = compression::plain(part)?;
         let mut hashed = Hashed { from: plain, hash: Sha256::new() };
         layer::apply(Path::new("/"), &mut hashed, budget)?;
         hashed.finish(budget)
@@ -120,8 +128,8 @@ fn apply_layer(parts: &Parts, layer: &oci::Layer, budget: &mut Budget) -> Result
 }
 
 /// A plain root; its digest is that of the tar.
-fn apply_root(parts: &Parts, budget: &mut Budget) -> io::Result<String> {
-    let mut hashed = Hashed { from: Box::new(parts.whole()?), hash: Sha256::new() };
+fn apply_root(whole: Part, budget: &mut Budget) -> io::Result<String> {
+    let mut hashed = Hashed { from: Box::new(whole), hash: Sha256::new() };
     layer::apply(Path::new("/"), &mut hashed, budget)?;
     hashed.finish(budget)
 }

@@ -49,14 +49,17 @@ impl Farm {
             ip(&format!("-n {namespace} link set {link} up"))?;
         }
         ip(&format!("-n {agent} route add default via {PUBLIC}"))?;
-        for (namespace, kind, address) in [
+        // At its own address, so that answers come from where they are expected.
+        let dns = resolver().map(|address| (&world, "dns", format!("{address}:53")));
+        let servers = [
             (&world, "tcp", "0.0.0.0:8080"),
             (&world, "tcp", "0.0.0.0:3128"),
-            (&world, "dns", "0.0.0.0:53"),
             (&agent, "tcp", "0.0.0.0:8081"),
             (&agent, "tcp", "127.0.0.1:3142"),
-        ] {
-            let server = farm.serve(account, namespace, kind, address)?;
+        ];
+        let servers = servers.map(|(namespace, kind, address)| (namespace, kind, address.to_owned()));
+        for (namespace, kind, address) in servers.into_iter().chain(dns) {
+            let server = farm.serve(account, namespace, kind, &address)?;
             farm.servers.push(server);
         }
         Ok(farm)

@@ -15,7 +15,9 @@
 mod account;
 mod attempts;
 mod farm;
+mod hostile;
 mod image;
+mod limits;
 mod net;
 mod scenario;
 mod work;
@@ -34,6 +36,9 @@ fn main() {
     }
     if args.get(1).is_some_and(|a| a == "--serve") {
         farm::serve(&args[2], &args[3]);
+    }
+    if args.get(1).is_some_and(|a| a == "--import") {
+        return hostile::import(args[2].as_ref());
     }
     let arguments = Arguments::from_args();
     let accounts = account::available();

@@ -1,6 +1,6 @@
 //! What a fresh single-threaded process does.
 
-use crate::{attempts, net, work};
+use crate::{attempts, hostile, limits, net, work};
 use std::path::Path;
 
 /// One scenario.
@@ -39,6 +39,24 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     [] work::the_machines_own_image_takes_packages_as_root_only,
     ["base", "attempts"] attempts::every_attempt_is_held,
     ["base", "attempts"] attempts::every_attempt_gets_through_when_its_guard_is_off,
+    ["base"] limits::a_step_does_not_survive_the_end_of_a_process_for_want_of_memory,
+    ["base"] limits::many_processes_share_the_memory_limit,
+    ["base"] limits::files_in_memory_count,
+    ["base"] limits::temporary_files_stay_within_the_memory_limit,
+    ["base"] limits::a_fork_bomb_stays_inside,
+    ["base"] limits::many_files_fill_the_disk_limit,
+    ["base"] limits::one_file_cannot_pass_the_disk_limit,
+    ["base"] limits::deleted_files_count_while_they_are_open,
+    ["base"] limits::an_ordinary_build_passes_no_limit,
+    [] hostile::a_path_cannot_lead_out_of_the_image,
+    [] hostile::devices_are_left_out_and_owners_stay_in_the_range,
+    [] hostile::bombs_and_cut_archives_leave_nothing,
+    [] hostile::layers_are_applied_in_every_form_of_image,
+    [] hostile::an_image_whose_bytes_changed_is_refused,
+    [] hostile::a_missing_image_names_those_there_are_and_the_command,
+    [] hostile::an_image_in_use_stays,
+    [] hostile::imports_at_once_and_killed_ones_leave_one_whole_image,
+    [] hostile::a_hostile_root_cannot_lead_mounts_astray,
     ["base", "farm"] net::the_world_is_reached_and_nothing_near,
     ["base", "farm"] net::everything_near_is_reached_when_the_guard_is_off,
     ["base"] net::no_network_means_none,

@@ -155,8 +155,8 @@ impl Url {
 
 /// Proxies and mirrors in apt's configuration.
 fn apt_urls(folder: &Path) -> Vec<Url> {
-    let sources = files(folder, "sources.list", "sources.list.d");
-    let settings = files(folder, "apt.conf", "apt.conf.d");
+    let sources = files(folder, "sources.list", "sources.list.d", &["list", "sources"]);
+    let settings = files(folder, "apt.conf", "apt.conf.d", &["", "conf"]);
     let mut urls: Vec<Url> = vec![];
     for text in sources {
         urls.extend(text.lines().filter(|l| !l.trim_start().starts_with('#')).flat_map(|line| {
@@ -172,10 +172,14 @@ fn apt_urls(folder: &Path) -> Vec<Url> {
     urls
 }
 
-fn files(folder: &Path, file: &str, more: &str) -> Vec<String> {
+/// The texts of a file and of those in a folder that apt reads: the ones with these extensions.
+fn files(folder: &Path, file: &str, more: &str, extensions: &[&str]) -> Vec<String> {
     let mut paths: Vec<PathBuf> = vec![folder.join(file)];
     let listed = std::fs::read_dir(folder.join(more)).into_iter().flatten().flatten();
-    paths.extend(listed.map(|entry| entry.path()));
+    paths.extend(listed.map(|entry| entry.path()).filter(|path| {
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        extensions.contains(&extension)
+    }));
     paths.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect()
 }
 
@@ -243,6 +247,7 @@ mod tests {
         };
         write("sources.list", "# deb http://no/ x\ndeb [signed-by=/k] http://10.1.1.1/debian stable main\n");
         write("sources.list.d/d.sources", "Types: deb\nURIs: https://10.1.1.2/debian http://10.1.1.1/x\n");
+        write("sources.list.d/off.list.disabled", "deb http://10.1.1.9/debian stable main\n");
         write("apt.conf.d/01proxy", "Acquire::http::Proxy \"http://10.1.1.3:3142\";\nAPT::X \"y\";\n");
         let mut found: Vec<_> = apt_urls(folder.path()).into_iter().map(|u| (u.host, u.port)).collect();
         found.sort();

@@ -49,7 +49,7 @@ impl Disk {
         }
         // A walk under way may have seen more than the last one.
         let named = self.named.max(self.walk.bytes);
-        if named > self.limit {
+        if named >= self.limit {
             return Some(Breach::Disk { used: named, limit: self.limit });
         }
         let free = free(&self.layer).unwrap_or(u64::MAX);
@@ -58,7 +58,7 @@ impl Disk {
             return None;
         }
         let used = named.saturating_add(nameless(self.init));
-        if used > self.limit {
+        if used >= self.limit {
             return Some(Breach::Disk { used, limit: self.limit });
         }
         // Others may have filled the disk; who holds a good part of it has to go.
