@@ -21,6 +21,10 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// From a change of the contents of some log to the look at the own one.
+const LULL: Duration = Duration::from_millis(200);
 
 /// What one attempt adds to a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -228,7 +232,8 @@ impl Logs for DiskLogs {
             };
             tokio::select! {
                 () = grows => {}
-                () = changed => {}
+                // Changes of any log are told to all: on a busy farm their readers do not all look at each of them.
+                () = async { changed.await; tokio::time::sleep(LULL).await } => {}
             }
         }
     }

@@ -12,7 +12,7 @@ mod tx;
 mod wake;
 
 pub use operation::{Operation, Write};
-pub use tx::{Row, Tx, placeholders};
+pub use tx::{Row, Tx};
 pub use wake::Channel;
 
 use postgres::Postgres;
@@ -98,7 +98,7 @@ impl Database {
         };
         let begun = self.readers().begin_with_config(isolation, access).await;
         let tx = Tx::new(begun.map_err(|e| error::store(tried, e))?, self.engine(), tried);
-        let result = operation::guarded(tried, operation.run(&tx, &input)).await;
+        let result = operation::guarded(tried, operation::OPERATION_LIMIT, operation.run(&tx, &input)).await;
         tx.rollback().await?;
         result
     }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// Longest time that one operation may take. It holds the only writer of SQLite, or locks of PostgreSQL.
 pub(super) const OPERATION_LIMIT: Duration = Duration::from_secs(30);
+/// The same for those that are known to be slow and run before anybody else does.
+const SLOW_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An `async fn(&Tx, &I) -> Result<T, StoreError>`. Every such function is one.
 pub trait Operation<'a, I, T>: Send + Sync {
@@ -41,6 +43,8 @@ pub struct Write {
     pub(super) serializable: bool,
     /// One of the writes that lock rows of the queue, of which only a few run at once.
     pub(super) claims: bool,
+    /// Longest time that it may take.
+    pub(super) limit: Duration,
     /// Where a test may stop the process: before and after the commit.
     pub(super) points: Option<(Point, Point)>,
 }
@@ -48,7 +52,14 @@ pub struct Write {
 impl Write {
     /// A write that is durable once it is answered. `tried` completes the sentence "the store could not …".
     pub const fn durable(tried: &'static str) -> Write {
-        Write { tried, durable: true, serializable: false, claims: false, points: None }
+        Write {
+            tried,
+            durable: true,
+            serializable: false,
+            claims: false,
+            limit: OPERATION_LIMIT,
+            points: None,
+        }
     }
 
     /// A write that everybody sees once it is answered, but that a crash of the machine may take back. It never
@@ -66,6 +77,11 @@ impl Write {
     /// slower than few.
     pub const fn claiming(self) -> Write {
         Write { claims: true, ..self }
+    }
+
+    /// May take a day: changes of tables that hold many rows.
+    pub(crate) const fn slow(self) -> Write {
+        Write { limit: SLOW_LIMIT, ..self }
     }
 
     /// Where a test may stop the process: right before and right after the commit.
@@ -89,12 +105,33 @@ impl Write {
 /// Runs an operation so that neither a panic nor an endless one reaches the engine.
 pub(super) async fn guarded<T>(
     tried: &'static str,
+    limit: Duration,
     operation: impl Future<Output = Result<T, StoreError>> + Send,
 ) -> Result<T, StoreError> {
     let failed = |reason: String| Err(StoreError::Unavailable { tried: tried.into(), reason });
-    match tokio::time::timeout(OPERATION_LIMIT, AssertUnwindSafe(operation).catch_unwind()).await {
+    match tokio::time::timeout(limit, AssertUnwindSafe(operation).catch_unwind()).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => failed("the operation panicked; nothing of it was stored, please report this".into()),
-        Err(_) => failed(format!("it took longer than {} s", OPERATION_LIMIT.as_secs())),
+        Err(_) => failed(format!("it took longer than {} s", limit.as_secs_f64())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, reason = "tests")]
+    use super::*;
+
+    async fn reason(operation: impl Future<Output = Result<(), StoreError>> + Send) -> String {
+        match guarded("test", Duration::from_millis(20), operation).await {
+            Err(StoreError::Unavailable { tried, reason }) => format!("{tried}: {reason}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_never_ends_and_what_panics_become_errors() {
+        assert_eq!(reason(std::future::pending()).await, "test: it took longer than 0.02 s");
+        let panics = async { panic!("on purpose, in a test") };
+        assert!(reason(panics).await.contains("panicked"));
     }
 }

@@ -2,6 +2,7 @@
 
 mod listener;
 
+use super::operation::{OPERATION_LIMIT, guarded};
 use super::wake::Wakes;
 use super::{Engine, Operation, Tx, Write, error};
 use listener::{Announcer, Listener};
@@ -105,8 +106,13 @@ impl Postgres {
         if !write.durable {
             transaction.execute_unprepared("SET LOCAL synchronous_commit = off").await?;
         }
+        if write.limit > OPERATION_LIMIT {
+            transaction
+                .execute_unprepared("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+                .await?;
+        }
         let tx = Tx::new(transaction, Engine::Postgres, write.tried);
-        let result = super::operation::guarded(write.tried, operation.run(&tx, input)).await;
+        let result = guarded(write.tried, write.limit, operation.run(&tx, input)).await;
         if tx.wants_retry() {
             let e = result.err().unwrap_or(StoreError::Conflict("a statement met another change".into()));
             let _ = tx.rollback().await;

@@ -68,7 +68,7 @@ where
 
     async fn run(&mut self, tx: &Tx) -> bool {
         let running = self.operation.run(tx, &self.input);
-        let result = super::operation::guarded(self.write.tried, running).await;
+        let result = super::operation::guarded(self.write.tried, self.write.limit, running).await;
         self.result.insert(result).is_ok()
     }
 

@@ -128,16 +128,6 @@ impl Row {
     }
 }
 
-/// `$from, $from+1, …`, `n` of them, for `IN (…)` and `VALUES (…)`.
-pub fn placeholders(from: usize, n: usize) -> String {
-    let mut text = String::new();
-    for at in from..from + n {
-        let comma = if at > from { ", " } else { "" };
-        text.push_str(&format!("{comma}${at}"));
-    }
-    text
-}
-
 pub(super) async fn query_all(
     connection: &impl ConnectionTrait,
     engine: Engine,

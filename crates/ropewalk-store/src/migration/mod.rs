@@ -19,17 +19,17 @@ impl MigratorTrait for Steps {
 
 /// Makes or changes the tables until they are those of this program; all steps or none.
 pub async fn up(db: &Database) -> Result<(), StoreError> {
-    db.write(Write::durable("bring its tables up to date"), None, run_up).await
+    db.write(Write::durable("bring its tables up to date").slow(), None, run_up).await
 }
 
 /// The next `steps` only; for tests of what later ones do to rows.
 pub async fn up_by(db: &Database, steps: u32) -> Result<(), StoreError> {
-    db.write(Write::durable("make its next tables"), Some(steps), run_up).await
+    db.write(Write::durable("make its next tables").slow(), Some(steps), run_up).await
 }
 
 /// Takes the last `steps` back, and with them what their tables hold; for tests.
 pub async fn down_by(db: &Database, steps: u32) -> Result<(), StoreError> {
-    db.write(Write::durable("take its last tables back"), Some(steps), run_down).await
+    db.write(Write::durable("take its last tables back").slow(), Some(steps), run_down).await
 }
 
 /// Names of all steps, oldest first.
