@@ -122,3 +122,21 @@ pub async fn cut_connections_are_made_again(env: Env) {
     .await;
     tokio::time::timeout(Duration::from_secs(20), heard).await.expect("told");
 }
+
+#[tokio::test]
+async fn what_cannot_be_opened_is_named_without_its_password() {
+    let cases = [
+        ("mysql://mary:hunter2@127.0.0.1/x", "neither sqlite:PATH nor postgres://"),
+        ("postgres://mary:hunter2@127.0.0.1:1/x", "could not reach the PostgreSQL server"),
+        ("postgres://mary:hunter2@127.0.0.1:notaport/x", "could not reach the PostgreSQL server"),
+        ("sqlite:/nowhere/at/all/x.db", "could not open /nowhere/at/all/x.db"),
+        ("sqlite:/dev/null", "could not open /dev/null"),
+    ];
+    for (url, expected) in cases {
+        let opened =
+            tokio::time::timeout(Duration::from_secs(30), Database::open(url)).await.expect("an answer");
+        let said = opened.err().unwrap_or_else(|| panic!("{url} was opened")).to_string();
+        assert!(said.contains(expected), "{url}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
