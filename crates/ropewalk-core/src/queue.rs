@@ -20,7 +20,7 @@ pub(crate) use leases::Leases;
 /// How long [`Runner::ask`] waits for a work.
 pub const ASK_FOR: Duration = Duration::from_secs(30);
 /// How often it looks by itself meanwhile, should a wake-up have been lost.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Characters of a runner's name.
 const NAME_MAX: usize = 64;
 

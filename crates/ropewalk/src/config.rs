@@ -17,6 +17,8 @@ use layers::{Layers, Origin};
 
 /// Name of the file that is read from the data folder when `--config` names none.
 const FILE: &str = "ropewalk.toml";
+/// Name of the embedded database in the data folder.
+pub(crate) const DATABASE: &str = "ropewalk.db";
 
 /// Every value that an administrator may choose. Its fields are the keys.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,7 +107,7 @@ impl Config {
     /// Address of the database.
     pub(crate) fn database_url(&self, data: &Path) -> String {
         match self.database.url.as_str() {
-            "" => format!("sqlite:{}", data.join("ropewalk.db").display()),
+            "" => format!("sqlite:{}", data.join(DATABASE).display()),
             url => url.to_string(),
         }
     }

@@ -1,7 +1,6 @@
 //! The embedded runner: the very same agent as a remote one, with a link that needs no socket.
 
-use crate::config::{Config, Network};
-use crate::exit::Failure;
+use crate::config::{Config, Network, Sandbox};
 use ropewalk_core::error::Kind;
 use ropewalk_core::farm::Farm;
 use ropewalk_core::port::BlobRef;
@@ -26,17 +25,17 @@ pub(super) struct Embedded {
 }
 
 /// Starts the embedded runner. It leaves its builds to their supervisors when `stopping` is true.
-pub(super) async fn start(
+pub(super) fn start(
     farm: Arc<Farm>,
     config: &Config,
     data: &Path,
     mut stopping: watch::Receiver<bool>,
-) -> anyhow::Result<Embedded> {
-    let agent = agent::Config {
+) -> Embedded {
+    let mut agent = agent::Config {
         hello: hello(config),
         spools: data.join("spool"),
         data: data.into(),
-        network: network(config).await?,
+        network: sandbox::Network::None,
         // By its inode: a new version that was put in its place meanwhile is not started by an old server.
         program: "/proc/self/exe".into(),
         lost_after: None,
@@ -45,14 +44,17 @@ pub(super) async fn start(
     let stop = async move {
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
+    let sandbox = config.sandbox.clone();
     let task = tokio::spawn(async move {
+        // Looks up names of proxies and mirrors: the server answers meanwhile.
+        agent.network = tokio::task::spawn_blocking(|| network(sandbox)).await.unwrap_or_default();
         let ended = agent::run(link, agent, stop).await;
         if let Err(error) = &ended {
             tracing::error!("the embedded runner ended, no builds are run: {error}");
         }
         ended
     });
-    Ok(Embedded { task })
+    Embedded { task }
 }
 
 impl Embedded {
@@ -85,17 +87,11 @@ fn name(config: &Config) -> String {
     if name.is_empty() { "localhost".into() } else { name }
 }
 
-async fn network(config: &Config) -> anyhow::Result<sandbox::Network> {
-    let allow = config.sandbox.allow.clone();
-    match config.sandbox.network {
-        Network::None => Ok(sandbox::Network::None),
-        Network::Host => Ok(sandbox::Network::Host),
-        // It looks up the names of proxies and mirrors, which may take seconds.
-        Network::Nat => Ok(sandbox::Network::Nat(
-            tokio::task::spawn_blocking(|| Outside::of_host().allow(allow)).await.map_err(|error| {
-                Failure::usage(format_args!("the network of builds cannot be set up: {error}"))
-            })?,
-        )),
+fn network(sandbox: Sandbox) -> sandbox::Network {
+    match sandbox.network {
+        Network::None => sandbox::Network::None,
+        Network::Host => sandbox::Network::Host,
+        Network::Nat => sandbox::Network::Nat(Outside::of_host().allow(sandbox.allow)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a server is made of.
 
-use crate::config::{Config, without_password};
+use crate::config::{Config, DATABASE, without_password};
 use anyhow::Context;
 use axum::Router;
 use ropewalk_core::farm::{Farm, Settings};
@@ -11,6 +11,7 @@ use ropewalk_http::metrics::Metrics;
 use ropewalk_http::protect::protect;
 use ropewalk_http::rates::Rates;
 use ropewalk_store::{DiskBlobs, DiskLogs, SqlStore};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ impl Parts {
     pub(crate) async fn open(config: &Config, data: &Path) -> anyhow::Result<Parts> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let url = config.database_url(data);
+        keep_private(data).with_context(|| format!("cannot write to {}", data.display()))?;
         let store = SqlStore::open(&url, clock.clone())
             .await
             .with_context(|| format!("cannot open the database {}", without_password(&url)))?;
@@ -63,4 +65,13 @@ impl Parts {
     pub(crate) async fn close(self) {
         self.store.database().close().await;
     }
+}
+
+/// What the server keeps is for its own account only. SQLite's other files take the mode of the first.
+fn keep_private(data: &Path) -> std::io::Result<()> {
+    for folder in ["blobs", "logs"] {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data.join(folder))?;
+    }
+    let database = data.join(DATABASE);
+    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(database).map(drop)
 }

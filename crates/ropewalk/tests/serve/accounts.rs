@@ -36,6 +36,11 @@ async fn the_first_start_makes_an_administrator_and_says_how_to_log_in() {
     for (path, mode) in [(&secrets, 0o600), (&client, 0o600), (&server.data().join("admin.sock"), 0o600)] {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
     }
+    for (name, mode) in
+        [("ropewalk.db", 0o600), ("ropewalk.db-wal", 0o600), ("logs", 0o700), ("blobs", 0o700)]
+    {
+        assert_eq!(server.data().join(name).metadata().unwrap().permissions().mode() & 0o777, mode, "{name}");
+    }
     let text = std::fs::read_to_string(&secrets).unwrap();
     let password = text.lines().find_map(|line| line.strip_prefix("password ")).unwrap();
     assert!(!server.welcome.contains(password) && !server.words().contains(password));
@@ -185,4 +190,35 @@ async fn guessing_passwords_is_slow() {
         "a known name is told from an unknown one"
     );
     assert!(limited.iter().all(|(status, _)| *status == 429));
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_open_jobs_and_no_more() {
+    let server =
+        Server::start_with_variables(&["--no-runner"], &[("ROPEWALK_LIMITS__QUEUED_PER_USER", "2")]).await;
+    let (client, token) = (server.client(), server.token());
+    let mut answers = vec![];
+    for _ in 0..3 {
+        answers
+            .push(client.send("POST", "/api/n1/jobs", Some(&token), json!({ "manifest": MANIFEST })).await);
+    }
+    let kinds: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
+    assert_eq!(kinds, [201, 201, 429], "{answers:?}");
+    server.done(&["cancel", "1"]);
+    assert_eq!(
+        client.send("POST", "/api/n1/jobs", Some(&token), json!({ "manifest": MANIFEST })).await.0,
+        201
+    );
+}
+
+#[tokio::test]
+async fn a_tokens_requests_are_counted() {
+    let server =
+        Server::start_with_variables(&["--no-runner"], &[("ROPEWALK_LIMITS__REQUESTS_TOKEN", "5")]).await;
+    let (client, token) = (server.client(), server.token());
+    let mut refused = 0;
+    for _ in 0..50 {
+        refused += u32::from(client.get("/api/n1/jobs", Some(&token)).await.0 == 429);
+    }
+    assert!(refused > 0, "limits.requests-token");
 }

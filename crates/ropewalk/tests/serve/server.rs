@@ -27,6 +27,7 @@ pub(crate) struct Server {
     /// What it printed until it was ready.
     pub(crate) welcome: String,
     flags: Vec<String>,
+    variables: Vec<(String, String)>,
     database: Option<TestDatabase>,
 }
 
@@ -37,16 +38,28 @@ impl Server {
     }
 
     pub(crate) async fn start_with(engine: Engine, flags: &[&str]) -> Server {
+        Server::launch(engine, flags, &[]).await
+    }
+
+    pub(crate) async fn start_with_variables(flags: &[&str], variables: &[(&str, &str)]) -> Server {
+        Server::launch(Engine::Sqlite, flags, variables).await
+    }
+
+    async fn launch(engine: Engine, flags: &[&str], variables: &[(&str, &str)]) -> Server {
         let database = match engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(TestDatabase::create().await),
         };
         let folder = tempfile::tempdir().unwrap();
-        let mut flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
-        let url = database.as_ref().map(|database| database.url().to_string());
-        let (child, origin, welcome) = launch(folder.path(), "127.0.0.1:0", &flags, url.as_deref());
-        flags.retain(|flag| !flag.starts_with("--listen"));
-        Server { child, folder, origin, welcome, flags, database }
+        let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        let text = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        let mut variables: Vec<(String, String)> = variables.iter().map(text).collect();
+        variables
+            .extend(database.iter().map(|d| ("ROPEWALK_DATABASE__URL".to_string(), d.url().to_string())));
+        // Tests of builds run beside each other on one machine.
+        variables.push(("ROPEWALK_RUNNER__SLOTS".into(), "2".into()));
+        let (child, origin, welcome) = launch(folder.path(), "127.0.0.1:0", &flags, &variables);
+        Server { child, folder, origin, welcome, flags, variables, database }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -79,9 +92,8 @@ impl Server {
 
     /// Starts it again on the same address.
     pub(crate) fn start_again(&mut self) {
-        let url = self.database.as_ref().map(|database| database.url().to_string());
         let listen = self.origin.trim_start_matches("http://").to_string();
-        let (child, origin, welcome) = launch(self.folder.path(), &listen, &self.flags, url.as_deref());
+        let (child, origin, welcome) = launch(self.folder.path(), &listen, &self.flags, &self.variables);
         assert_eq!(origin, self.origin);
         (self.child, self.welcome) = (child, welcome);
     }
@@ -223,15 +235,17 @@ pub(crate) fn program(home: &Path) -> Command {
     command
 }
 
-fn launch(folder: &Path, listen: &str, flags: &[String], database: Option<&str>) -> (Child, String, String) {
+fn launch(
+    folder: &Path,
+    listen: &str,
+    flags: &[String],
+    variables: &[(String, String)],
+) -> (Child, String, String) {
     let words = File::options().create(true).append(true).open(folder.join("stderr")).unwrap();
     let mut command = program(folder);
     command.arg("--data").arg(folder.join("data")).args(["serve", "--listen", listen]).args(flags);
-    if let Some(url) = database {
-        command.env("ROPEWALK_DATABASE__URL", url);
-    }
-    // Six tests of builds run beside each other on one machine.
-    command.env("ROPEWALK_RUNNER__SLOTS", "2").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(words);
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(words);
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut welcome = String::new();
