@@ -1,17 +1,20 @@
 //! Taking the files that a plan publishes out of the place.
 
 use super::attempt::Attempt;
+use super::setup::with_arguments;
 use super::stop::Stop;
-use crate::backend::{BackendError, Place};
+use crate::backend::{BackendError, Place, Run};
 use crate::sandbox::{HOME, SandboxError};
 use crate::spool::At;
 use ropewalk_model::fault::{Point, visit};
-use ropewalk_model::link::AttemptFact;
+use ropewalk_model::link::{AttemptFact, LogName};
 use ropewalk_model::status::Cause;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Write};
 
+/// `set -- FILE COPY` comes before it.
+const STAGE: &str = "[ -f \"$1\" ] && [ ! -L \"$1\" ] && exec cp -- \"$1\" \"$2\"\nexit 1\n";
 /// Bytes that are copied before the build's end is looked for again.
 const PIECE: usize = 1 << 20;
 
@@ -32,8 +35,12 @@ impl Attempt<'_> {
 
     fn collect(&mut self, place: &dyn Place, position: usize, path: &str) -> Result<(), Stop> {
         self.say(format_args!("Uploading {path}"))?;
-        let source = place.file(below_home(path)).map_err(|error| match error {
-            BackendError::Sandbox(SandboxError::Refused(why)) => Stop::new(Cause::ArtifactMissing, why),
+        let inside = match below_home(path) {
+            Some(inside) => inside.to_owned(),
+            None => self.stage(place, position, path)?,
+        };
+        let source = place.file(&inside).map_err(|error| match error {
+            BackendError::Sandbox(SandboxError::Refused(why)) => missing(why),
             other => other.into(),
         })?;
         let (size, sha256) = self.copy(source, position, path)?;
@@ -41,6 +48,18 @@ impl Attempt<'_> {
         self.events.append(AttemptFact::Artifact { path: path.into(), size, sha256 }, true)?;
         visit(Point::SupervisorAfterArtifact);
         Ok(())
+    }
+
+    /// Copies a file from elsewhere in the place below the home folder, with no more rights than the
+    /// build account has; answers where.
+    fn stage(&mut self, place: &dyn Place, position: usize, path: &str) -> Result<String, Stop> {
+        let staged = format!(".ropewalk-artifact-{position}");
+        let script = with_arguments([path, staged.as_str()], STAGE);
+        let run = Run { name: "artifact", script: script.as_bytes(), input: None, root: false };
+        match self.run(place, LogName::Setup, run)? {
+            0 => Ok(staged),
+            _ => Err(missing(format!("{path} is not there, or is no plain file"))),
+        }
     }
 
     /// Copies into the spool, durable when this returns: size and SHA-256 in hexadecimal.
@@ -71,8 +90,30 @@ impl Attempt<'_> {
     }
 }
 
-/// The path as the place knows it, for the ways in which people write one below the home folder.
-fn below_home(path: &str) -> &str {
+fn missing(why: String) -> Stop {
+    Stop::new(Cause::ArtifactMissing, why)
+}
+
+/// The path below the home folder, for the ways in which people write one; none if it lies elsewhere.
+fn below_home(path: &str) -> Option<&str> {
     let inside = path.strip_prefix("~/").or_else(|| path.strip_prefix(HOME)?.strip_prefix('/'));
-    inside.unwrap_or(path).trim_start_matches("./")
+    match inside {
+        None if path.starts_with('/') => None,
+        inside => Some(inside.unwrap_or(path).trim_start_matches("./")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_below_home_is_known_however_it_is_written() {
+        for path in ["a/b", "./a/b", "~/a/b", "/home/build/a/b"] {
+            assert_eq!(below_home(path), Some("a/b"));
+        }
+        for path in ["/tmp/a", "/home/builder/a", "/home/build"] {
+            assert_eq!(below_home(path), None);
+        }
+    }
 }

@@ -50,12 +50,13 @@ impl Attempt<'_> {
         let image = self.plan.image.clone();
         self.say(format_args!("Opening image {image}"))?;
         visit(Point::SupervisorBeforeOpen);
+        let began = Instant::now();
         let (mut place, facts) = backend::open(self.spool, &self.plan)?;
         let noted = Init::of(place.pid()).map_or(Ok(()), |init| self.spool.note_init(init));
         visit(Point::SupervisorAfterOpen);
-        let told = noted
-            .map_err(Stop::from)
-            .and_then(|()| facts.into_iter().try_for_each(|(key, value)| self.resolved(key, value)));
+        let told = noted.map_err(Stop::from).and_then(|()| self.settled(began));
+        let told =
+            told.and_then(|()| facts.into_iter().try_for_each(|(key, value)| self.resolved(key, value)));
         match told {
             Ok(()) => Ok(place),
             Err(stop) => {
@@ -65,10 +66,41 @@ impl Attempt<'_> {
         }
     }
 
+    fn settled(&self, began: Instant) -> Result<(), Stop> {
+        let limit = self.plan.limits.settle;
+        if began.elapsed() <= Duration::from_secs(limit) {
+            return Ok(());
+        }
+        Err(Stop::new(
+            Cause::Timeout,
+            format_args!("opening the sandbox took longer than {limit} s (limits.settle)"),
+        ))
+    }
+
     fn build(&mut self, place: &dyn Place) -> Result<(), Stop> {
         self.set_up(place)?;
         self.run_steps(place)?;
-        self.collect_artifacts(place)
+        self.collect_artifacts(place)?;
+        self.stay_open(place)
+    }
+
+    /// With `shell: true` the place stays until the deadline, or until somebody ends it. A build that
+    /// belongs to a terminal has nobody who could enter.
+    fn stay_open(&mut self, place: &dyn Place) -> Result<(), Stop> {
+        if !self.plan.shell || self.spool.head.settings.tethered {
+            return Ok(());
+        }
+        self.say("The build stays open until its time is over")?;
+        loop {
+            match self.wake(place) {
+                Ok(Some(exit)) => {
+                    return Err(Stop::new(Cause::Infrastructure, format_args!("unexpected exit {exit}")));
+                }
+                Ok(None) => {}
+                Err(stop) if stop.cause == Cause::Timeout => return Ok(()),
+                Err(stop) => return Err(stop),
+            }
+        }
     }
 
     /// Runs a script to its end, its output to `log`, and answers its exit code.
@@ -78,17 +110,26 @@ impl Attempt<'_> {
         place.start(run, output.as_fd())?;
         // Ours: the pipe ends when the last process that has it is gone.
         drop(output);
-        loop {
-            let woken = self.watch.sleep(place, self.logs.pipes())?;
-            if woken.output {
-                self.logs.pump()?;
+        let exit = loop {
+            if let Some(exit) = self.wake(place)? {
+                break exit;
             }
-            if woken.place {
-                let exit = place.exit()?;
-                self.logs.drain()?;
-                return Ok(exit);
-            }
+        };
+        self.logs.drain()?;
+        // A script that the kernel ended for want of memory looks like one that failed.
+        match place.passed_limit().filter(|_| exit != 0) {
+            Some(passed) => Err(Stop::new(passed.cause, passed.message)),
+            None => Ok(exit),
         }
+    }
+
+    /// Sleeps until something happens, takes output, and answers a script's exit code if one ended.
+    fn wake(&mut self, place: &dyn Place) -> Result<Option<i32>, Stop> {
+        let woken = self.watch.sleep(place, self.logs.pipes())?;
+        if woken.output {
+            self.logs.pump()?;
+        }
+        Ok(if woken.place { Some(place.exit()?) } else { None })
     }
 
     /// Everything inside is dead: each pipe comes to its end.

@@ -125,24 +125,35 @@ impl Account {
         let tar = PathBuf::from(tar.trim());
         // The account may not read our folders.
         let copy = self.copy(&tar);
+        self.import_tar(&copy, IMAGE);
+    }
+
+    /// Takes an image in, as the account.
+    pub(crate) fn import_tar(&self, tar: &Path, name: &str) {
         let me = self.home.join(std::env::current_exe().unwrap().file_name().unwrap());
-        let import = self.command(me).arg("--import").arg(self.home.join("data")).arg(copy).output().unwrap();
+        let data = self.home.join("data");
+        let import = self.command(me).arg("--import").args([&data, tar]).arg(name).output().unwrap();
         assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
+    }
+
+    /// Where the account keeps the tar of the image.
+    pub(crate) fn image_tar(&self) -> PathBuf {
+        self.home.join(format!("{IMAGE}.tar"))
     }
 }
 
 /// Runs as the account: takes the image in, unless it is there.
-pub(crate) fn import(data: &Path, tar: &Path) {
+pub(crate) fn import(data: &Path, tar: &Path, name: &str) {
     std::fs::create_dir_all(data).unwrap();
     let lock = std::fs::File::create(data.join("import-lock")).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let catalog = Catalog::new(data, range::find().unwrap());
-    let stamp = data.join("imported");
+    let stamp = data.join(format!("imported-{name}"));
     let now = format!("{:?}", tar.metadata().unwrap().len());
-    if std::fs::read_to_string(&stamp).is_ok_and(|then| then == now) && catalog.resolve(IMAGE).is_ok() {
+    if std::fs::read_to_string(&stamp).is_ok_and(|then| then == now) && catalog.resolve(name).is_ok() {
         return;
     }
-    catalog.import(tar, IMAGE).unwrap();
+    catalog.import(tar, name).unwrap();
     std::fs::write(stamp, now).unwrap();
 }
 

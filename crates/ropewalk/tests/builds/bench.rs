@@ -60,6 +60,15 @@ impl Bench {
         self.account.own(&path);
     }
 
+    /// Takes in an image: the usual one and, over it, a tar of the working directory.
+    pub(crate) fn import_with(&self, tar: &str, name: &str) {
+        let both = self.folder.join("image.tar");
+        std::fs::copy(self.account.image_tar(), &both).unwrap();
+        self.account.own(&both);
+        self.shell(&format!("tar --concatenate --file=image.tar {tar}"));
+        self.account.import_tar(&both, name);
+    }
+
     /// Writes a file below the working directory, owned by the account.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.join(name);

@@ -141,6 +141,10 @@ impl<'a> Farm<'a> {
         id
     }
 
+    pub(crate) fn agent_log(&self) -> String {
+        std::fs::read_to_string(self.bench.folder.join("agent.log")).unwrap_or_default()
+    }
+
     pub(crate) fn spools(&self) -> usize {
         std::fs::read_dir(self.bench.folder.join("spools"))
             .unwrap()
@@ -153,8 +157,7 @@ impl<'a> Farm<'a> {
         let until = Instant::now() + Duration::from_secs(60);
         while !condition(self) {
             if Instant::now() > until {
-                let log = std::fs::read_to_string(self.bench.folder.join("agent.log")).unwrap_or_default();
-                panic!("waited in vain: {what}\nagent's log:\n{log}");
+                panic!("waited in vain: {what}\nagent's log:\n{}", self.agent_log());
             }
             std::thread::sleep(Duration::from_millis(5));
         }

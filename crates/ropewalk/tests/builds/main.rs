@@ -5,12 +5,17 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "test output")]
 
 mod account;
+mod adoption;
 mod bench;
+mod command;
 mod farm;
 #[cfg(feature = "faults")]
 mod faults;
 mod leftovers;
+mod outcomes;
+mod secrets;
 mod semantics;
+mod sources;
 mod survival;
 
 use libtest_mimic::{Arguments, Trial};
@@ -22,10 +27,10 @@ fn main() {
         std::process::exit(i32::from(code != ExitCode::SUCCESS));
     }
     let args: Vec<String> = std::env::args().collect();
-    if let [_, mode, data, tar] = args.as_slice()
+    if let [_, mode, data, tar, name] = args.as_slice()
         && mode == "--import"
     {
-        return account::import(Path::new(data), Path::new(tar));
+        return account::import(Path::new(data), Path::new(tar), name);
     }
     if let [_, mode, folder, data, program] = args.as_slice()
         && mode == "--agent"
@@ -35,7 +40,8 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials = vec![];
     for account in account::available() {
-        let tests = semantics::TESTS.iter().chain(survival::TESTS);
+        let tests = semantics::TESTS.iter().chain(sources::TESTS).chain(command::TESTS).chain(outcomes::TESTS);
+        let tests = tests.chain(secrets::TESTS).chain(adoption::TESTS).chain(survival::TESTS);
         #[cfg(feature = "faults")]
         let tests = tests.chain(faults::TESTS);
         for (name, test) in tests {

@@ -97,7 +97,7 @@ fn interrupt(bench: &Bench) {
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
 
-fn wait_until(mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(Instant::now() < until, "it did not come true");

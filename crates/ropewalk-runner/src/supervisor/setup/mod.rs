@@ -39,7 +39,7 @@ impl Attempt<'_> {
 }
 
 /// A script of ours with its arguments.
-fn with_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>, script: &str) -> String {
+pub(super) fn with_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>, script: &str) -> String {
     let quoted: Vec<String> = arguments.into_iter().map(quote).collect();
     format!("set -- {}\n{script}", quoted.join(" "))
 }
