@@ -144,12 +144,11 @@ impl<L: Link> Following<L> {
 
     /// Waits until nothing of the sandbox lives, and removes what it had of the host.
     async fn last_breath(&self) {
-        if self.spool.head.is_of_another_boot() {
-            return;
-        }
         let until = Instant::now() + LAST_BREATH;
         let name = self.spool.name();
-        let left = || self.spool.init().is_some_and(|init| init.is_alive()) || !cgroup::remove(&name);
+        // Of another boot only the number can be the same.
+        let init = self.spool.init().filter(|_| !self.spool.head.is_of_another_boot());
+        let left = || init.is_some_and(|init| init.is_alive()) || !cgroup::remove(&name);
         while left() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

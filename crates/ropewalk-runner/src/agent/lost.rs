@@ -33,6 +33,7 @@ pub(super) fn reason(spool: &Spool) -> String {
 
 /// Reports the loss of an attempt that has no spool.
 pub(super) async fn give_back<L: Link>(link: Arc<L>, held: Held, why: String) -> Held {
+    tracing::error!(attempt = %held.attempt, "cannot start a build: {why}");
     let at = Time::from(SystemTime::now());
     let message = format!("the runner could not start the build: {why}");
     let report = Report { attempt: held.attempt, fence: held.fence, number: 1, at, fact: ended(message) };

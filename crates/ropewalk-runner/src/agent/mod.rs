@@ -111,7 +111,7 @@ pub async fn run<L: Link>(
         () = &mut stop => return Ok(held.len()),
     }
     for spool in found {
-        agent.follow(spool, None);
+        agent.adopt(spool);
     }
     agent.work(stop).await
 }
@@ -154,7 +154,7 @@ impl<L: Link> Agent<L> {
                 offers = answer(&mut asking) => {
                     asking = None;
                     for offer in offers? {
-                        self.take(offer).await;
+                        self.take(offer);
                     }
                 }
             }
@@ -166,34 +166,34 @@ impl<L: Link> Agent<L> {
         self.config.hello.slots.saturating_sub(used)
     }
 
-    async fn take(&mut self, offer: Offer) {
+    /// Starts a work and follows it to its end, in a task of its own.
+    fn take(&mut self, offer: Offer) {
         let held = Held { attempt: offer.attempt, fence: offer.fence };
         if self.held.contains_key(&held) {
             return;
         }
-        let config = self.config.clone();
-        let started = tokio::task::spawn_blocking(move || start::start(&config, offer)).await;
-        match started {
-            Ok(Ok((spool, child))) => self.follow(spool, child),
-            Ok(Err(error)) => self.give_back(held, error.to_string()),
-            Err(error) => self.give_back(held, error.to_string()),
-        }
+        let orders = self.hold(held);
+        let (link, config) = (self.link.clone(), self.config.clone());
+        self.followers.spawn(async move {
+            let program = config.program.clone();
+            match start::start(config, offer).await {
+                Ok((spool, child)) => follow::follow(link, program, spool, child, orders).await,
+                Err(why) => lost::give_back(link, held, why).await,
+            }
+        });
     }
 
-    /// Follows an attempt to its end, in a task of its own.
-    fn follow(&mut self, spool: Spool, child: Option<std::process::Child>) {
-        let held = held_by(&spool);
+    /// Follows an attempt that an earlier agent started.
+    fn adopt(&mut self, spool: Spool) {
+        let orders = self.hold(held_by(&spool));
+        let (link, program) = (self.link.clone(), self.config.program.clone());
+        self.followers.spawn(follow::follow(link, program, spool, None, orders));
+    }
+
+    fn hold(&mut self, held: Held) -> watch::Receiver<Order> {
         let (sender, orders) = watch::channel(Order::Go);
         self.held.insert(held, sender);
-        let (link, program) = (self.link.clone(), self.config.program.clone());
-        self.followers.spawn(follow::follow(link, program, spool, child, orders));
-    }
-
-    /// Reports a work that could not be started: the server tries it again.
-    fn give_back(&mut self, held: Held, why: String) {
-        tracing::error!(attempt = %held.attempt, "cannot start a build: {why}");
-        self.held.insert(held, watch::channel(Order::Go).0);
-        self.followers.spawn(lost::give_back(self.link.clone(), held, why));
+        orders
     }
 
     fn forget(&mut self, done: Result<Held, tokio::task::JoinError>) {

@@ -1,15 +1,36 @@
 //! Starting a build.
 
-use super::Config;
 use super::lost::lose;
+use super::{Config, FULL};
 use crate::spool::{Settings, Spool, SpoolError, create};
 use crate::supervisor::launch;
 use ropewalk_model::link::Offer;
 use std::process::Child;
 
-/// Makes the spool and starts its supervisor. A supervisor that cannot be started is a loss, which the
-/// spool tells.
-pub(super) fn start(config: &Config, offer: Offer) -> Result<(Spool, Option<Child>), SpoolError> {
+/// How often a full disk is tried again before the work is given back.
+const TRIES: u32 = 24;
+
+/// Makes the spool and starts its supervisor; the error says why that could not be done.
+pub(super) async fn start(config: Config, offer: Offer) -> Result<(Spool, Option<Child>), String> {
+    let mut tries = 0;
+    loop {
+        let (config, offer) = (config.clone(), offer.clone());
+        match tokio::task::spawn_blocking(move || start_now(&config, &offer)).await {
+            Ok(Ok(started)) => return Ok(started),
+            // A build that ends makes room; another runner would count as another try.
+            Ok(Err(error)) if error.is_full() && tries < TRIES => {
+                tracing::warn!("a build waits for room on the disk: {error}");
+                tries += 1;
+                tokio::time::sleep(FULL).await;
+            }
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// A supervisor that cannot be started is a loss, which the spool tells.
+fn start_now(config: &Config, offer: &Offer) -> Result<(Spool, Option<Child>), SpoolError> {
     let settings = Settings {
         runner: config.hello.name.clone(),
         data: config.data.clone(),

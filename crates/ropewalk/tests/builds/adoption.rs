@@ -19,7 +19,8 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_full_disk_ends_the_build_and_not_the_agent", full_disk),
 ];
 
-const COUNT: &str = "tasks:\n- count: |\n    set +x\n    for i in $(seq 1 100); do echo \"line $i\"; sleep 0.01; done\n";
+const COUNT: &str =
+    "tasks:\n- count: |\n    set +x\n    for i in $(seq 1 100); do echo \"line $i\"; sleep 0.01; done\n";
 
 fn expected() -> Vec<u8> {
     format!("+ set +x\n{}", (1..=100).map(|n| format!("line {n}\n")).collect::<String>()).into_bytes()
@@ -68,6 +69,8 @@ fn newer(bench: &Bench) {
 fn reboot(bench: &Bench) {
     let mark = bench.mark();
     let (mut farm, id) = orphan(bench, &format!("tasks:\n- one: |\n    echo before\n    sleep {mark}\n"));
+    let log = bench.folder.join(format!("spools/{id}-{id}/logs/step-0.log"));
+    farm.wait("its output", |_| std::fs::read_to_string(&log).is_ok_and(|log| log.contains("\nbefore\n")));
     for pid in supervisors(&bench.folder, id) {
         kill_process(pid, Signal::KILL).unwrap();
     }
@@ -75,7 +78,11 @@ fn reboot(bench: &Bench) {
     change_head(bench, id, "boot", "00000000-0000-0000-0000-000000000000".into());
     // What a power failure may leave of the last line.
     let events = bench.folder.join(format!("spools/{id}-{id}/events.jsonl"));
-    std::io::Write::write_all(&mut std::fs::File::options().append(true).open(events).unwrap(), b"{\"number\":9").unwrap();
+    std::io::Write::write_all(
+        &mut std::fs::File::options().append(true).open(events).unwrap(),
+        b"{\"number\":9",
+    )
+    .unwrap();
     farm.start_agent();
     let outcome = farm.ended(id);
     assert_eq!(cause(&outcome), Some(Cause::RunnerLost));
@@ -115,11 +122,16 @@ struct SmallDisk<'a>(&'a Bench);
 impl SmallDisk<'_> {
     fn mount(bench: &Bench) -> Option<SmallDisk<'_>> {
         if !rustix::process::getuid().is_root() {
-            println!("NOT RUN here: a full disk under the spools: the tests run as an ordinary account, which may not mount");
+            println!(
+                "NOT RUN here: a full disk under the spools: the tests run as an ordinary account, which may not mount"
+            );
             return None;
         }
         let folder = bench.folder.join("spools");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=200m,mode=0700", "none"]).arg(&folder).status();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=200m,mode=0700", "none"])
+            .arg(&folder)
+            .status();
         if !mounted.is_ok_and(|status| status.success()) {
             println!("NOT RUN here: a full disk under the spools: mounting a tmpfs is refused");
             return None;

@@ -31,13 +31,22 @@ fn check(bench: &Bench) {
     good.expect(0);
     let plan: serde_json::Value = serde_json::from_str(&good.log).unwrap();
     assert_eq!(plan["steps"][0]["name"], "one");
-    assert!(good.errors.contains("warning: line 2, column 1") && good.errors.contains("did you mean `packages`?"), "{}", good.errors);
+    assert!(
+        good.errors.contains("warning: line 2, column 1") && good.errors.contains("did you mean `packages`?"),
+        "{}",
+        good.errors
+    );
     let image = bench.run_with("tasks:\n- one: echo never\n", &["--check", "--image", "no/such"]);
     image.expect(0);
     assert!(image.errors.contains("warning: ") && image.errors.contains("no/such"), "{}", image.errors);
-    let source = bench.run_with("sources: [\"file:///none/such\"]\ntasks:\n- one: echo never\n", &["--check"]);
+    let source =
+        bench.run_with("sources: [\"file:///none/such\"]\ntasks:\n- one: echo never\n", &["--check"]);
     source.expect(0);
-    assert!(source.errors.contains("warning: line 2") && source.errors.contains("file:///none/such"), "{}", source.errors);
+    assert!(
+        source.errors.contains("warning: line 2") && source.errors.contains("file:///none/such"),
+        "{}",
+        source.errors
+    );
     let bad = bench.run_with("tasks:\n- one: 1\n", &["--check"]);
     bad.expect(2);
     assert!(bad.log.is_empty() && bad.errors.contains("error: line 3"), "{}", bad.errors);
@@ -47,7 +56,8 @@ fn check(bench: &Bench) {
 }
 
 fn artifacts(bench: &Bench) {
-    let manifest = "artifacts: [out/a.tar, b.tar]\ntasks:\n- one: mkdir out; echo a >out/a.tar; echo b >b.tar\n";
+    let manifest =
+        "artifacts: [out/a.tar, b.tar]\ntasks:\n- one: mkdir out; echo a >out/a.tar; echo b >b.tar\n";
     bench.run(manifest).expect(0).expect_log("[#run] artifact artifacts/a.tar");
     let read = |name: &str| std::fs::read_to_string(bench.folder.join("artifacts").join(name)).unwrap();
     assert_eq!((read("a.tar").as_str(), read("b.tar").as_str()), ("a\n", "b\n"));

@@ -40,7 +40,8 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials = vec![];
     for account in account::available() {
-        let tests = semantics::TESTS.iter().chain(sources::TESTS).chain(command::TESTS).chain(outcomes::TESTS);
+        let tests =
+            semantics::TESTS.iter().chain(sources::TESTS).chain(command::TESTS).chain(outcomes::TESTS);
         let tests = tests.chain(secrets::TESTS).chain(adoption::TESTS).chain(survival::TESTS);
         #[cfg(feature = "faults")]
         let tests = tests.chain(faults::TESTS);

@@ -35,7 +35,10 @@ fn end_of(bench: &Bench, plan: &Plan) -> (Option<Cause>, String) {
         Outcome::Success => String::new(),
         Outcome::Failure { cause, message } => {
             let setup = String::from_utf8(farm.server.log(id, LogName::Setup)).unwrap();
-            assert!(setup.contains(&message), "the setup log does not say why ({cause}: {message}):\n{setup}");
+            assert!(
+                setup.contains(&message),
+                "the setup log does not say why ({cause}: {message}):\n{setup}"
+            );
             message
         }
     };
@@ -95,8 +98,17 @@ fn artifacts(bench: &Bench) {
         let (cause, message) = one(path);
         assert_eq!(cause, None, "{path}: {message}");
     }
-    let missing =
-        ["none", "link", "fifo", "folder", "folder/out/passwd", "../../etc/passwd", "/dev/zero", "/tmp/link", "/tmp/none"];
+    let missing = [
+        "none",
+        "link",
+        "fifo",
+        "folder",
+        "folder/out/passwd",
+        "../../etc/passwd",
+        "/dev/zero",
+        "/tmp/link",
+        "/tmp/none",
+    ];
     for path in missing {
         let (cause, message) = one(path);
         assert_eq!(cause, Some(Cause::ArtifactMissing), "{path}: {message}");
@@ -108,14 +120,15 @@ fn artifacts(bench: &Bench) {
 }
 
 fn missing_image(bench: &Bench) {
-    let plan = plan_of("tasks:\n- one: true\n", BuildLimits::default());
+    let plan = plan_of("tasks:\n- one: echo ok\n", BuildLimits::default());
     let (cause, message) = end_of(bench, &Plan { image: "no/such".into(), ..plan });
     assert_eq!(cause, Some(Cause::ImageMissing), "{message}");
     assert!(message.contains("builds") && message.contains("image import no/such"), "{message}");
 }
 
 fn packages(bench: &Bench) {
-    let (cause, message) = end(bench, "packages: [no-such-package]\ntasks:\n- one: true\n", BuildLimits::default());
+    let (cause, message) =
+        end(bench, "packages: [no-such-package]\ntasks:\n- one: echo ok\n", BuildLimits::default());
     assert_eq!(cause, Some(Cause::SetupFailed), "{message}");
     assert!(message.contains("no-such-package"), "{message}");
 }

@@ -78,14 +78,25 @@ fn masked(bench: &Bench) {
     // While the build lives: logs, facts, plan, and what it wrote over its image.
     let wrong = holding(&bench.folder.join("spools"));
     assert!(wrong.is_empty(), "secrets lie in {wrong:?}");
-    farm.server.decide(id, &ropewalk_model::link::Verdict::Cancel {
-        cause: ropewalk_model::status::Cause::Cancelled,
-        until: ropewalk_model::time::Time(0),
-    });
+    farm.server.decide(
+        id,
+        &ropewalk_model::link::Verdict::Cancel {
+            cause: ropewalk_model::status::Cause::Cancelled,
+            until: ropewalk_model::time::Time(0),
+        },
+    );
     farm.ended(id);
     let log = String::from_utf8(farm.server.log(id, LogName::Step(0))).unwrap();
     assert!(log.contains(word), "{log}");
-    for hidden in [WORD, TOKEN, "bm90IGEgcmVhbCBrZXkg", "hunter2%20", "hunter2+%26", "aHVudGVyMiAmIGZyaWVuZH", "VyOmh1bnRlcjIgJiBmcmllbmRz"] {
+    for hidden in [
+        WORD,
+        TOKEN,
+        "bm90IGEgcmVhbCBrZXkg",
+        "hunter2%20",
+        "hunter2+%26",
+        "aHVudGVyMiAmIGZyaWVuZH",
+        "VyOmh1bnRlcjIgJiBmcmllbmRz",
+    ] {
         assert!(!log.contains(hidden), "{hidden} in\n{log}");
     }
     let facts: Vec<AttemptFact> = farm.server.facts(id);

@@ -4,8 +4,10 @@ use crate::bench::Bench;
 
 type Test = fn(&Bench);
 
-pub(crate) const TESTS: &[(&str, Test)] =
-    &[("sources_are_fetched_however_they_are_written", fetched), ("a_source_that_is_not_there_fails", missing)];
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("sources_are_fetched_however_they_are_written", fetched),
+    ("a_source_that_is_not_there_fails", missing),
+];
 
 /// The image with repositories in /srv.
 const IMAGE: &str = "sources";
@@ -27,7 +29,7 @@ fn image(bench: &Bench) {
 fn fetched(bench: &Bench) {
     image(bench);
     let manifest = "sources:\n- file:///srv/rope.git\n- slash::file:///srv/rope.git/\n- old::git+file:///srv/rope.git#v1\n\
-        - a/b::/srv/rope.git#side\n- hg+file:///srv/knot\n- first::hg+file:///srv/knot#r1\n\
+        - a/b::file:///srv/rope.git#side\n- hg+file:///srv/knot\n- first::hg+file:///srv/knot#r1\n\
         tasks:\n- one: |\n    set +x\n    cat rope/file slash/file old/file a/b/file knot/file first/file\n    \
         git -C rope symbolic-ref --short HEAD\n    git -C old symbolic-ref -q HEAD || echo detached\n    \
         git -C rope rev-list --count HEAD\n";
@@ -35,7 +37,12 @@ fn fetched(bench: &Bench) {
     ran.expect(0).expect_log("Cloning repositories");
     let lines = ran.lines();
     let from = lines.len() - 9;
-    assert_eq!(lines[from..], ["two", "two", "one", "side", "second", "first", "main", "detached", "2"], "{}", ran.log);
+    assert_eq!(
+        lines[from..],
+        ["two", "two", "one", "side", "second", "first", "main", "detached", "2"],
+        "{}",
+        ran.log
+    );
 }
 
 fn missing(bench: &Bench) {
