@@ -89,6 +89,7 @@ mod tests {
         std::fs::write(&file, buildenv(environment, values).reveal()).unwrap();
         let output = Command::new("bash")
             .args(["-c", &format!(". ~/.buildenv\n{script}")])
+            .current_dir(home.path())
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", home.path())
