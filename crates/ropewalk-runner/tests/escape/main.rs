@@ -14,6 +14,7 @@
 
 mod account;
 mod attempts;
+mod cords;
 mod farm;
 mod hostile;
 mod image;

@@ -1,6 +1,6 @@
 //! What a fresh single-threaded process does.
 
-use crate::{attempts, hostile, limits, net, work};
+use crate::{attempts, cords, hostile, limits, net, work};
 use std::path::Path;
 
 /// One scenario.
@@ -37,6 +37,9 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     ["base"] work::only_plain_files_below_home_come_out,
     [] work::the_machines_own_image_shows_its_programs_and_nobody,
     [] work::the_machines_own_image_takes_packages_as_root_only,
+    ["base"] cords::nothing_outlives_a_killed_supervisor,
+    ["base"] cords::sixty_four_builds_in_a_row_leave_nothing,
+    ["base"] cords::a_malformed_order_ends_the_sandbox_and_nothing_else,
     ["base", "attempts"] attempts::every_attempt_is_held,
     ["base", "attempts"] attempts::every_attempt_gets_through_when_its_guard_is_off,
     ["base"] limits::a_step_does_not_survive_the_end_of_a_process_for_want_of_memory,
@@ -66,6 +69,9 @@ pub(crate) const ALL: &[Scenario] = scenarios![
 ];
 
 pub(crate) fn run(name: &str, home: &Path) {
+    if name == "victim" {
+        return cords::victim(home);
+    }
     let scenario = ALL.iter().find(|s| s.name == name).unwrap_or_else(|| panic!("no scenario {name}"));
     (scenario.run)(home);
 }

@@ -88,6 +88,18 @@ impl Drop for World {
     }
 }
 
+/// Removes the files of worlds whose process was killed.
+pub(crate) fn sweep(home: &Path) {
+    let _ = range::enter();
+    for entry in std::fs::read_dir(home).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let owner = name.strip_prefix("work-").and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            std::fs::remove_dir_all(entry.path()).unwrap();
+        }
+    }
+}
+
 /// Starts a step; the descriptor reads its output.
 pub(crate) fn start(sandbox: &Sandbox, script: &str, root: bool) -> File {
     let (from, to) = std::io::pipe().unwrap();

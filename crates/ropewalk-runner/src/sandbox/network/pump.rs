@@ -18,10 +18,11 @@ pub(in super::super) struct Pump(Pid);
 impl Pump {
     /// Forks the helper; it holds nothing but the two sockets.
     pub(in super::super) fn start(sandbox: OwnedFd, router: OwnedFd) -> Result<Pump, SandboxError> {
+        let supervisor = std::process::id();
         // SAFETY: this process has one thread, so the child may run ordinary code.
         match unsafe { libc::fork() } {
             0 => {
-                if confine(&sandbox, &router).is_ok() {
+                if confine(&sandbox, &router).is_ok() && std::os::unix::process::parent_id() == supervisor {
                     carry(&sandbox, &router);
                 }
                 // SAFETY: ends the child without running the parent's exit handlers.
