@@ -79,6 +79,12 @@ impl DiskLogs {
 
     /// Brings the logs of an ended attempt to where the database knows them, and removes their files.
     async fn put_away(&self, attempt: AttemptId) -> Result<(), StoreError> {
+        let appended = self.appended.clone();
+        files::blocking(move || {
+            appended.close(attempt);
+            Ok(())
+        })
+        .await?;
         let sealed = self.seal(attempt).await?;
         self.index.keep(attempt, sealed).await?;
         self.discard(attempt).await
@@ -109,8 +115,12 @@ impl DiskLogs {
             let last = chapters.len().saturating_sub(1);
             let size = |(at, chapter): (usize, &Chapter)| match &chapter.blob {
                 Some(blob) => Ok(Some(blob.size)),
-                None if at < last => appended.close(chapter.attempt, log.log),
-                None => appended.size(chapter.attempt, log.log),
+                None => {
+                    if at < last {
+                        appended.close(chapter.attempt);
+                    }
+                    appended.size(chapter.attempt, log.log)
+                }
             };
             chapters.iter().enumerate().map(size).collect()
         })
@@ -170,7 +180,7 @@ impl Logs for DiskLogs {
 
     async fn seal(&self, attempt: AttemptId) -> Result<Vec<(LogName, BlobRef)>, StoreError> {
         let appended = self.appended.clone();
-        let logs = files::blocking(move || appended.close_all(attempt)).await?;
+        let logs = files::blocking(move || appended.logs(attempt)).await?;
         let mut sealed = Vec::new();
         ropewalk_model::fault::visit(ropewalk_model::fault::Point::LogBeforeSeal);
         for (log, path) in logs {

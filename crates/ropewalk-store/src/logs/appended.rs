@@ -73,15 +73,19 @@ impl Appended {
         Ok((size > 0).then_some(size))
     }
 
-    /// Lets an attempt's logs grow no more, and answers the bytes of one of them.
-    pub(super) fn close(&self, attempt: AttemptId, log: LogName) -> Result<Option<u64>, StoreError> {
-        self.close_and_wait(attempt);
-        self.size(attempt, log)
+    /// Lets an attempt's logs grow no more: after this no append is under way, and none will add a byte.
+    pub(super) fn close(&self, attempt: AttemptId) {
+        lock(&self.closed).insert(attempt);
+        let of_attempt: Vec<_> = lock(&self.known)
+            .iter()
+            .filter(|((owner, _), _)| *owner == attempt)
+            .map(|(_, known)| known.clone())
+            .collect();
+        of_attempt.iter().for_each(|known| drop(lock(&known.writing)));
     }
 
-    /// Lets an attempt's logs grow no more, and says where they are.
-    pub(super) fn close_all(&self, attempt: AttemptId) -> Result<Vec<(LogName, PathBuf)>, StoreError> {
-        self.close_and_wait(attempt);
+    /// An attempt's logs and where they are. What a failed write left in them is gone after this.
+    pub(super) fn logs(&self, attempt: AttemptId) -> Result<Vec<(LogName, PathBuf)>, StoreError> {
         let folder = self.attempt(attempt);
         let entries = match std::fs::read_dir(&folder) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -91,10 +95,12 @@ impl Appended {
         for entry in entries {
             let entry = entry.map_err(files::failed("list", &folder))?;
             let Some(log) = entry.file_name().to_str().and_then(log_name) else { continue };
-            let path = entry.path();
-            if let Some(size) = self.size(attempt, log)? {
-                cut(&path, size)?;
-                logs.push((log, path));
+            let known = self.known(attempt, log)?;
+            let _writing = lock(&known.writing);
+            let durable = *known.durable.borrow();
+            if durable > 0 {
+                cut(&entry.path(), durable)?;
+                logs.push((log, entry.path()));
             }
         }
         logs.sort();
@@ -161,17 +167,6 @@ impl Appended {
         log: LogName,
     ) -> Result<watch::Receiver<u64>, StoreError> {
         Ok(self.known(attempt, log)?.durable.subscribe())
-    }
-
-    /// After this no append of the attempt is under way, and none will add a byte.
-    fn close_and_wait(&self, attempt: AttemptId) {
-        lock(&self.closed).insert(attempt);
-        let of_attempt: Vec<_> = lock(&self.known)
-            .iter()
-            .filter(|((owner, _), _)| *owner == attempt)
-            .map(|(_, known)| known.clone())
-            .collect();
-        of_attempt.iter().for_each(|known| drop(lock(&known.writing)));
     }
 
     fn known(&self, attempt: AttemptId, log: LogName) -> Result<Arc<Known>, StoreError> {

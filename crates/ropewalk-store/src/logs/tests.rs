@@ -154,6 +154,18 @@ async fn logs_of_an_attempt_are_kept_apart_and_sealed_together() {
     assert_eq!(std::fs::read_dir(bench.folder.path().join("logs")).unwrap().count(), 0);
 }
 
+/// Whoever asks for the end of an attempt is only believed in the transaction after the sealing.
+#[tokio::test]
+async fn sealing_alone_ends_nothing() {
+    let bench = Bench::new().await;
+    bench.append(1, 0, b"so far").await.unwrap();
+    let early = bench.logs.seal(AttemptId(1)).await.unwrap();
+    assert_eq!(bench.append(1, 6, b" and on").await.unwrap(), 13);
+    let late = bench.logs.seal(AttemptId(1)).await.unwrap();
+    assert_eq!((early[0].1.size, late[0].1.size), (6, 13));
+    assert_eq!(bench.read_all().await.bytes, b"so far and on");
+}
+
 #[tokio::test]
 async fn an_attempt_that_was_followed_by_another_takes_no_byte_more() {
     let bench = Bench::new().await;
