@@ -98,28 +98,22 @@ fn throw(seed: u64) -> Scenario {
     for number in 0..2 + dice.below(4) {
         let works = 2 + dice.below(9);
         let act = Act::Submit(submission(&mut dice, number, works, &mut jobs));
-        timeline.push(TimedAct { at: number * dice.below(600), act });
+        // The later ones find works of the earlier ones running, cancelled or made anew.
+        timeline.push(TimedAct { at: number * dice.below(2500), act });
     }
-    let any = |dice: &mut Dice| jobs[dice.below(jobs.len() as u64) as usize].clone();
-    for _ in 0..dice.below(14) {
-        let at = 3000 + dice.below(6000);
-        let act = match dice.below(5) {
-            0 | 1 => Act::Restart(any(&mut dice)),
-            2 => Act::Cancel(any(&mut dice)),
-            3 => Act::Bump(any(&mut dice)),
+    for _ in 0..dice.below(20) {
+        let job = jobs[dice.below(jobs.len() as u64) as usize].clone();
+        let act = match dice.below(6) {
+            0 | 1 => Act::Restart(job),
+            2 | 3 => Act::Cancel(job),
+            4 => Act::Bump(job),
             _ => Act::Set("mended".into()),
         };
-        timeline.push(TimedAct { at, act });
-    }
-    for _ in 0..dice.below(5) {
-        // Submissions before this time may not have happened yet: only those of the first one are sure.
-        let first: Vec<&String> = jobs.iter().filter(|job| job.starts_with("j0.")).collect();
-        let job = first[dice.below(first.len() as u64) as usize].clone();
-        timeline.push(TimedAct { at: 1 + dice.below(2500), act: Act::Cancel(job) });
+        timeline.push(TimedAct { at: dice.below(12_000), act });
     }
     // Whatever was held back is started in the end.
     for job in &jobs {
-        timeline.push(TimedAct { at: 9500, act: Act::Start(job.clone()) });
+        timeline.push(TimedAct { at: 15_500, act: Act::Start(job.clone()) });
     }
     let runner = |name: &str, kind: &str, count: u64| RunnerSpec {
         name: name.into(),

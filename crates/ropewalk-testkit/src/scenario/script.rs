@@ -20,7 +20,8 @@ pub struct Scenario {
     /// The database is audited after so many steps.
     #[serde(default = "one")]
     pub audit_every: u64,
-    /// What is refused because of a job's status is skipped; for scenarios that were thrown by dice.
+    /// What is refused because of a job's status, or comes before its job, is skipped; for scenarios that were thrown
+    /// by dice.
     #[serde(default)]
     pub lenient: bool,
     /// Who runs works.
@@ -83,6 +84,16 @@ pub enum Act {
     Bump(String),
     /// Set a flag that scripts need.
     Set(String),
+}
+
+impl Act {
+    /// The job that it is about.
+    pub fn job(&self) -> Option<&str> {
+        match self {
+            Act::Start(job) | Act::Cancel(job) | Act::Restart(job) | Act::Bump(job) => Some(job),
+            Act::Submit(_) | Act::Group(_) | Act::StartGroup(_) | Act::Set(_) => None,
+        }
+    }
 }
 
 /// One submission, or several that differ in a number behind every name.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Steps after which a scenario that does not end is given up.
-const MOST_STEPS: u64 = 200_000;
+const MOST_STEPS: u64 = 20_000;
 
 /// A farm in the middle of a scenario, or after it.
 pub struct World {
@@ -118,7 +118,10 @@ impl World {
             self.happen(due).await?;
             self.ask_for_work().await?;
             done += 1;
-            if done.is_multiple_of(self.scenario.audit_every.max(1)) {
+            // A fact changes a step and nothing that its end would not be audited with.
+            let audited =
+                !matches!(due, Due::Fact(..)) && done.is_multiple_of(self.scenario.audit_every.max(1));
+            if audited {
                 self.audit(&format!("{due:?}")).await?;
             }
             if done > MOST_STEPS {
@@ -151,6 +154,9 @@ impl World {
 
     async fn act(&mut self, at: usize) -> Result<(), Trouble> {
         let Some(act) = self.scenario.timeline.get(at).map(|timed| timed.act.clone()) else { return Ok(()) };
+        if self.scenario.lenient && act.job().is_some_and(|job| !self.jobs.contains_key(job)) {
+            return Ok(());
+        }
         let done = match &act {
             Act::Submit(spec) => return self.submit_all(spec).await,
             Act::Set(flag) => {
