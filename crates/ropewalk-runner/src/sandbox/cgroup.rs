@@ -3,14 +3,10 @@
 
 use super::spec::Limits;
 use std::fs::{create_dir_all, read_to_string, remove_dir, write};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// Where control groups are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
-/// How long a group may count processes that are gone.
-const EMPTYING: Duration = Duration::from_millis(500);
 /// Length of a scheduling period in microseconds.
 const PERIOD: u64 = 100_000;
 
@@ -126,18 +122,14 @@ fn kills(events: &str) -> u64 {
     line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Removes the groups of the sandbox `name`, also those that a killed supervisor left. They must
-/// be empty; missing ones are fine.
-pub fn remove(name: &str) {
-    for folder in Layout::of(name).folders() {
-        let began = Instant::now();
-        // The kernel takes a moment to forget processes that are already gone.
-        while remove_dir(folder).is_err_and(|e| e.kind() == ErrorKind::ResourceBusy)
-            && began.elapsed() < EMPTYING
-        {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
+/// Removes the groups of the sandbox `name`, also those that a killed supervisor left. False when
+/// one of them still has a process that is about to end.
+pub fn remove(name: &str) -> bool {
+    let gone = |folder: &Path| match remove_dir(folder) {
+        Ok(()) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    Layout::of(name).folders().into_iter().filter(|folder| !gone(folder)).count() == 0
 }
 
 #[cfg(test)]

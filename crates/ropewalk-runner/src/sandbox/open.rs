@@ -9,11 +9,14 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::cell::RefCell;
 use std::io::{PipeReader, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long init may take for one answer; steps are waited for with poll. A hostile image (a FIFO
 /// as `/etc/hosts`) may stop init, but not us.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long a control group may count processes that are gone.
+const EMPTYING: Duration = Duration::from_millis(500);
 
 /// A running sandbox. Dropping it kills everything inside.
 #[derive(Debug)]
@@ -115,7 +118,11 @@ impl Sandbox {
             // SAFETY: waits for our own child, whose status nobody wants.
             unsafe { libc::waitpid(self.pid(), std::ptr::null_mut(), 0) };
             self.network = None;
-            cgroup::remove(&self.name);
+            let began = Instant::now();
+            // The kernel takes a moment to forget processes that are already gone.
+            while !cgroup::remove(&self.name) && began.elapsed() < EMPTYING {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 }
