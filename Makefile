@@ -1,5 +1,5 @@
 # The short names for what a person does here. See README.md.
-.PHONY: run test lint packages
+.PHONY: run test test-kill lint
 
 # Builds the release binary, serves, runs examples/hello.yml and goes on serving.
 run:
@@ -13,3 +13,8 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo deny --log-level error check licenses bans sources
+
+# The process is ended at every named fault point, on both databases. make test runs a short form.
+test-kill:
+	scripts/packages.sh test
+	ROPEWALK_KILL=all cargo nextest run -p ropewalk --features faults -E 'binary(kill)'

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Variables of ours may hold a token; the supervisor needs none of them but this.
+/// Variables of ours may hold a token; the supervisor needs none of them but those about faults.
 const OURS: &str = "ROPEWALK_";
 
 /// Starts `program supervise SPOOL` and hands it the values. A tethered supervisor shows the logs on
@@ -24,7 +24,7 @@ pub fn launch(program: &Path, spool: &Spool, values: &RunValues) -> Result<Child
     let mut command = Command::new(program);
     command.arg("supervise").arg(spool.path()).current_dir("/");
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with(OURS) && name != VARIABLE) {
+        if name.to_str().is_some_and(|name| name.starts_with(OURS) && !name.starts_with(VARIABLE)) {
             command.env_remove(name);
         }
     }

@@ -1,0 +1,73 @@
+//! `make test-kill`: the process is ended at every named point, on both databases, and nothing is lost or left.
+//!
+//! A short form runs with every `make test`; `ROPEWALK_KILL=all` visits every point on both engines.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "tests read what programs print")]
+#![allow(clippy::print_stdout, reason = "test output")]
+
+mod farm;
+mod left;
+mod manifests;
+
+use farm::{Engine, Farm};
+use left::assert_nothing_left;
+use libtest_mimic::{Arguments, Failed, Trial};
+use manifests::Story;
+use ropewalk_model::fault::Point;
+use sha2::{Digest, Sha256};
+use strum::IntoEnumIterator;
+
+fn main() {
+    let all = std::env::var_os("ROPEWALK_KILL").is_some_and(|value| value == "all");
+    let mut trials = vec![];
+    for (at, point) in Point::iter().enumerate() {
+        for engine in [Engine::Sqlite, Engine::Postgres] {
+            // The short form takes every point once, on the engines in turn.
+            if all || (at % 2 == 0) == (engine == Engine::Sqlite) {
+                trials.push(Trial::test(format!("{engine}::{point}"), move || ended_at(point, engine)));
+            }
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// A job is submitted to a server that ends at the point; what is started again must carry it to its one right end.
+fn ended_at(point: Point, engine: Engine) -> Result<(), Failed> {
+    let story = Story::about(point);
+    let before = left::groups();
+    let mut farm = Farm::new(engine)?;
+    farm.start(None);
+    farm.stop();
+    farm.start(Some(point));
+    let job = farm.submit(story.manifest);
+    if story.cancels {
+        farm.wait_for(job, |status| status == "running");
+        farm.cancel(job);
+    }
+    let status = farm.wait_for(job, |status| !["pending", "queued", "running"].contains(&status));
+    assert!(farm.was_hit(), "{point} was never visited: the test shows nothing");
+    assert_eq!(status, story.ends, "{}", farm.show(job));
+    farm.wait_for_empty_spool();
+    assert_eq!(farm.jobs(), 1, "a submission was made twice");
+    let ends = farm.final_events(job);
+    assert_eq!(ends, 1, "the job ended {ends} times");
+    for (step, expected) in story.logs {
+        let log = farm.log(job, step);
+        let (last, earlier) = log.split_last().expect("split gives at least one part");
+        assert_eq!(digest(last), digest(&expected), "log of {step}:\n{last}");
+        for part in earlier {
+            assert!(expected.starts_with(part.as_str()), "log of {step}, an earlier attempt:\n{part}");
+        }
+        // The server's end loses nothing, so there is no second attempt.
+        assert!(earlier.is_empty() || story.may_repeat, "a second attempt at {step}");
+    }
+    farm.stop();
+    assert_nothing_left(farm.folder(), &before);
+    Ok(())
+}
+
+/// Length and SHA-256.
+fn digest(log: &str) -> (usize, String) {
+    (log.len(), Sha256::digest(log.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+}
