@@ -19,12 +19,17 @@ pub(crate) struct Account {
     home: PathBuf,
 }
 
-/// The accounts that this machine lets us run as; the others are reported.
-pub(crate) fn available() -> Vec<Account> {
+/// The accounts that this machine lets us run as; the others are reported, if wanted.
+pub(crate) fn available(report: bool) -> Vec<Account> {
+    let not_run = |what: &str| {
+        if report {
+            println!("NOT RUN here: {what}");
+        }
+    };
     let uid = rustix::process::getuid();
     let home = |who: &str| PathBuf::from(format!("/var/tmp/ropewalk-test-{}-{who}", uid.as_raw()));
     if !uid.is_root() {
-        println!("NOT RUN here: sandbox tests as root: the tests run as an ordinary account");
+        not_run("sandbox tests as root: the tests run as an ordinary account");
         return vec![Account { switch: None, title: "user", home: home("user") }];
     }
     let root = Account { switch: None, title: "root", home: home("root") };
@@ -33,7 +38,7 @@ pub(crate) fn available() -> Vec<Account> {
             vec![root, Account { switch: Some(ids), title: "user", home: home("user") }]
         }
         Err(why) => {
-            println!("NOT RUN here: sandbox tests as an ordinary account: {why}");
+            not_run(&format!("sandbox tests as an ordinary account: {why}"));
             vec![root]
         }
     }
@@ -96,6 +101,11 @@ impl Account {
         for &name in scenario.needs {
             match name {
                 "farm" => {}
+                "mirror" if mirror_answers() => {}
+                "mirror" => {
+                    println!("NOT RUN here: {}: no package mirror answers", scenario.name);
+                    return Ok(());
+                }
                 "attempts" => {
                     let Some(program) = image::attempts(&self.home)? else { return Ok(()) };
                     command.env(image::ATTEMPTS, program);
@@ -142,6 +152,12 @@ impl Account {
         command.arg(program).env("http_proxy", "http://u:p@127.0.0.1:3142");
         command
     }
+}
+
+/// Whether packages can be fetched from here at all.
+fn mirror_answers() -> bool {
+    let ask = ["-sfI", "-m", "10", "http://deb.debian.org/debian/dists/stable/Release"];
+    Command::new("curl").args(ask).stdout(Stdio::null()).status().is_ok_and(|s| s.success())
 }
 
 fn same(source: &Path, copy: &Path) -> bool {

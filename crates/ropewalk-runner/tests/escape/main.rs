@@ -14,6 +14,7 @@
 
 mod account;
 mod attempts;
+mod bench;
 mod cords;
 mod farm;
 mod hostile;
@@ -42,13 +43,14 @@ fn main() {
         return hostile::import(args[2].as_ref());
     }
     let arguments = Arguments::from_args();
-    let accounts = account::available();
+    let accounts = account::available(!arguments.list);
     let mut trials = vec![];
     for account in accounts {
         for scenario in scenario::ALL {
             let account = account.clone();
             let title = format!("{}::{}", account.title(), scenario.name);
-            trials.push(Trial::test(title, move || account.run(scenario).map_err(Into::into)));
+            let trial = Trial::test(title, move || account.run(scenario).map_err(Into::into));
+            trials.push(trial.with_ignored_flag(scenario.on_demand()));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();

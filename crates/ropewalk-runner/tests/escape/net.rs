@@ -130,3 +130,27 @@ pub(crate) fn the_network_ends_with_the_sandbox(home: &Path) {
     sandbox.kill();
     assert_eq!(children(), 0);
 }
+
+pub(crate) fn packages_and_sources_come_through_the_network(home: &Path) {
+    let mut world = World::new(home, "base");
+    world.network = Network::Nat(Outside::of_host());
+    let sandbox = world.open();
+    let install = "sudo apt-get -qq update && sudo DEBIAN_FRONTEND=noninteractive apt-get -qq install -y tree >/dev/null 2>&1 && tree --version | cut -d' ' -f1";
+    let (code, text) = step(&sandbox, install);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.ends_with("tree\n"), "{text}");
+}
+
+pub(crate) fn packages_come_into_the_machines_own_image_for_root(home: &Path) {
+    let mut world = World::host(home);
+    if !world.image.takes_packages() {
+        println!("NOT RUN here: packages in the image host: only an agent that is root can install them");
+        return;
+    }
+    world.network = Network::Nat(Outside::of_host());
+    let sandbox = world.open();
+    let install = "sudo apt-get -qq update && sudo DEBIAN_FRONTEND=noninteractive apt-get -qq install -y tree && tree --version
+        sudo DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --reinstall gzip";
+    let (code, text) = step(&sandbox, install);
+    assert_eq!(code, 0, "{text}");
+}

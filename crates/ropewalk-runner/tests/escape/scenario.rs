@@ -1,18 +1,23 @@
 //! What a fresh single-threaded process does.
 
-use crate::{attempts, cords, hostile, limits, net, work};
+use crate::{attempts, bench, cords, hostile, limits, net, work};
 use std::path::Path;
 
 /// One scenario.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// Images that must have been made for it, `attempts` for the compiled attempts, `farm` for two network
-    /// namespaces.
+    /// namespaces, `mirror` for a package mirror that answers.
     pub(crate) needs: &'static [&'static str],
     run: fn(&Path),
 }
 
 impl Scenario {
+    /// Whether it runs only when it is asked for.
+    pub(crate) fn on_demand(&self) -> bool {
+        self.name == "latencies"
+    }
+
     /// Whether it plays in a [`crate::farm::Farm`].
     pub(crate) fn in_farm(&self) -> bool {
         self.needs.contains(&"farm")
@@ -65,6 +70,9 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     ["base"] net::no_network_means_none,
     ["base"] net::a_missing_router_is_an_error_and_nothing_is_left,
     ["base"] net::the_network_ends_with_the_sandbox,
+    ["base"] bench::latencies,
+    ["base", "mirror"] net::packages_and_sources_come_through_the_network,
+    ["mirror"] net::packages_come_into_the_machines_own_image_for_root,
     ["base"] attempts::every_file_comes_out_when_its_guard_is_off,
 ];
 
