@@ -1,5 +1,8 @@
 //! Handing out works.
 
+#[cfg(test)]
+mod plans;
+
 use super::runners;
 use crate::change::{Change, WorkRow, drop_old_usage};
 use crate::db::{Row, Tx, Write};
