@@ -13,6 +13,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo deny --log-level error check licenses bans sources
+	scripts/check-papers.sh
 
 # The process is ended at every named fault point, on both databases. make test runs a short form.
 test-kill:
