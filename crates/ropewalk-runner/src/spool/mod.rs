@@ -23,6 +23,8 @@ mod init;
 mod lock;
 mod logs;
 mod remove;
+#[cfg(test)]
+mod tests;
 
 pub use create::create;
 pub use error::SpoolError;

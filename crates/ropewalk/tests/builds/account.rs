@@ -24,21 +24,18 @@ pub(crate) struct Account {
     home: PathBuf,
 }
 
-/// The accounts that this machine lets us run as; the others are reported.
-pub(crate) fn available() -> Vec<Account> {
+/// The accounts that this machine lets us run as, and a sentence about each other one.
+pub(crate) fn available() -> (Vec<Account>, Vec<String>) {
     let uid = rustix::process::getuid();
     let home = |who: &str| PathBuf::from(format!("/var/tmp/ropewalk-builds-{}-{who}", uid.as_raw()));
     if !uid.is_root() {
-        println!("NOT RUN here: builds as root: the tests run as an ordinary account");
-        return vec![Account { switch: None, title: "user", home: home("user") }];
+        let not_run = "NOT RUN here: builds as root: the tests run as an ordinary account".to_owned();
+        return (vec![Account { switch: None, title: "user", home: home("user") }], vec![not_run]);
     }
     let root = Account { switch: None, title: "root", home: home("root") };
     match ordinary() {
-        Ok(ids) => vec![root, Account { switch: Some(ids), title: "user", home: home("user") }],
-        Err(why) => {
-            println!("NOT RUN here: builds as an ordinary account: {why}");
-            vec![root]
-        }
+        Ok(ids) => (vec![root, Account { switch: Some(ids), title: "user", home: home("user") }], vec![]),
+        Err(why) => (vec![root], vec![format!("NOT RUN here: builds as an ordinary account: {why}")]),
     }
 }
 

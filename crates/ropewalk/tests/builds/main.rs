@@ -39,7 +39,12 @@ fn main() {
     }
     let arguments = Arguments::from_args();
     let mut trials = vec![];
-    for account in account::available() {
+    let (accounts, not_run) = account::available();
+    // A list is read by programs.
+    if !arguments.list {
+        not_run.iter().for_each(|sentence| println!("{sentence}"));
+    }
+    for account in accounts {
         let tests =
             semantics::TESTS.iter().chain(sources::TESTS).chain(command::TESTS).chain(outcomes::TESTS);
         let tests = tests.chain(secrets::TESTS).chain(adoption::TESTS).chain(survival::TESTS);

@@ -1,0 +1,153 @@
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use super::events::Writer;
+use super::*;
+use proptest::prelude::*;
+use ropewalk_model::ids::{AttemptId, Fence, JobId, WorkId};
+use ropewalk_model::link::{AttemptFact, LINK_VERSION};
+use ropewalk_model::status::Cause;
+
+const IDS: (WorkId, AttemptId, Fence) = (WorkId(3), AttemptId(7), Fence(2));
+
+fn sealed() -> SealedPlan {
+    SealedPlan { hash: "00".into(), json: "{}".into() }
+}
+
+fn spool() -> (tempfile::TempDir, Spool) {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = create(folder.path(), IDS, Some(JobId(9)), &sealed(), Settings::default()).unwrap();
+    (folder, spool)
+}
+
+fn step(step: u32) -> AttemptFact {
+    AttemptFact::StepStarted { step }
+}
+
+#[test]
+fn a_new_spool_tells_what_it_was_made_for() {
+    let (folder, spool) = spool();
+    let again = Spool::open(spool.path()).unwrap();
+    assert_eq!((again.head.work, again.head.attempt, again.head.fence), IDS);
+    assert_eq!((again.head.version, again.head.job), (LINK_VERSION, Some(JobId(9))));
+    assert!(!again.head.is_of_another_boot());
+    assert_eq!(again.plan().unwrap(), sealed());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(spool.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_spool_is_made_once() {
+    let (folder, _spool) = spool();
+    assert!(create(folder.path(), IDS, None, &sealed(), Settings::default()).is_err());
+    // What was begun is gone, and the first is still whole.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(Spool::open(&folder.path().join("7-2")).unwrap().head.job, Some(JobId(9)));
+}
+
+#[test]
+fn only_known_versions_are_opened() {
+    let (_folder, spool) = spool();
+    let path = spool.path().join("spool.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let with = |version: u32| {
+        let head =
+            text.replacen(&format!("\"version\":{LINK_VERSION}"), &format!("\"version\":{version}"), 1);
+        std::fs::write(&path, head).unwrap();
+        Spool::open(spool.path())
+    };
+    assert!(with(LINK_VERSION).is_ok() && with(LINK_VERSION - 1).is_ok());
+    match with(LINK_VERSION + 1) {
+        Err(SpoolError::Newer { found, .. }) => assert_eq!(found, LINK_VERSION + 1),
+        other => panic!("{other:?}"),
+    }
+    // Even if nothing else of it is understood.
+    std::fs::write(&path, r#"{"version":99,"all":"new"}"#).unwrap();
+    assert!(matches!(Spool::open(spool.path()), Err(SpoolError::Newer { found: 99, .. })));
+}
+
+#[test]
+fn the_lock_has_one_holder() {
+    let (_folder, spool) = spool();
+    let lock = spool.lock().unwrap();
+    assert!(matches!(spool.lock(), Err(SpoolError::Busy { .. })));
+    drop(lock);
+    assert!(spool.lock().is_ok());
+}
+
+#[test]
+fn orders_reach_a_listening_supervisor() {
+    let (_folder, spool) = spool();
+    assert!(!spool.ask_to_end(Cause::Cancelled).unwrap());
+    let mut control = spool.control().unwrap();
+    assert_eq!(control.read(), []);
+    assert!(spool.ask_to_end(Cause::Cancelled).unwrap() && spool.ask_to_end(Cause::RunnerLost).unwrap());
+    assert_eq!(control.read(), [Cause::Cancelled, Cause::RunnerLost]);
+    std::fs::write(spool.path().join("control"), "nonsense\nend of\nend timeout\n").unwrap();
+    assert_eq!(control.read(), [Cause::Timeout]);
+}
+
+#[test]
+fn a_writer_goes_on_where_another_ended() {
+    let (_folder, spool) = spool();
+    Writer::open(&spool).unwrap().append(AttemptFact::Started, true).unwrap();
+    let mut writer = Writer::open(&spool).unwrap();
+    writer.append(step(0), false).unwrap();
+    writer.keep_reserve().unwrap();
+    writer.append(step(1), false).unwrap();
+    let (lines, end) = spool.events_from(0).unwrap();
+    assert_eq!(lines.iter().map(|l| l.number).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(lines[2].fact, step(1));
+    assert_eq!(spool.events_from(end).unwrap(), (vec![], end));
+    assert!(!spool.has_ended().unwrap());
+}
+
+#[test]
+fn an_init_is_alive_until_it_is_not() {
+    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let init = Init::of(child.id().cast_signed()).unwrap();
+    let (_folder, spool) = spool();
+    spool.note_init(init).unwrap();
+    assert!(spool.init().unwrap().is_alive());
+    assert!(!Init { start: init.start + 1, ..init }.is_alive());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!init.is_alive());
+}
+
+#[test]
+fn a_removed_spool_is_gone_and_half_a_one_is_swept() {
+    let (folder, spool) = spool();
+    std::fs::create_dir(folder.path().join(".new-1-1")).unwrap();
+    spool.remove().unwrap();
+    sweep_unfinished(folder.path());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+proptest! {
+    // Each case waits for the disk.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever a crash leaves of the file, its whole lines count and the next writer goes on after them.
+    #[test]
+    fn a_torn_end_is_never_seen(count in 0u32..6, cut in 0usize..80, zeros in 0usize..20) {
+        let (_folder, spool) = spool();
+        let mut writer = Writer::open(&spool).unwrap();
+        for position in 0..count {
+            writer.append(step(position), false).unwrap();
+        }
+        let path = spool.path().join("events.jsonl");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.truncate(bytes.len().saturating_sub(cut));
+        let whole = bytes.iter().filter(|byte| **byte == b'\n').count();
+        bytes.extend(vec![0; zeros]);
+        std::fs::write(&path, &bytes).unwrap();
+        prop_assert_eq!(spool.events_from(0).unwrap().0.len(), whole);
+        Writer::open(&spool).unwrap().append(AttemptFact::Started, true).unwrap();
+        let (lines, end) = spool.events_from(0).unwrap();
+        prop_assert_eq!(lines.len(), whole + 1);
+        prop_assert!(lines.iter().zip(1..).all(|(line, number)| line.number == number));
+        prop_assert_eq!(&lines[whole].fact, &AttemptFact::Started);
+        prop_assert_eq!(end, path.metadata().unwrap().len());
+    }
+}
