@@ -213,6 +213,30 @@ mod tests {
         assert_eq!(keys, documented);
     }
 
+    /// The manual's table, between its two marks.
+    fn table() -> String {
+        let layers = Layers::new().unwrap();
+        let row = |(key, meaning): &(&str, &str)| {
+            let value = layers.values[*key].0.to_string();
+            format!("| `{key}` | `{value}` | {} |\n", meaning.replace('|', "\\|"))
+        };
+        let rows: String = KEYS.iter().map(row).collect();
+        format!("| key | default | |\n|---|---|---|\n{rows}")
+    }
+
+    #[test]
+    fn the_manual_lists_every_key() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/run/configure.md");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = text.split_once("<!-- keys -->\n").unwrap();
+        let (_, after) = rest.split_once("<!-- end of keys -->").unwrap();
+        let right = format!("{before}<!-- keys -->\n{}<!-- end of keys -->{after}", table());
+        if std::env::var_os("UPDATE_MANUAL").is_some() {
+            std::fs::write(&path, &right).unwrap();
+        }
+        assert!(text == right, "run this test with UPDATE_MANUAL=1 and look at what it changed");
+    }
+
     #[test]
     fn the_default_is_the_empty_file() {
         assert_eq!(file("").unwrap(), Config::default());

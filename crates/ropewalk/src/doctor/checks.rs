@@ -1,5 +1,6 @@
 //! What this machine can do.
 
+use super::trial;
 use crate::config::{Config, Network};
 use ropewalk_runner::sandbox::range;
 use serde_json::{Value, json};
@@ -42,7 +43,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    fn good(name: &'static str, found: impl Into<String>) -> Finding {
+    pub(super) fn good(name: &'static str, found: impl Into<String>) -> Finding {
         Finding { name, verdict: Verdict::Good, found: found.into(), advice: None }
     }
 
@@ -50,7 +51,7 @@ impl Finding {
         Finding { name, verdict: Verdict::Weak, found: found.into(), advice: Some(advice.into()) }
     }
 
-    fn broken(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Finding {
+    pub(super) fn broken(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Finding {
         Finding { verdict: Verdict::Broken, ..Finding::weak(name, found, advice) }
     }
 
@@ -62,7 +63,14 @@ impl Finding {
 pub(super) fn all(config: &Config, data: &Path) -> Vec<Finding> {
     let mut findings = vec![user_namespaces(), id_range()];
     findings.extend(map_programs());
-    findings.extend([cgroups(), network(config), disk(config, data), restart(), server(data)]);
+    findings.extend([
+        cgroups(),
+        network(config),
+        disk(config, data),
+        restart(),
+        server(data),
+        trial::build(data),
+    ]);
     findings
 }
 

@@ -1,6 +1,7 @@
 //! `ropewalk doctor`: every value in effect and its origin, and what this machine can and cannot do.
 
 mod checks;
+mod trial;
 
 use crate::client::print::{Form, table};
 use crate::config::Loaded;

@@ -72,7 +72,9 @@ fn doctor_shows_every_value_with_its_origin() {
     assert_eq!(of("limits.memory"), ("4294967296".into(), "default".into()));
     let checks: Vec<&str> =
         report["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
-    for name in ["user namespaces", "id range", "cgroups", "network", "disk", "restart", "server"] {
+    for name in
+        ["user namespaces", "id range", "cgroups", "network", "disk", "restart", "server", "trial build"]
+    {
         assert!(checks.contains(&name), "{name} in {checks:?}");
     }
     let broken = report["checks"].as_array().unwrap().iter().any(|check| check["verdict"] == "broken");

@@ -1,0 +1,301 @@
+//! The server's side of the link, on a real store with a fake clock.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use ropewalk_core::access::Caller;
+use ropewalk_core::error::Kind;
+use ropewalk_core::farm::{Farm, Settings};
+use ropewalk_core::identity::{Newcomer, TokenWish};
+use ropewalk_core::port::{BlobRef, Identity, Queue};
+use ropewalk_core::queue::{LinkRefusal, Runner};
+use ropewalk_core::submit::Request;
+use ropewalk_model::grant::Grants;
+use ropewalk_model::ids::{AttemptId, Fence};
+use ropewalk_model::job::{Job, Visibility};
+use ropewalk_model::limits::{BuildLimits, RequestLimits};
+use ropewalk_model::link::{
+    AttemptFact, Hello, LINK_VERSION, LogName, LogPiece, Offer, Outcome, Report, Verdict,
+};
+use ropewalk_model::status::{Cause, JobStatus};
+use ropewalk_model::work::Labels;
+use ropewalk_store::{DiskBlobs, DiskLogs, SqlStore};
+use ropewalk_testkit::clock::FakeClock;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const LOST_AFTER: Duration = Duration::from_secs(600);
+const MANIFEST: &str = "image: host\ntasks:\n  - a: 'true'\n";
+
+struct World {
+    farm: Arc<Farm>,
+    store: SqlStore,
+    clock: Arc<FakeClock>,
+    ann: Caller,
+    folder: TempDir,
+}
+
+async fn world() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(FakeClock::default());
+    let url = format!("sqlite:{}", folder.path().join("db").display());
+    let store = SqlStore::open(&url, clock.clone()).await.unwrap();
+    let blobs = DiskBlobs::open(&folder.path().join("blobs"), store.clone()).await.unwrap();
+    let (shared, index) = (Arc::new(blobs.clone()), Arc::new(store.clone()));
+    let logs = DiskLogs::open(&folder.path().join("logs"), shared, index).await.unwrap();
+    let settings = Settings {
+        origin: "https://farm.example".into(),
+        requests: RequestLimits::default(),
+        builds: BuildLimits::default(),
+        lost_after: LOST_AFTER,
+    };
+    let farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock.clone(), settings);
+    let farm = Arc::new(farm);
+    let newcomer = Newcomer { name: "ann".into(), ..Newcomer::default() };
+    let ann = farm.create_user(&Caller::Local, newcomer).await.unwrap();
+    let ann = Caller::User { user: Box::new(ann), grants: Grants::All };
+    World { farm, store, clock, ann, folder }
+}
+
+impl World {
+    async fn submit(&self, manifest: &str) -> Job {
+        let request = Request {
+            manifest: manifest.into(),
+            note: None,
+            tags: vec![],
+            visibility: Visibility::Unlisted,
+            secrets: None,
+            execute: true,
+        };
+        self.farm.submit(&self.ann, request).await.unwrap()
+    }
+
+    async fn runner(&self, name: &str, held: &[(AttemptId, Fence)]) -> Runner {
+        let word = |word: &str| [word.to_string()].into();
+        let labels = Labels { kinds: word("sandbox"), archs: word("x86_64"), ..Labels::default() };
+        let hello = Hello { version: LINK_VERSION, name: name.into(), labels, slots: 4 };
+        self.farm.hello(&hello, held).await.unwrap()
+    }
+
+    async fn offer(&self, runner: &Runner) -> Offer {
+        runner.ask(1).await.unwrap().pop().expect("an offer")
+    }
+
+    async fn status(&self, job: &Job) -> JobStatus {
+        self.farm.job(&Caller::Local, job.id).await.unwrap().status
+    }
+
+    /// A server with an empty memory over the same store, as after a restart.
+    fn forgetful(self) -> World {
+        let settings = self.farm.settings().clone();
+        let index = Arc::new(self.store.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let (blobs, logs) = tokio::task::block_in_place(|| {
+            runtime.block_on(async {
+                let blobs =
+                    DiskBlobs::open(&self.folder.path().join("blobs"), self.store.clone()).await.unwrap();
+                let shared = Arc::new(blobs.clone());
+                (blobs, DiskLogs::open(&self.folder.path().join("logs"), shared, index).await.unwrap())
+            })
+        });
+        let (store, clock) = (Arc::new(self.store.clone()), self.clock.clone());
+        let farm = Arc::new(Farm::new(store, Arc::new(logs), Arc::new(blobs), clock, settings));
+        World { farm, ..self }
+    }
+}
+
+fn held(offer: &Offer) -> (AttemptId, Fence) {
+    (offer.attempt, offer.fence)
+}
+
+fn piece(offer: &Offer, offset: u64, bytes: &[u8]) -> LogPiece {
+    let (attempt, fence) = held(offer);
+    LogPiece { attempt, fence, log: LogName::Step(0), offset, bytes: bytes.into() }
+}
+
+fn report(offer: &Offer, number: i64, fact: AttemptFact) -> Report {
+    let (attempt, fence) = held(offer);
+    Report { attempt, fence, number, at: FakeClock::START, fact }
+}
+
+fn ended(outcome: Outcome) -> AttemptFact {
+    AttemptFact::Ended { outcome }
+}
+
+#[tokio::test]
+async fn an_offer_carries_what_a_plan_must_not_hold() {
+    let world = world().await;
+    let job = world.submit(&format!("oauth: builds.sr.ht/JOBS:RO\n{MANIFEST}")).await;
+    let runner = world.runner("r", &[]).await;
+    let offer = world.offer(&runner).await;
+    assert_eq!(offer.values.job, Some(job.id));
+    assert_eq!(offer.values.job_url.as_deref(), Some(&*format!("https://farm.example/~ann/job/{}", job.id)));
+    let token = offer.values.oauth2_token.expect("a token for the build");
+    assert!(!offer.plan.json.contains(token.reveal()));
+    let Caller::User { grants, .. } = world.farm.authenticate(token.reveal()).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(grants.to_string(), "JOBS:RO");
+    // It ends when the build must have ended.
+    world.clock.advance(Duration::from_secs(45 * 60 + 120));
+    assert_eq!(world.farm.authenticate(token.reveal()).await.unwrap_err().kind, Kind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_question_that_was_dropped_loses_no_work() {
+    let world = world().await;
+    let runner = world.runner("r", &[]).await;
+    for _ in 0..20 {
+        let job = world.submit(MANIFEST).await;
+        // Dropped at every moment that there is, from before the lease to after it.
+        let asking = runner.ask(1);
+        let dropped = tokio::time::timeout(Duration::from_micros(300), asking).await;
+        let offer = match dropped {
+            Ok(offers) => offers.unwrap().pop().unwrap(),
+            Err(_) => world.offer(&runner).await,
+        };
+        assert_eq!(offer.values.job, Some(job.id));
+        runner.report(&report(&offer, 1, ended(Outcome::Success))).await.unwrap();
+        assert_eq!(world.status(&job).await, JobStatus::Success);
+    }
+}
+
+#[tokio::test]
+async fn work_that_comes_while_a_runner_asks_is_offered_at_once() {
+    let world = world().await;
+    let runner = world.runner("r", &[]).await;
+    let (offers, job) = tokio::join!(runner.ask(1), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        world.submit(MANIFEST).await
+    });
+    assert_eq!(offers.unwrap()[0].values.job, Some(job.id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_are_taken_from_the_holder_of_the_lease_only() {
+    let world = world().await;
+    world.submit(MANIFEST).await;
+    let (one, two) = (world.runner("one", &[]).await, world.runner("two", &[]).await);
+    let offer = world.offer(&one).await;
+    assert_eq!(one.log(&piece(&offer, 0, b"abc")).await.unwrap(), 3);
+    assert_eq!(one.log(&piece(&offer, 0, b"abcde")).await.unwrap(), 5, "what was there is skipped");
+    assert_eq!(one.log(&piece(&offer, 9, b"x")).await.unwrap(), 5, "a gap stores nothing");
+    let wrong_fence = LogPiece { fence: Fence(offer.fence.0 + 1), ..piece(&offer, 5, b"x") };
+    assert!(matches!(one.log(&wrong_fence).await, Err(LinkRefusal::Superseded)));
+    assert!(matches!(two.log(&piece(&offer, 5, b"x")).await, Err(LinkRefusal::Superseded)));
+
+    // A server that remembers nothing asks the database.
+    let world = world.forgetful();
+    let one = world.runner("one", &[held(&offer)]).await;
+    assert_eq!(one.log(&piece(&offer, 5, b"fg")).await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn a_lost_runner_is_told_so_and_its_work_runs_elsewhere() {
+    let world = world().await;
+    let job = world.submit(MANIFEST).await;
+    let (one, two) = (world.runner("one", &[]).await, world.runner("two", &[]).await);
+    let since = FakeClock::START;
+    let lost = world.offer(&one).await;
+    world.clock.advance(LOST_AFTER + Duration::from_secs(1));
+    assert_eq!(world.store.expire(since, 10).await.unwrap().len(), 1);
+    assert_eq!(world.status(&job).await, JobStatus::Queued);
+    let again = world.offer(&two).await;
+    assert!(again.work == lost.work && again.attempt != lost.attempt && again.fence > lost.fence);
+    let verdicts = one.renew(&[held(&lost)]).await.unwrap();
+    assert_eq!(verdicts, [(lost.attempt, Verdict::Superseded)]);
+    assert!(matches!(one.log(&piece(&lost, 0, b"late")).await, Err(LinkRefusal::Superseded)));
+    // What it still says changes nothing.
+    let late = report(&lost, 1, ended(Outcome::Failure { cause: Cause::StepFailed, message: "late".into() }));
+    let _ = one.report(&late).await;
+    assert_eq!(world.status(&job).await, JobStatus::Running);
+    two.report(&report(&again, 1, ended(Outcome::Success))).await.unwrap();
+    assert_eq!(world.status(&job).await, JobStatus::Success);
+}
+
+#[tokio::test]
+async fn an_end_that_is_reported_twice_is_one_end() {
+    let world = world().await;
+    let job = world.submit(MANIFEST).await;
+    let runner = world.runner("r", &[]).await;
+    let offer = world.offer(&runner).await;
+    runner.log(&piece(&offer, 0, b"bytes\n")).await.unwrap();
+    let end = report(&offer, 1, ended(Outcome::Success));
+    for _ in 0..3 {
+        runner.report(&end).await.unwrap();
+    }
+    let log = world.farm.open_log(&Caller::Local, job.id, LogName::Step(0)).await.unwrap();
+    let slice = world.farm.read_log(log, 0, 100).await.unwrap();
+    assert_eq!((slice.bytes.as_slice(), slice.complete), (&b"bytes\n"[..], true));
+}
+
+#[tokio::test]
+async fn what_an_agent_does_not_find_any_more_is_lost_at_once() {
+    let world = world().await;
+    let job = world.submit(MANIFEST).await;
+    let runner = world.runner("r", &[]).await;
+    let lost = world.offer(&runner).await;
+    let runner = world.runner("r", &[]).await;
+    assert_eq!(world.status(&job).await, JobStatus::Queued);
+    let again = world.offer(&runner).await;
+    assert!(again.attempt != lost.attempt);
+    let runner = world.runner("r", &[held(&again)]).await;
+    assert_eq!(world.status(&job).await, JobStatus::Running);
+    runner.report(&report(&again, 1, ended(Outcome::Success))).await.unwrap();
+    assert_eq!(world.status(&job).await, JobStatus::Success);
+}
+
+#[tokio::test]
+async fn a_file_counts_when_it_is_what_was_promised() {
+    let world = world().await;
+    let job = world.submit(&format!("artifacts: [f]\n{MANIFEST}")).await;
+    let runner = world.runner("r", &[]).await;
+    let offer = world.offer(&runner).await;
+    let file = world.folder.path().join("f");
+    std::fs::write(&file, b"abc").unwrap();
+    let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_string();
+    let promised = BlobRef { sha256: sha256.clone(), size: 3 };
+    let fact = AttemptFact::Artifact { path: "f".into(), size: 3, sha256 };
+    assert!(
+        runner.report(&report(&offer, 1, fact.clone())).await.is_err(),
+        "reported before it was handed over"
+    );
+    let other = BlobRef { size: 4, ..promised.clone() };
+    assert!(runner.artifact(held(&offer), "f", &other, &file).await.is_err(), "not what was promised");
+    runner.artifact(held(&offer), "f", &promised, &file).await.unwrap();
+    runner.report(&report(&offer, 1, fact)).await.unwrap();
+    runner.report(&report(&offer, 2, ended(Outcome::Success))).await.unwrap();
+    let artifacts = world.farm.artifacts(&world.ann, job.id).await.unwrap();
+    let open = world.farm.open_artifact(&world.ann, job.id, artifacts[0].id).await.unwrap();
+    assert_eq!(world.farm.read_artifact(&open, 1, 10).await.unwrap(), b"bc");
+}
+
+#[tokio::test]
+async fn a_cancelled_build_is_told_at_once() {
+    let world = world().await;
+    let job = world.submit(MANIFEST).await;
+    let runner = world.runner("r", &[]).await;
+    let offer = world.offer(&runner).await;
+    let job_after = world.farm.cancel(&world.ann, job.id).await.unwrap();
+    assert_eq!(job_after.status, JobStatus::Running);
+    tokio::time::timeout(Duration::from_secs(10), runner.changed()).await.expect("the runner is told");
+    let verdicts = runner.renew(&[held(&offer)]).await.unwrap();
+    assert!(matches!(verdicts[0].1, Verdict::Cancel { cause: Cause::Cancelled, .. }), "{verdicts:?}");
+    let outcome = Outcome::Failure { cause: Cause::Cancelled, message: "cancelled".into() };
+    runner.report(&report(&offer, 1, ended(outcome))).await.unwrap();
+    assert_eq!(world.status(&job).await, JobStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_nobodys() {
+    let world = world().await;
+    let wish = TokenWish { grants: Grants::All, comment: None, lifetime: Some(Duration::from_secs(60)) };
+    let (token, secret) = world.farm.create_token(&Caller::Local, "ann", wish.clone()).await.unwrap();
+    assert!(world.farm.authenticate(secret.reveal()).await.is_ok());
+    world.farm.revoke_token(&world.ann, "ann", token.id).await.unwrap();
+    assert!(world.farm.authenticate(secret.reveal()).await.is_err());
+    let (_, secret) = world.farm.create_token(&Caller::Local, "ann", wish).await.unwrap();
+    world.clock.advance(Duration::from_secs(61));
+    assert!(world.farm.authenticate(secret.reveal()).await.is_err());
+    assert!(world.store.user_named("ann").await.unwrap().is_some());
+}
