@@ -4,7 +4,7 @@
 pub(super) const KEYS: &[(&str, &str)] = &[
     ("listen", "Address and port of the server."),
     ("origin", "Public address of the server; empty: `http://` and `listen`."),
-    ("insecure", "Allow passwords and tokens over plain HTTP from other machines."),
+    ("insecure", "Do not warn when passwords and tokens travel without TLS."),
     ("log", "What the server writes to standard error: `error warn info debug trace`, or `TARGET=LEVEL,…`."),
     ("database.url", "`postgres://…` or `sqlite:PATH`; empty: SQLite in the data folder."),
     ("limits.manifest", "Bytes of a manifest; it must be shorter than this."),
