@@ -4,6 +4,7 @@
 
 /// A guard of the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "weaken"), allow(unreachable_pub, reason = "public with the feature only"))]
 pub enum Guard {
     /// The system call filter.
     Seccomp,
