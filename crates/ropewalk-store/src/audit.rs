@@ -62,7 +62,7 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
     (
         "leases whose fence is not that of the last attempt",
         "SELECT l.work AS id FROM leases l JOIN attempts a ON a.id = l.attempt JOIN works w ON w.id = l.work
-            WHERE a.work <> l.work OR a.number <> l.fence OR w.attempts <> l.fence",
+            WHERE a.work <> l.work OR a.fence <> l.fence OR w.attempts <> a.number",
     ),
     (
         "steps that run after the end of their attempt",

@@ -16,8 +16,9 @@ use ropewalk_model::time::Time;
 pub(crate) struct AttemptRow {
     pub(crate) id: AttemptId,
     pub(crate) work: WorkId,
-    /// From 1 within the work; also its fence.
+    /// From 1 within the work.
     pub(crate) number: i64,
+    fence: Fence,
     pub(crate) leased: Time,
     /// Number of the last report.
     pub(crate) reports: i64,
@@ -32,7 +33,7 @@ impl AttemptRow {
     /// Reads an attempt; keeps others from changing it if asked.
     async fn read(tx: &Tx, id: AttemptId, lock: &str) -> Result<AttemptRow, StoreError> {
         let sql = format!(
-            "SELECT work, number, leased, reports, told, ended, lost FROM attempts WHERE id = $1{lock}"
+            "SELECT work, number, fence, leased, reports, told, ended, lost FROM attempts WHERE id = $1{lock}"
         );
         let Some(row) = tx.query_one(&sql, vec![id.0.into()]).await? else {
             return Err(StoreError::Missing(format!("attempt {id}")));
@@ -41,6 +42,7 @@ impl AttemptRow {
             id,
             work: WorkId(row.get("work")?),
             number: row.get("number")?,
+            fence: Fence(row.get("fence")?),
             leased: Time(row.get("leased")?),
             reports: narrow(&row, "reports")?,
             told: optional_word(&row, "told")?,
@@ -65,7 +67,7 @@ impl AttemptRow {
 
     /// Whether a fence is this attempt's.
     pub(crate) fn has_fence(&self, fence: Fence) -> bool {
-        self.number == fence.0
+        self.fence == fence
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct WorkRow {
     pub(crate) unmet: i64,
     /// Open jobs that it decides and unfinished works that need it. A job that was asked to end does not count.
     pub(crate) wanted: i64,
-    /// Attempts made; also the fence of the last one.
+    /// Attempts made.
     pub(crate) attempts: i64,
     pub(crate) lost: u32,
     pub(crate) loss: Loss,

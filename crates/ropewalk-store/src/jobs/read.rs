@@ -114,7 +114,7 @@ pub(super) async fn culprit(db: &Database, job: JobId) -> Result<Option<Culprit>
 
 pub(super) async fn attempts(tx: &Tx, job: &JobId) -> Result<Vec<AttemptSummary>, StoreError> {
     // A later round may have joined the work of an earlier one.
-    let sql = "SELECT a.id, a.number, r.name, a.leased, a.ended, a.cause, a.message FROM
+    let sql = "SELECT a.id, a.number, a.fence, r.name, a.leased, a.ended, a.cause, a.message FROM
             (SELECT work, MIN(round) AS round FROM job_rounds WHERE job = $1 GROUP BY work) AS o
         JOIN attempts a ON a.work = o.work JOIN runners r ON r.id = a.runner
         ORDER BY o.round, a.number";
@@ -124,7 +124,7 @@ pub(super) async fn attempts(tx: &Tx, job: &JobId) -> Result<Vec<AttemptSummary>
         attempts.push(AttemptSummary {
             id,
             number: narrow(&row, "number")?,
-            fence: Fence(row.get("number")?),
+            fence: Fence(row.get("fence")?),
             runner: row.get("name")?,
             leased: Time(row.get("leased")?),
             ended: row.get::<Option<i64>>("ended")?.map(Time),

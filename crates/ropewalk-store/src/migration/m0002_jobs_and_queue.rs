@@ -88,6 +88,7 @@ const WORKS: &str = "
         id {id},
         work BIGINT NOT NULL REFERENCES works (id),
         number BIGINT NOT NULL,
+        fence BIGINT NOT NULL,
         runner BIGINT NOT NULL REFERENCES runners (id),
         leased BIGINT NOT NULL,
         reports BIGINT NOT NULL,

@@ -155,10 +155,17 @@ async fn hand_out(
     let (tx, now) = (change.tx, change.now);
     work.attempts += 1;
     let until = now.plus(lease_for);
-    let sql =
-        "INSERT INTO attempts (work, number, runner, leased, reports, lost) VALUES ($1, $2, $3, $4, 0, $5)
-        RETURNING id";
-    let values = vec![work.id.0.into(), work.attempts.into(), runner.0.into(), now.0.into(), false.into()];
+    let fence = next_fence(tx, work.id, now).await?;
+    let sql = "INSERT INTO attempts (work, number, fence, runner, leased, reports, lost)
+        VALUES ($1, $2, $3, $4, $5, 0, $6) RETURNING id";
+    let values = vec![
+        work.id.0.into(),
+        work.attempts.into(),
+        fence.0.into(),
+        runner.0.into(),
+        now.0.into(),
+        false.into(),
+    ];
     let Some(row) = tx.query_one(sql, values).await? else {
         return Err(StoreError::Corrupt("an attempt that got no number".into()));
     };
@@ -170,7 +177,7 @@ async fn hand_out(
         work.id.0.into(),
         attempt.0.into(),
         runner.0.into(),
-        work.attempts.into(),
+        fence.0.into(),
         now.0.into(),
         until.0.into(),
     ];
@@ -178,7 +185,18 @@ async fn hand_out(
     change.move_work(&mut work, WorkStatus::Leased).await?;
     change.account(work.share_group, 1);
     let (plan, job) = what_to_run(tx, work.id).await?;
-    Ok(Lease { work: work.id, attempt, fence: Fence(work.attempts), until, plan, job })
+    Ok(Lease { work: work.id, attempt, fence, until, plan, job })
+}
+
+/// The time, or one more than the last fence of this work. A plain count would be given twice where a crash of the
+/// machine takes back a lease that a runner has heard of.
+async fn next_fence(tx: &Tx, work: WorkId, now: Time) -> Result<Fence, StoreError> {
+    let sql = "SELECT COALESCE(MAX(fence), 0) AS fence FROM attempts WHERE work = $1";
+    let last: i64 = match tx.query_one(sql, vec![work.0.into()]).await? {
+        Some(row) => row.get("fence")?,
+        None => 0,
+    };
+    Ok(Fence(now.0.max(last.saturating_add(1))))
 }
 
 async fn what_to_run(tx: &Tx, work: WorkId) -> Result<(SealedPlan, Option<JobId>), StoreError> {

@@ -58,8 +58,8 @@ async fn change(env: &Env, statements: &[&str]) {
 /// The runner of attempt 2 is lost, and attempt 3 begins.
 async fn lose_the_runner(env: &Env) {
     let lost = "UPDATE attempts SET ended = 1782900000000100, lost = TRUE WHERE id = 2";
-    let next = "INSERT INTO attempts (id, work, number, runner, leased, reports, lost)
-        VALUES (3, 2, 2, 1, 1782900000000101, 0, FALSE)";
+    let next = "INSERT INTO attempts (id, work, number, fence, runner, leased, reports, lost)
+        VALUES (3, 2, 2, 2, 1, 1782900000000101, 0, FALSE)";
     change(env, &[lost, next]).await;
 }
 

@@ -38,6 +38,8 @@ pub struct World {
     /// Works that a runner holds, by what the store promised about them.
     leased: BTreeMap<WorkId, AttemptId>,
     names: BTreeSet<String>,
+    /// Attempts at each work.
+    attempts: BTreeMap<WorkId, i64>,
     /// How often each work was handed out, by name.
     pub(super) runs: BTreeMap<String, u64>,
     /// Seconds that works of each share group ran until they ended.
@@ -75,6 +77,7 @@ impl World {
             flags: BTreeSet::new(),
             leased: BTreeMap::new(),
             names: BTreeSet::new(),
+            attempts: BTreeMap::new(),
             runs: BTreeMap::new(),
             seconds: BTreeMap::new(),
             groups_of_works: BTreeMap::new(),
@@ -319,8 +322,11 @@ impl World {
             return Err(Trouble::Broken(format!("two works for {name} are leased at once")));
         }
         *self.runs.entry(name.clone()).or_default() += 1;
+        let attempts = self.attempts.entry(lease.work).or_default();
+        *attempts += 1;
+        let attempt_number = *attempts;
         let mut course =
-            dummy::course(&plan, lease.fence.0, &self.flags).map_err(|e| Trouble::File(e.to_string()))?;
+            dummy::course(&plan, attempt_number, &self.flags).map_err(|e| Trouble::File(e.to_string()))?;
         let Some(agent) = self.agents.get_mut(at) else { return Ok(()) };
         if agent.spec.vanishes {
             course.outcome = None;

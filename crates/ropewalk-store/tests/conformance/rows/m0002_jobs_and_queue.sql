@@ -11,9 +11,10 @@ INSERT INTO works (id, key, plan, class, share_group, priority, bump, status, re
     loss_attempts, loss_cause, created)
 VALUES (2, 'a derivation', 'cc', 1, 1, 0, 0, 'leased', TRUE, 0, 1, 1, 0, 3, 'runner-lost', 1782900000000006);
 INSERT INTO work_edges (work, needs) VALUES (2, 1);
-INSERT INTO attempts (id, work, number, runner, leased, reports, lost, ended)
-VALUES (1, 1, 1, 1, 1782900000000007, 3, FALSE, 1782900000000010);
-INSERT INTO attempts (id, work, number, runner, leased, reports, lost) VALUES (2, 2, 1, 1, 1782900000000008, 1, FALSE);
+INSERT INTO attempts (id, work, number, fence, runner, leased, reports, lost, ended)
+VALUES (1, 1, 1, 1, 1, 1782900000000007, 3, FALSE, 1782900000000010);
+INSERT INTO attempts (id, work, number, fence, runner, leased, reports, lost)
+VALUES (2, 2, 1, 1, 1, 1782900000000008, 1, FALSE);
 INSERT INTO leases (work, attempt, runner, fence, renewed, until)
 VALUES (2, 2, 1, 1, 1782900000000008, 1782900600000008);
 INSERT INTO attempt_facts (attempt, number, key, value) VALUES (1, 1, 'image.digest', 'sha256:dd');
