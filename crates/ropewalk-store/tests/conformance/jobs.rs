@@ -401,6 +401,40 @@ pub async fn a_second_restart_uses_what_the_first_one_made(env: Env) {
     assert_eq!(attempts.len(), 2, "those of all rounds");
 }
 
+pub async fn a_restart_joins_a_work_that_still_runs_for_somebody_else(env: Env) {
+    let (mary, runner) = (env.owner("mary").await, env.runner("r", &["sandbox"]).await);
+    let first = env.submit(vec![keyed("drv")], vec![job(mary, WorkRef::New(0))]).await;
+    let second = env.submit(vec![keyed("drv")], vec![job(mary, WorkRef::New(0))]).await;
+    let lease = env.lease_one(runner).await;
+    assert!(env.store.cancel(first.jobs[0], Cause::Cancelled).await.expect("at once"));
+    env.store.restart(first.jobs[0]).await.expect("a restart");
+    env.sound().await;
+    let job = env.job(first.jobs[0]).await;
+    assert_eq!((job.status, job.round, job.runner.as_deref()), (JobStatus::Running, 2, Some("r")));
+    env.end(&lease, Outcome::Success).await;
+    for id in [first.jobs[0], second.jobs[0]] {
+        assert_eq!(env.status(id).await, JobStatus::Success);
+    }
+    let attempts = env.store.attempts(first.jobs[0]).await.expect("attempts");
+    assert_eq!(attempts.len(), 1, "both rounds had the same work");
+}
+
+pub async fn a_restart_leaves_no_work_that_nobody_needs(env: Env) {
+    let (mary, runner) = (env.owner("mary").await, env.runner("r", &["sandbox"]).await);
+    let top = |needs: &[usize]| NewWork { key: Some("top".into()), ..needing(needs) };
+    let made = env.submit(vec![work(), top(&[0])], vec![job(mary, WorkRef::New(1))]).await;
+    let lease = env.lease_one(runner).await;
+    env.end(&lease, failed(Cause::StepFailed)).await;
+    // The same thing is asked for again in another way, before the first is restarted and joins that.
+    let other = env.submit(vec![top(&[])], vec![job(mary, WorkRef::New(0))]).await;
+    env.store.restart(made.jobs[0]).await.expect("a restart");
+    env.sound().await;
+    let leases = env.lease(runner, 9).await;
+    assert_eq!(leases.iter().map(|l| l.work).collect::<Vec<_>>(), other.works);
+    env.end(&leases[0], Outcome::Success).await;
+    assert_eq!(env.status(made.jobs[0]).await, JobStatus::Success);
+}
+
 pub async fn tags_and_visibility_are_replaced(env: Env) {
     let mary = env.owner("mary").await;
     let id = env.one(mary).await;

@@ -112,6 +112,8 @@ on_both_engines! {
         works_that_ended_before_they_were_needed_are_never_leased
         a_restart_opens_the_next_round_of_a_job_and_of_those_that_failed_with_it
         a_second_restart_uses_what_the_first_one_made
+        a_restart_joins_a_work_that_still_runs_for_somebody_else
+        a_restart_leaves_no_work_that_nobody_needs
         tags_and_visibility_are_replaced
         lists_go_on_where_they_stopped_and_show_what_may_be_known
     }
