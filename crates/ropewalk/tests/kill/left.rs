@@ -56,7 +56,7 @@ pub(crate) fn groups() -> BTreeSet<String> {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            let ours = entry.file_name().to_str().is_some_and(|name| is_attempts(name));
+            let ours = entry.file_name().to_str().is_some_and(is_attempts);
             let tasks = std::fs::read_to_string(entry.path().join("cgroup.procs"));
             if ours && tasks.is_ok_and(|tasks| tasks.is_empty()) {
                 found.insert(format!("control group {}", entry.path().display()));
