@@ -8,6 +8,7 @@
 mod agent;
 mod ends;
 mod expect;
+mod running;
 mod script;
 mod world;
 
