@@ -5,6 +5,8 @@ use crate::spool::{Spool, sweep_unfinished};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Held while an agent works in the folder.
 #[derive(Debug)]
@@ -12,13 +14,22 @@ pub(super) struct Alone {
     _file: File,
 }
 
+/// How long an agent that was killed may still hold the folder: a process that it was just starting
+/// has its descriptors until it is another program.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Makes sure that there is one agent, and removes spools that were never finished.
-pub(super) fn enter(spools: &Path) -> Result<Alone, AgentError> {
+pub(super) async fn enter(spools: &Path) -> Result<Alone, AgentError> {
     let failed = |what| move |source| AgentError::Spools { what, path: spools.into(), source };
     std::fs::create_dir_all(spools).map_err(failed("create"))?;
     let file = File::create(spools.join("lock")).map_err(failed("lock"))?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| AgentError::Busy { path: spools.into() })?;
+    let until = Instant::now() + PATIENCE;
+    while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if Instant::now() >= until {
+            return Err(AgentError::Busy { path: spools.into() });
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     sweep_unfinished(spools);
     Ok(Alone { _file: file })
 }

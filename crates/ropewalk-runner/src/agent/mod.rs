@@ -100,7 +100,7 @@ pub async fn run<L: Link>(
     config: Config,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<usize, AgentError> {
-    let _lock = adopt::enter(&config.spools)?;
+    let _lock = adopt::enter(&config.spools).await?;
     let found = adopt::find(&config.spools);
     let held: Vec<Held> = found.iter().map(held_by).collect();
     let now = Instant::now();
@@ -141,6 +141,8 @@ impl<L: Link> Agent<L> {
         let link = self.link.clone();
         // Kept while other things happen: an answer that nobody takes is a work that nobody runs.
         let mut asking = None;
+        // Kept too: news that comes meanwhile is not missed.
+        let mut changed = Box::pin(link.changed());
         loop {
             let free = self.free();
             if free > 0 && asking.is_none() {
@@ -150,7 +152,10 @@ impl<L: Link> Agent<L> {
                 () = &mut stop => return Ok(self.held.len()),
                 Some(done) = self.followers.join_next() => self.forget(done),
                 _ = renew.tick() => self.renew().await?,
-                () = link.changed() => self.renew().await?,
+                () = &mut changed => {
+                    changed = Box::pin(link.changed());
+                    self.renew().await?;
+                }
                 offers = answer(&mut asking) => {
                     asking = None;
                     for offer in offers? {

@@ -1,7 +1,7 @@
 //! Starting a build.
 
 use super::lost::lose;
-use super::{Config, FULL};
+use super::{Config, FULL, has_room};
 use crate::spool::{Settings, Spool, SpoolError, create};
 use crate::supervisor::launch;
 use ropewalk_model::link::Offer;
@@ -12,21 +12,22 @@ const TRIES: u32 = 24;
 
 /// Makes the spool and starts its supervisor; the error says why that could not be done.
 pub(super) async fn start(config: Config, offer: Offer) -> Result<(Spool, Option<Child>), String> {
-    let mut tries = 0;
-    loop {
+    for _ in 0..TRIES {
+        // A build that ends makes room; another runner would count as another try.
+        if !has_room(&config.spools) {
+            tracing::warn!(attempt = %offer.attempt, "a build waits for room on the disk");
+            tokio::time::sleep(FULL).await;
+            continue;
+        }
         let (config, offer) = (config.clone(), offer.clone());
         match tokio::task::spawn_blocking(move || start_now(&config, &offer)).await {
             Ok(Ok(started)) => return Ok(started),
-            // A build that ends makes room; another runner would count as another try.
-            Ok(Err(error)) if error.is_full() && tries < TRIES => {
-                tracing::warn!("a build waits for room on the disk: {error}");
-                tries += 1;
-                tokio::time::sleep(FULL).await;
-            }
+            Ok(Err(error)) if error.is_full() => tokio::time::sleep(FULL).await,
             Ok(Err(error)) => return Err(error.to_string()),
             Err(error) => return Err(error.to_string()),
         }
     }
+    Err(format!("the disk of {} was full for too long: make room on it", config.spools.display()))
 }
 
 /// A supervisor that cannot be started is a loss, which the spool tells.

@@ -71,15 +71,13 @@ impl<'a> Farm<'a> {
     }
 
     /// Sets a variable for the agents that are started from now on.
-    #[cfg(feature = "faults")]
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.into(), value.into()));
-        self.variables.push(("TEST_RETRY".into(), "1".into()));
     }
 
     #[cfg(feature = "faults")]
-    pub(crate) fn unset_all(&mut self) {
-        self.variables = vec![("TEST_RETRY".into(), "1".into())];
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.variables.retain(|(set, _)| set != name);
     }
 
     /// Whether the agent ended by itself.

@@ -19,6 +19,8 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_cancelled_attempt_is_reported_when_nothing_is_left", cancelled),
     ("a_superseded_attempt_ends_without_a_word", superseded),
     ("a_silent_server_loses_nothing", silent_server),
+    ("a_remote_agent_without_answers_stops_its_builds", lost_runner),
+    ("a_machine_that_shuts_down_gives_its_builds_back", shut_down),
 ];
 
 fn limits() -> BuildLimits {
@@ -151,4 +153,34 @@ fn silent_server(bench: &Bench) {
     farm.server.silence(false);
     assert_eq!(farm.ended(id), Outcome::Success);
     assert_eq!(farm.server.log(id, LogName::Step(0)), b"+ echo a\na\n+ sleep 1\n+ echo b\nb\n");
+}
+
+fn lost_runner(bench: &Bench) {
+    let mut farm = Farm::new(bench);
+    let mark = bench.mark();
+    let id = farm.offer(&plan_of(&format!("tasks:\n- one: sleep {mark}\n"), limits()), RunValues::default());
+    // The margin is 30 s and renewals come every 10 s: the first one that fails is one too many.
+    farm.set("TEST_LOST_AFTER", "45");
+    farm.start_agent();
+    farm.wait("the sleeper", |_| Leftovers::marked(&mark) == 1);
+    farm.server.silence(true);
+    farm.wait("the end of the build", |_| Leftovers::marked(&mark) == 0);
+    assert_eq!(farm.server.outcome(id), None);
+    farm.server.silence(false);
+    assert_eq!(cause(&farm.ended(id)), Some(Cause::RunnerLost));
+}
+
+fn shut_down(bench: &Bench) {
+    let mut farm = Farm::new(bench);
+    let mark = bench.mark();
+    let id = farm.offer(&plan_of(&format!("tasks:\n- one: sleep {mark}\n"), limits()), RunValues::default());
+    farm.start_agent();
+    farm.wait("the sleeper", |_| Leftovers::marked(&mark) == 1);
+    for pid in supervisors(&bench.folder, id) {
+        kill_process(pid, Signal::TERM).unwrap();
+    }
+    let outcome = farm.ended(id);
+    Leftovers::assert_none(&mark, id);
+    assert_eq!(cause(&outcome), Some(Cause::RunnerLost));
+    assert!(format!("{outcome:?}").contains("shut down"), "{outcome:?}");
 }
