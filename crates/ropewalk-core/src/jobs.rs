@@ -55,7 +55,7 @@ impl Farm {
         let owner = match &query.owner {
             None => None,
             Some(name) => {
-                let user = self.store.user_named(name).await?;
+                let user = self.user_named(name).await?;
                 Some(user.ok_or_else(|| Error::missing(format_args!("user {name:?}")).about("owner"))?.id)
             }
         };

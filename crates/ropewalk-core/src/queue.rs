@@ -5,6 +5,7 @@
 mod leases;
 mod offer;
 mod tend;
+mod words;
 
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
@@ -117,14 +118,27 @@ impl Runner {
 
     /// Takes one fact; the last one ends the attempt.
     pub async fn report(&self, report: &Report) -> Result<(), LinkRefusal> {
+        let report = &words::storable(report);
         match &report.fact {
             AttemptFact::Ended { outcome } => self.finish(report, outcome.clone()).await,
             AttemptFact::Artifact { path, size, sha256 } => {
                 let blob = BlobRef { sha256: sha256.clone(), size: *size };
                 self.make_sure_it_is_there(path, &blob).await?;
-                Ok(self.farm.store.record(report).await?)
+                self.record(report).await
             }
-            _ => Ok(self.farm.store.record(report).await?),
+            _ => self.record(report).await,
+        }
+    }
+
+    /// A fact that the state of the attempt does not allow is dropped: sent again it would be refused again, for ever.
+    async fn record(&self, report: &Report) -> Result<(), LinkRefusal> {
+        match self.farm.store.record(report).await {
+            Err(StoreError::Refused(why)) => {
+                tracing::error!(attempt = %report.attempt, fact = ?report.fact, "a fact was dropped: {why}");
+                Ok(())
+            }
+            Err(StoreError::Missing(_)) => Err(LinkRefusal::Superseded),
+            recorded => Ok(recorded?),
         }
     }
 
@@ -133,7 +147,10 @@ impl Runner {
     async fn finish(&self, report: &Report, outcome: Outcome) -> Result<(), LinkRefusal> {
         let Report { attempt, fence, .. } = *report;
         let logs = self.farm.logs.seal(attempt).await?;
-        let finished = self.farm.store.finish(Finish { attempt, fence, outcome, logs }).await?;
+        let finished = match self.farm.store.finish(Finish { attempt, fence, outcome, logs }).await {
+            Err(StoreError::Refused(_) | StoreError::Missing(_)) => return Err(LinkRefusal::Superseded),
+            finished => finished?,
+        };
         if !finished.repeated {
             tracing::info!(%attempt, jobs = ?finished.jobs, "an attempt ended");
         }

@@ -47,6 +47,7 @@ impl Farm {
         let tags = labels::tags(request.tags, limits)?;
         let limits = ManifestLimits { bytes: limits.manifest, ..ManifestLimits::default() };
         let manifest = manifest::parse(&request.manifest, &limits).map_err(refused)?;
+        labels::texts(&request.manifest, &manifest)?;
         let secrets = injects_secrets(by, &manifest, request.secrets)?;
         let plan = plan(&manifest, &PlanOptions { secrets, limits: self.settings.builds.clone() });
         check_oauth(by, plan.oauth.as_deref())?;

@@ -67,12 +67,15 @@ impl Farm {
     /// All users by name, `limit` after the given name.
     pub async fn users(&self, by: &Caller, after: Option<&str>, limit: u32) -> Result<Vec<User>, Error> {
         access::administer(by)?;
+        if let Some(after) = after {
+            check_name(after).map_err(|error| error.about("after"))?;
+        }
         Ok(self.store.users(after, limit).await?)
     }
 
     /// A user, for those who may manage them.
     pub async fn user(&self, by: &Caller, name: &str) -> Result<User, Error> {
-        let user = self.store.user_named(name).await?;
+        let user = self.user_named(name).await?;
         match user {
             Some(user) if access::manage_user(by, &user).is_ok() => Ok(user),
             // Administrators may know who exists; to others every refusal looks the same.
@@ -101,6 +104,9 @@ impl Farm {
             return Err(
                 Error::malformed(format!("a comment has at most {COMMENT_MAX} characters")).about("comment")
             );
+        }
+        if wish.comment.as_ref().is_some_and(|comment| comment.chars().any(char::is_control)) {
+            return Err(Error::malformed("the comment holds a control character").about("comment"));
         }
         self.mint(&user, wish).await
     }
@@ -133,7 +139,7 @@ impl Farm {
     /// Turns name and password into a token that lasts [`LOGIN_LASTS`]. Unknown names, accounts without a password
     /// and wrong passwords get one answer, after the same work.
     pub async fn log_in(&self, name: &str, password: Secret) -> Result<(User, Token, Secret), Error> {
-        let user = self.store.user_named(name).await?;
+        let user = self.user_named(name).await?;
         let hash = match &user {
             Some(user) => self.store.password_hash(user.id).await?,
             None => None,
@@ -146,6 +152,14 @@ impl Farm {
         let wish = TokenWish { grants: Grants::All, comment, lifetime: Some(LOGIN_LASTS) };
         let (token, secret) = self.mint(&user, wish).await?;
         Ok((user, token, secret))
+    }
+
+    /// Texts that cannot be a name name nobody; a database need not be asked, nor understand them.
+    pub(crate) async fn user_named(&self, name: &str) -> Result<Option<User>, Error> {
+        if check_name(name).is_err() {
+            return Ok(None);
+        }
+        Ok(self.store.user_named(name).await?)
     }
 
     pub(crate) async fn mint(&self, user: &User, wish: TokenWish) -> Result<(Token, Secret), Error> {

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use ropewalk_model::limits::RequestLimits;
+use ropewalk_model::manifest::{Action, Manifest};
 
 /// Splits tags at slashes, as they are joined by slashes in addresses, and drops empty ones: `hut` sends `[""]`
 /// for none.
@@ -35,6 +36,21 @@ pub(super) fn note(note: Option<String>, limits: &RequestLimits) -> Result<Optio
         return Err(Error::malformed("the note holds a NUL character").about("note"));
     }
     Ok(Some(note))
+}
+
+/// Refuses NUL in what is stored as text and shown: one of the databases cannot hold it, and no program takes it as an
+/// argument.
+pub(super) fn texts(text: &str, manifest: &Manifest) -> Result<(), Error> {
+    let triggers = manifest.triggers.iter().flat_map(|trigger| match &trigger.action {
+        Action::Email { to, cc, in_reply_to } => [to.as_deref(), cc.as_deref(), in_reply_to.as_deref()],
+        Action::Webhook { url } => [Some(url.as_str()), None, None],
+    });
+    let artifacts = manifest.artifacts.iter().map(String::as_str);
+    let mut all = [text, manifest.image.as_str()].into_iter().chain(artifacts).chain(triggers.flatten());
+    if all.any(|text| text.contains('\0')) {
+        return Err(Error::malformed("the manifest holds a NUL character: remove it").about("manifest"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

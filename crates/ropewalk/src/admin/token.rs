@@ -1,5 +1,6 @@
 //! `ropewalk token`.
 
+use super::user;
 use crate::client::api::Api;
 use crate::client::print::{Form, table, text};
 use crate::exit::Exit;
@@ -94,8 +95,6 @@ async fn list(Owned { user, form }: &Owned, api: &Api) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// A name from the command line is any text.
 fn address(user: &str) -> String {
-    let user: String = form_urlencoded::byte_serialize(user.as_bytes()).collect();
-    format!("/api/n1/users/{}/tokens", user.replace('+', "%20"))
+    format!("{}/tokens", user::address(user))
 }

@@ -19,6 +19,11 @@ pub(crate) struct Arguments {
 enum Command {
     /// Make a user
     Create(Create),
+    /// Replace a user's password by one from standard input
+    Password {
+        /// Name of the user
+        name: String,
+    },
     /// List users
     List(Form),
 }
@@ -43,6 +48,7 @@ struct Create {
 pub(crate) async fn run(arguments: &Arguments, api: &Api) -> anyhow::Result<Exit> {
     match &arguments.command {
         Command::Create(create) => create.run(api).await,
+        Command::Password { name } => replace_password(name, api).await,
         Command::List(form) => list(*form, api).await,
     }
 }
@@ -59,6 +65,18 @@ impl Create {
         })?;
         Ok(Exit::Success)
     }
+}
+
+async fn replace_password(name: &str, api: &Api) -> anyhow::Result<Exit> {
+    let body = json!({ "password": password()? });
+    let _: Value = api.ask(Method::PUT, &format!("{}/password", address(name)), Some(body)).await?;
+    Ok(Exit::Success)
+}
+
+/// The address of a user. A name from the command line is any text.
+pub(super) fn address(name: &str) -> String {
+    let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    format!("/api/n1/users/{}", name.replace('+', "%20"))
 }
 
 async fn list(form: Form, api: &Api) -> anyhow::Result<Exit> {

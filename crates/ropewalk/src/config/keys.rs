@@ -29,7 +29,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("limits.disk", "Bytes that a build may write."),
     ("proxy.trusted", "Networks of proxies whose `X-Forwarded-For` is believed."),
     ("runner.embedded", "Run builds in this process's care."),
-    ("runner.name", "Name of this runner; empty: the host's name."),
+    ("runner.name", "Name of this runner, unique in the farm; empty: the host's name."),
     ("runner.slots", "Builds at the same time; 0: cores divided by `limits.cpus`."),
     ("runner.lost-after", "Seconds after which a silent runner has lost its builds."),
     ("sandbox.network", "`nat`, `none` or `host`."),

@@ -13,6 +13,7 @@ use ropewalk_runner::agent::link::{Held, Link, LinkError, Upload};
 use ropewalk_runner::agent::{self, AgentError};
 use ropewalk_runner::sandbox;
 use ropewalk_runner::sandbox::network::Outside;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub(super) fn start(
     mut stopping: watch::Receiver<bool>,
 ) -> Embedded {
     let mut agent = agent::Config {
-        hello: hello(config),
+        hello: hello(config, data),
         spools: data.join("spool"),
         data: data.into(),
         network: sandbox::Network::None,
@@ -64,7 +65,7 @@ impl Embedded {
     }
 }
 
-fn hello(config: &Config) -> Hello {
+fn hello(config: &Config, data: &Path) -> Hello {
     let cores = std::thread::available_parallelism()
         .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
     let slots = match config.runner.slots {
@@ -73,18 +74,28 @@ fn hello(config: &Config) -> Hello {
     };
     let one = |word: &str| BTreeSet::from([word.to_string()]);
     let labels = Labels { kinds: one("sandbox"), archs: one(std::env::consts::ARCH), ..Labels::default() };
-    Hello { version: LINK_VERSION, name: name(config), labels, slots }
+    Hello { version: LINK_VERSION, name: name(config, data), labels, slots }
 }
 
-/// The configured name, else the host's, made plain.
-fn name(config: &Config) -> String {
-    let name = match config.runner.name.as_str() {
-        "" => rustix::system::uname().nodename().to_str().unwrap_or_default().to_string(),
-        name => name.to_string(),
+/// The configured name, else the host's, made plain. Two servers of one host may share a database: a runner that took
+/// the other one's name would take its builds for lost.
+fn name(config: &Config, data: &Path) -> String {
+    let host = || rustix::system::uname().nodename().to_str().unwrap_or_default().to_string();
+    let name = match (config.runner.name.as_str(), config.database.url.as_str()) {
+        ("", "") => host(),
+        ("", _) => format!("{}-{:04x}", host(), fingerprint(data)),
+        (name, _) => name.to_string(),
     };
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let name: String = name.chars().map(plain).take(64).collect();
     if name.is_empty() { "localhost".into() } else { name }
+}
+
+/// The same for the same data folder, whenever it is asked.
+fn fingerprint(data: &Path) -> u16 {
+    let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
+    let mut bytes = digest.iter().copied();
+    u16::from_be_bytes([bytes.next().unwrap_or(0), bytes.next().unwrap_or(0)])
 }
 
 fn network(sandbox: Sandbox) -> sandbox::Network {
@@ -160,5 +171,21 @@ impl Link for Inside {
             Some(runner) => runner.changed().await,
             None => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_share_a_database_have_runners_of_their_own() {
+        let mut config = Config::default();
+        let (a, b) = (Path::new("/a"), Path::new("/b"));
+        assert_eq!(name(&config, a), name(&config, b));
+        config.database.url = "postgres://h/d".into();
+        assert!(name(&config, a) != name(&config, b) && name(&config, a) == name(&config, a));
+        config.runner.name = "my runner/1".into();
+        assert_eq!(name(&config, a), "my-runner-1");
     }
 }

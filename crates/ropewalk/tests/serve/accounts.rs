@@ -87,6 +87,8 @@ fn users_are_made_without_a_server_too() {
     assert!(
         run(&["user", "create", "ann", "--admin", "--password-stdin"], "correct horse\n").status.success()
     );
+    assert!(run(&["user", "password", "ann"], "battery staple\n").status.success());
+    assert!(!run(&["user", "password", "bob"], "battery staple\n").status.success());
     let token = run(&["token", "create", "--user", "ann"], "");
     assert!(token.status.success() && token.stdout.len() > 40);
     let users: serde_json::Value =

@@ -1,6 +1,7 @@
 //! The command line: exit codes, configuration, one server for a folder.
 
-use crate::server::{Engine, Server, program};
+use crate::server::{Engine, Server, program, signal};
+use std::io::{BufRead, BufReader};
 
 #[tokio::test]
 async fn a_second_server_is_refused_with_the_pid_of_the_first() {
@@ -94,4 +95,30 @@ async fn the_server_watches_over_itself() {
         "{text}"
     );
     assert!(text.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_the_follower_and_not_the_job() {
+    let server = Server::start(Engine::Sqlite).await;
+    let manifest = server.manifest("image: host\ntasks:\n  - a: |\n      echo begun\n      while [ ! -e go ]; do sleep 0.1; [ $SECONDS -gt 8 ] && touch go; done\n");
+    let mut command = server.command(&["submit", "--follow", &manifest]);
+    let mut follower = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "begun"));
+    signal(follower.id(), rustix::process::Signal::INT);
+    assert_eq!(follower.wait().unwrap().code(), Some(130));
+    server.wait_for(1, "success");
+}
+
+#[test]
+fn an_open_address_without_tls_is_warned_of() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = program(home.path());
+    command.args(["serve", "--no-runner", "--listen", "0.0.0.0:0", "--data"]).arg(home.path().join("d"));
+    let mut child =
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("without TLS")));
+    signal(child.id(), rustix::process::Signal::TERM);
+    assert!(child.wait().unwrap().success());
 }

@@ -81,8 +81,17 @@ fn with_segment(path: &str, segment: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_path_query_header_or_body_breaks_a_route() {
-    let server = Server::start_with(Engine::Sqlite, &["--no-runner"]).await;
+async fn no_path_query_header_or_body_breaks_a_route_on_sqlite() {
+    every_route_survives(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn no_path_query_header_or_body_breaks_a_route_on_postgresql() {
+    every_route_survives(Engine::Postgres).await;
+}
+
+async fn every_route_survives(engine: Engine) {
+    let server = Server::start_with(engine, &["--no-runner"]).await;
     server.submit("image: host\ntasks:\n  - a: 'true'\n");
     let (client, token) = (server.client(), server.token());
     let bodies = [
@@ -102,6 +111,13 @@ async fn no_path_query_header_or_body_breaks_a_route() {
         json!({ "name": "\u{0}", "password": "x".repeat(5000), "email": "\r\n", "roles": ["x"] }).to_string(),
         json!({ "grants": "\u{0}", "comment": "x".repeat(5000), "lifetime": u64::MAX }).to_string(),
         json!({ "grants": "", "comment": "\u{0}", "lifetime": u64::MAX }).to_string(),
+        json!({ "name": "\u{0}", "password": "long enough" }).to_string(),
+        json!({ "name": "bob", "password": "long enough", "email": "a\u{0}@b" }).to_string(),
+        json!({ "password": "long\u{0}enough" }).to_string(),
+        json!({ "manifest": "# \u{0}\nimage: host\ntasks: [{a: x}]" }).to_string(),
+        json!({ "manifest": "image: \"h\\0\"\ntasks: [{a: x}]" }).to_string(),
+        json!({ "manifest": "image: host\nartifacts: [\"a\\0\"]\ntasks: [{a: \"\\0\"}]" }).to_string(),
+        json!({ "manifest": "image: host\ntriggers: [{action: email, condition: always, to: \"\\0\"}]\ntasks: [{a: x}]" }).to_string(),
     ];
     for (method, path) in routes(&client).await {
         let call = |address: &str| client.request(&method, address, Some(&token));
