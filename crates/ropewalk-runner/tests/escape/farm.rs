@@ -4,6 +4,7 @@
 use crate::account::Account;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,6 +23,8 @@ pub(crate) struct Farm {
     pub(crate) agent: String,
     world: String,
     servers: Vec<Child>,
+    /// What the world's git server serves: a repository `r` with a file `read-me`.
+    repositories: PathBuf,
 }
 
 impl Farm {
@@ -29,7 +32,12 @@ impl Farm {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let tag = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let (agent, world) = (format!("ropewalk-a-{tag}"), format!("ropewalk-w-{tag}"));
-        let mut farm = Farm { agent: agent.clone(), world: world.clone(), servers: vec![] };
+        let mut farm = Farm {
+            agent: agent.clone(),
+            world: world.clone(),
+            servers: vec![],
+            repositories: std::env::temp_dir().join(format!("ropewalk-git-{tag}")),
+        };
         ip(&format!("netns add {agent}"))?;
         ip(&format!("netns add {world}"))?;
         ip(&format!("-n {agent} link add f0 type veth peer name w0 netns {world}"))?;
@@ -62,7 +70,31 @@ impl Farm {
             let server = farm.serve(account, namespace, kind, &address)?;
             farm.servers.push(server);
         }
+        farm.serve_git()?;
         Ok(farm)
+    }
+
+    fn serve_git(&mut self) -> Result<(), String> {
+        let script = "mkdir -p $1/r && cd $1/r && git init -q && echo hello > read-me && git add . &&
+            git -c user.name=x -c user.email=x@y commit -qm x && touch .git/git-daemon-export-ok";
+        let made = Command::new("sh").args(["-ec", script, "sh"]).arg(&self.repositories).status();
+        if !made.is_ok_and(|status| status.success()) {
+            return Err("no repository to serve: is git installed?".into());
+        }
+        // Not by way of git, which would be killed in its place.
+        let programs = Command::new("git").arg("--exec-path").output().map_err(|e| format!("git: {e}"))?;
+        let daemon = PathBuf::from(String::from_utf8_lossy(&programs.stdout).trim()).join("git-daemon");
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{}", self.world)).arg(daemon).arg("--reuseaddr");
+        // It asks who owns a repository before it serves it.
+        command
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "safe.directory")
+            .env("GIT_CONFIG_VALUE_0", "*");
+        command.arg(format!("--base-path={}", self.repositories.display())).arg(&self.repositories);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        self.servers.push(child.map_err(|e| format!("git daemon: {e}"))?);
+        Ok(())
     }
 
     fn serve(&self, account: &Account, namespace: &str, kind: &str, address: &str) -> Result<Child, String> {
@@ -82,6 +114,7 @@ impl Drop for Farm {
             let _ = server.kill();
             let _ = server.wait();
         }
+        let _ = std::fs::remove_dir_all(&self.repositories);
         for namespace in [&self.agent, &self.world] {
             let _ = ip(&format!("netns del {namespace}"));
         }

@@ -96,6 +96,16 @@ pub(crate) fn everything_near_is_reached_when_the_guard_is_off(home: &Path) {
     }
 }
 
+pub(crate) fn a_repository_is_cloned_through_the_network(home: &Path) {
+    let mut world = World::new(home, "base");
+    world.network = Network::Nat(Outside::default());
+    let sandbox = world.open();
+    // The server may take a moment to listen.
+    let clone = "for i in 1 2 3 4 5 6 7 8 9; do git clone -q git://203.0.113.10/r && break; sleep 0.5; done; cat r/read-me";
+    let (code, text) = step(&sandbox, clone);
+    assert!(code == 0 && text.ends_with("hello\n"), "{text}");
+}
+
 pub(crate) fn no_network_means_none(home: &Path) {
     let world = World::new(home, "base");
     let sandbox = world.open();

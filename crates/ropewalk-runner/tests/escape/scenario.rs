@@ -67,6 +67,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     [] hostile::a_hostile_root_cannot_lead_mounts_astray,
     ["base", "farm"] net::the_world_is_reached_and_nothing_near,
     ["base", "farm"] net::everything_near_is_reached_when_the_guard_is_off,
+    ["base", "farm"] net::a_repository_is_cloned_through_the_network,
     ["base"] net::no_network_means_none,
     ["base"] net::a_missing_router_is_an_error_and_nothing_is_left,
     ["base"] net::the_network_ends_with_the_sandbox,
