@@ -13,6 +13,7 @@ type Test = fn(&Bench);
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("the_deadline_ends_the_whole_tree", deadline),
+    ("opening_the_sandbox_has_a_limit", settle),
     ("a_log_without_end_is_cut_at_its_limit", log_limit),
     ("too_much_memory_is_its_own_cause", memory_limit),
     ("too_much_on_the_disk_is_its_own_cause", disk_limit),
@@ -55,6 +56,13 @@ fn deadline(bench: &Bench) {
     assert_eq!(cause, Some(Cause::Timeout), "{message}");
     assert!(message.contains("limits.build-time"), "{message}");
     assert!(began.elapsed() < Duration::from_secs(8));
+}
+
+fn settle(bench: &Bench) {
+    let limits = BuildLimits { settle: 0, ..BuildLimits::default() };
+    let (cause, message) = end(bench, "tasks:\n- one: echo never\n", limits);
+    assert_eq!(cause, Some(Cause::Timeout), "{message}");
+    assert!(message.contains("limits.settle"), "{message}");
 }
 
 fn log_limit(bench: &Bench) {
