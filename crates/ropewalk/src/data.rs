@@ -1,5 +1,6 @@
 //! The data folder.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 /// `--data`; else `/var/lib/ropewalk` for root and the account's own data folder for others.
@@ -9,7 +10,8 @@ pub(crate) fn folder(given: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
         None if rustix::process::getuid().is_root() => "/var/lib/ropewalk".into(),
         None => below_home()?,
     };
-    std::fs::create_dir_all(&folder).map_err(|e| {
+    // Nobody else is to look into it, whatever lies there.
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|e| {
         anyhow::anyhow!("cannot create the data folder {}: {e}; name another with --data", folder.display())
     })?;
     Ok(folder.canonicalize()?)
@@ -21,4 +23,17 @@ fn below_home() -> anyhow::Result<PathBuf> {
     let base =
         base.ok_or_else(|| anyhow::anyhow!("there is no HOME to keep data in: name a folder with --data"))?;
     Ok(base.join("ropewalk"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_new_folder_is_for_its_own_account_only() {
+        let parent = tempfile::tempdir().unwrap();
+        let new = folder(Some(&parent.path().join("a/data"))).unwrap();
+        assert_eq!(new.metadata().unwrap().permissions().mode() & 0o7777, 0o700);
+    }
 }

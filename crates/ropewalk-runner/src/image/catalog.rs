@@ -9,6 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -185,7 +186,11 @@ impl Catalog {
         }
     }
 
+    /// Nobody else may reach a setuid file of an image: whoever runs one is the range's root, to whom all images belong.
     fn make_folders(&self) -> Result<(), ImageError> {
+        fs::create_dir_all(&self.folder)
+            .and_then(|()| fs::set_permissions(&self.folder, PermissionsExt::from_mode(0o700)))
+            .doing(format_args!("create {}", self.folder.display()))?;
         for folder in [self.names(), self.roots()] {
             fs::create_dir_all(&folder).doing(format_args!("create {}", folder.display()))?;
         }

@@ -142,6 +142,9 @@ pub(crate) fn devices_are_left_out_and_owners_stay_in_the_range(home: &Path) {
     assert!(meta("null").is_err() && meta("disk").is_err() && meta("etc/hosts").is_err());
     assert_eq!((meta("su").unwrap().uid(), meta("su").unwrap().mode() & 0o7777), (range.uid, 0o4755));
     assert_eq!(meta("his").unwrap().uid(), range.uid + 1000);
+    // Another account of the host that ran this setuid file would own every image.
+    let images = rootfs.folder.ancestors().nth(2).unwrap();
+    assert_eq!(images.metadata().unwrap().mode() & 0o7777, 0o700);
     let foreign = Tar::new().entry(tar::EntryType::Regular, "x", "", 0o644, 70_000, b"x");
     assert!(matches!(shop.import(&foreign.done()), Err(ImageError::Unpack(_))));
     shop.close();
