@@ -139,6 +139,13 @@ pub fn manage_user(caller: &Caller, user: &User) -> Result<(), Error> {
     }
 }
 
+/// Passes whoever may replace a user's password. A password opens everything, so a token that was narrowed may not
+/// set one, not even its own user's.
+pub fn set_password(caller: &Caller, user: &User) -> Result<(), Error> {
+    manage_user(caller, user)?;
+    hand_out(caller, &Grants::All)
+}
+
 /// Passes a token that is no stronger than the caller's own.
 pub fn hand_out(caller: &Caller, grants: &Grants) -> Result<(), Error> {
     match caller {
@@ -263,6 +270,17 @@ mod tests {
         assert!(administer(&caller(1, &[Role::Admin], "PROFILE:RW JOBS:RW")).is_err());
         assert!(administer(&caller(1, &[], "")).is_err());
         assert!(administer(&Caller::Anonymous).is_err());
+    }
+
+    #[test]
+    fn a_narrowed_token_sets_no_password() {
+        let own = user(1, &[]);
+        assert!(manage_user(&caller(1, &[], "PROFILE:RW"), &own).is_ok());
+        assert!(set_password(&caller(1, &[], "PROFILE:RW"), &own).is_err());
+        assert!(set_password(&caller(2, &[], ""), &own).is_err());
+        for may in [caller(1, &[], ""), caller(2, &[Role::Admin], ""), Caller::Local] {
+            assert!(set_password(&may, &own).is_ok());
+        }
     }
 
     #[test]

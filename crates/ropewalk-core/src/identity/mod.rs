@@ -87,6 +87,7 @@ impl Farm {
     /// Replaces a user's password; none closes the account to passwords. Tokens stay valid.
     pub async fn set_password(&self, by: &Caller, name: &str, password: Secret) -> Result<(), Error> {
         let user = self.user(by, name).await?;
+        access::set_password(by, &user)?;
         let hash = self.passwords.hash(password).await?;
         Ok(self.store.set_password_hash(user.id, hash).await?)
     }
