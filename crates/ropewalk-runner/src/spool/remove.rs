@@ -50,11 +50,21 @@ impl Spool {
     /// When a file cannot be removed; then the next start tries again.
     pub fn remove(self) -> Result<(), SpoolError> {
         visit(Point::SpoolBeforeRemove);
+        if self.has_layer() {
+            let why = "its files must go first, by `clean`".to_owned();
+            return Err(SpoolError::Range { path: self.path().into(), why });
+        }
         // A half removed spool must not look like one.
         let name = self.path().file_name().unwrap_or_default().display().to_string();
         let gone = self.path().with_file_name(format!("{UNFINISHED}{name}"));
-        std::fs::rename(self.path(), &gone).at("rename", self.path())?;
-        std::fs::remove_dir_all(&gone).at("remove", &gone)?;
+        // After a removal that was cut short it has that name already.
+        if self.path().exists() {
+            std::fs::rename(self.path(), &gone).at("rename", self.path())?;
+        }
+        match std::fs::remove_dir_all(&gone) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", &gone)?,
+            _ => {}
+        }
         visit(Point::SpoolAfterRemove);
         Ok(())
     }

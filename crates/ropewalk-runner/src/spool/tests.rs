@@ -151,3 +151,17 @@ proptest! {
         prop_assert_eq!(end, path.metadata().unwrap().len());
     }
 }
+
+#[test]
+fn a_spool_with_a_layer_stays_and_a_removal_can_be_repeated() {
+    let (folder, spool) = spool();
+    std::fs::create_dir_all(spool.layer().join("upper")).unwrap();
+    assert!(matches!(spool.clone().remove(), Err(SpoolError::Range { .. })));
+    assert!(Spool::open(spool.path()).is_ok());
+    std::fs::remove_dir_all(spool.layer()).unwrap();
+    // As after a removal that failed when the spool had been renamed.
+    std::fs::rename(spool.path(), folder.path().join(".new-7-2")).unwrap();
+    spool.clone().remove().unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    spool.remove().unwrap();
+}
