@@ -5,15 +5,19 @@ use super::super::{Doing, SandboxError};
 use super::memory::open_files;
 use super::{Breach, tree};
 use std::collections::HashSet;
-use std::fs::ReadDir;
+use std::fs::{File, ReadDir};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How long one look may walk.
 const SLICE: Duration = Duration::from_millis(4);
 /// What must stay free on the disk, whatever the limits say.
 const RESERVE: u64 = 512 << 20;
+/// From this length of a path on a folder is held open and paths begin there; a name has at most 255 bytes.
+const PATH_LONG: usize = 2048;
 /// How much unexplained loss of free space makes us look for deleted files.
 const UNEXPLAINED: u64 = 64 << 20;
 
@@ -78,25 +82,49 @@ fn nameless(init: i32) -> u64 {
     files.filter(|file| file.on_disk() && seen.insert(file.id)).map(|file| file.bytes).sum()
 }
 
+/// A folder to be walked: its path from the root, or from a folder on the way that is held open. The kernel takes no
+/// path of more than 4096 bytes, but lets folders lie deeper.
+#[derive(Debug, Clone)]
+struct Folder {
+    from: Option<Rc<File>>,
+    path: PathBuf,
+}
+
+impl Folder {
+    fn list(self) -> std::io::Result<(Folder, ReadDir)> {
+        let listed = std::fs::read_dir(&self.path)?;
+        if self.path.as_os_str().len() < PATH_LONG {
+            return Ok((self, listed));
+        }
+        let open = File::open(&self.path)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
+        Ok((Folder { from: Some(Rc::new(open)), path }, listed))
+    }
+}
+
 /// A walk over a folder tree in small portions.
 #[derive(Debug)]
 struct Walk {
-    folders: Vec<PathBuf>,
-    reading: Option<ReadDir>,
+    folders: Vec<Folder>,
+    reading: Option<(Folder, ReadDir)>,
     bytes: u64,
 }
 
 impl Walk {
     fn begin(roots: &[PathBuf]) -> Walk {
-        Walk { folders: roots.to_vec(), reading: None, bytes: 0 }
+        let folder = |path: &PathBuf| Folder { from: None, path: path.clone() };
+        Walk { folders: roots.iter().map(folder).collect(), reading: None, bytes: 0 }
     }
 
     /// Goes on while `more` says so; true when the walk is over.
     fn go_on(&mut self, more: impl Fn() -> bool) -> bool {
         while more() {
-            let Some(reading) = &mut self.reading else {
-                match self.folders.pop() {
-                    Some(folder) => self.reading = std::fs::read_dir(folder).ok(),
+            let Some((folder, reading)) = &mut self.reading else {
+                match self.folders.pop().map(Folder::list) {
+                    Some(Ok(listed)) => self.reading = Some(listed),
+                    // Nested so deep that no descriptor is left: what is in it must not go uncounted.
+                    Some(Err(error)) if error.raw_os_error() == Some(libc::EMFILE) => self.bytes = u64::MAX,
+                    Some(Err(_)) => {}
                     None => return true,
                 }
                 continue;
@@ -109,7 +137,8 @@ impl Walk {
                     let names = if meta.is_dir() { 1 } else { meta.nlink().max(1) };
                     self.bytes = self.bytes.saturating_add(blocks / names);
                     if meta.is_dir() {
-                        self.folders.push(entry.path());
+                        let path = folder.path.join(entry.file_name());
+                        self.folders.push(Folder { from: folder.from.clone(), path });
                     }
                 }
                 Some(Err(_)) => {}
@@ -140,6 +169,23 @@ mod tests {
         }
         assert!(portions >= 4, "{portions}");
         assert!((1 << 20..(1 << 20) + 65536).contains(&walk.bytes), "{}", walk.bytes);
+    }
+
+    #[test]
+    fn a_walk_counts_what_lies_deeper_than_a_path_can_say() {
+        use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+        let folder = tempfile::tempdir().unwrap();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut at = openat(CWD, folder.path(), flags, Mode::empty()).unwrap();
+        for name in ["a".repeat(250), "b".repeat(250)].iter().cycle().take(40) {
+            mkdirat(&at, name, Mode::RWXU).unwrap();
+            at = openat(&at, name, flags, Mode::empty()).unwrap();
+        }
+        let hidden = format!("/proc/self/fd/{}/x", at.as_raw_fd());
+        std::fs::write(hidden, vec![1; 1 << 20]).unwrap();
+        let mut walk = Walk::begin(&[folder.path().to_owned()]);
+        assert!(walk.go_on(|| true));
+        assert!(walk.bytes >= 1 << 20, "{}", walk.bytes);
     }
 
     #[test]
