@@ -11,6 +11,8 @@ use std::process::Command;
 
 /// Free bytes below which nothing can run.
 const DISK_MIN: u64 = 1 << 30;
+/// The program that speaks to the world for a sandbox with a network by nat.
+const ROUTER: &str = "slirp4netns";
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,18 +165,19 @@ fn network(config: &Config) -> Finding {
             "the host's own, as configured",
             "builds reach everything that this machine reaches: set sandbox.network to nat",
         ),
-        Network::Nat => match in_path("slirp4netns").or_else(|| in_path("pasta")) {
-            Some(path) if !Path::new("/dev/net/tun").exists() => {
-                let found = format!("{} is there, /dev/net/tun is not", path.display());
-                Finding::broken(name, found, "load the module tun")
-            }
-            Some(path) => Finding::good(name, format!("nat through {}", path.display())),
-            None => Finding::broken(
-                name,
-                "neither slirp4netns nor pasta is installed",
-                "install the package slirp4netns",
-            ),
-        },
+        Network::Nat => nat(in_path(ROUTER)),
+    }
+}
+
+/// The router needs no device: it is given frames over a socket.
+fn nat(router: Option<PathBuf>) -> Finding {
+    let name = "network";
+    match router {
+        Some(path) => Finding::good(name, format!("nat through {}", path.display())),
+        None => {
+            let advice = format!("install the package {ROUTER}, or set sandbox.network to none or host");
+            Finding::broken(name, format!("{ROUTER} is not installed"), advice)
+        }
     }
 }
 
@@ -237,4 +240,17 @@ fn number(path: &str) -> Option<String> {
 fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nat_needs_the_router_that_the_sandbox_starts_and_nothing_else() {
+        assert_eq!(nat(Some("/usr/bin/slirp4netns".into())).verdict, Verdict::Good);
+        let missing = nat(None);
+        assert_eq!(missing.verdict, Verdict::Broken);
+        assert!(missing.advice.is_some_and(|advice| advice.contains("slirp4netns")));
+    }
 }
