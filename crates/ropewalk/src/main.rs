@@ -40,6 +40,7 @@ enum Command {
     List(client::List),
     Logs(client::Logs),
     Cancel(client::Cancel),
+    Artifacts(client::Artifacts),
     User(admin::user::Arguments),
     Token(admin::token::Arguments),
     Image(admin::image::Arguments),
@@ -77,6 +78,9 @@ impl Arguments {
             }
             Command::Cancel(arguments) => {
                 client::run(&arguments.asking, async |api| client::cancel(arguments, api).await)
+            }
+            Command::Artifacts(arguments) => {
+                client::run(&arguments.asking, async |api| client::artifacts(arguments, api).await)
             }
             Command::User(arguments) => self.administer(async |api| admin::user::run(arguments, api).await),
             Command::Token(arguments) => self.administer(async |api| admin::token::run(arguments, api).await),

@@ -1,6 +1,7 @@
 //! Commands that ask a server.
 
 pub(crate) mod api;
+mod artifacts;
 mod cancel;
 mod follow;
 mod list;
@@ -15,6 +16,7 @@ use crate::exit::Exit;
 use api::Api;
 use settings::{Asking, Settings};
 
+pub(crate) use artifacts::{Arguments as Artifacts, run as artifacts};
 pub(crate) use cancel::{Arguments as Cancel, run as cancel};
 pub(crate) use list::{Arguments as List, run as list};
 pub(crate) use logs::{Arguments as Logs, run as logs};

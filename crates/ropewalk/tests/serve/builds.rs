@@ -104,6 +104,13 @@ async fn artifacts_are_downloads_that_no_browser_runs() {
     assert_eq!(header("x-content-type-options"), "nosniff");
     assert_eq!(header("content-type"), "application/octet-stream");
     assert_eq!(response.bytes().await.unwrap(), "script");
+    let folder = server.home().join("files");
+    server.done(&["artifacts", "1", "--output", folder.to_str().unwrap()]);
+    assert_eq!(std::fs::read(folder.join("page.html")).unwrap(), b"<script>alert(1)</script>");
+    assert_eq!(std::fs::read(folder.join("empty")).unwrap(), b"");
+    // What is there is not replaced.
+    assert_eq!(server.run(&["artifacts", "1", "--output", folder.to_str().unwrap()]).status.code(), Some(1));
+    assert_eq!(server.json(&["artifacts", "1", "--json"]), artifacts);
     let address = format!("/api/n1/jobs/1/artifacts/{}", number("empty"));
     let response = server.client().request("GET", &address, None).send().await.unwrap();
     assert_eq!((response.status().as_u16(), response.bytes().await.unwrap().len()), (200, 0));
