@@ -33,6 +33,9 @@ pub(crate) trait Place: AsFd {
     /// Opens a plain file for reading, by its path below the home folder. No link is followed.
     fn file(&self, path: &str) -> Result<File, BackendError>;
 
+    /// Whether packages can be installed into its image.
+    fn takes_packages(&self) -> bool;
+
     /// The first process, in our own pid namespace.
     fn pid(&self) -> i32;
 

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 struct Open {
     sandbox: Sandbox,
     env: Vec<(String, String)>,
+    takes_packages: bool,
 }
 
 pub(super) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts), BackendError> {
@@ -38,8 +39,9 @@ pub(super) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts)
         },
     };
     let sandbox = Sandbox::open(&spec)?;
+    let takes_packages = rootfs.takes_packages();
     let facts = vec![("image.digest".into(), rootfs.digest)];
-    Ok((Box::new(Open { sandbox, env: rootfs.env }), facts))
+    Ok((Box::new(Open { sandbox, env: rootfs.env, takes_packages }), facts))
 }
 
 impl From<ImageError> for BackendError {
@@ -83,6 +85,10 @@ impl Place for Open {
             (Answer::Failed(why), _) => Err(SandboxError::Refused(why).into()),
             (other, _) => Err(SandboxError::Message(format!("{other:?} instead of a file")).into()),
         }
+    }
+
+    fn takes_packages(&self) -> bool {
+        self.takes_packages
     }
 
     fn pid(&self) -> i32 {

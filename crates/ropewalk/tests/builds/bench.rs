@@ -38,6 +38,11 @@ impl Bench {
         format!("86400.{}{:06}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Whether the account is root.
+    pub(crate) fn is_root(&self) -> bool {
+        self.account.title() == "root"
+    }
+
     /// Data folder that holds the image.
     pub(crate) fn data(&self) -> &Path {
         &self.data

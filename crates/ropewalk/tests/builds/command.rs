@@ -10,6 +10,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_manifest_may_come_from_standard_input_or_the_folder", where_from),
     ("check_accepts_what_a_server_accepts", check),
     ("artifacts_go_below_the_working_directory", artifacts),
+    ("packages_on_the_host_image_name_another_for_an_account", host_packages),
     ("nothing_is_left_when_the_command_is_killed", killed),
 ];
 
@@ -70,4 +71,16 @@ fn killed(bench: &Bench) {
     child.kill().unwrap();
     child.wait().unwrap();
     crate::semantics::wait_until(|| crate::leftovers::Leftovers::marked(&mark) == 0);
+}
+
+fn host_packages(bench: &Bench) {
+    if bench.is_root() {
+        // Root installs into it: see the sandbox's own tests. Here only that nobody is refused by name.
+        let ran = bench.run_with("tasks:\n- one: echo ran\n", &["--image", "host"]);
+        assert!(ran.expect(0).lines().contains(&"ran"));
+        return;
+    }
+    let ran = bench.run_with("packages: [hello]\ntasks:\n- one: echo never\n", &["--image", "host"]);
+    ran.expect(1).expect_log("image import debian/stable");
+    assert!(!ran.lines().contains(&"never"));
 }
