@@ -7,6 +7,7 @@ use crate::port::{Role, User};
 use ropewalk_model::grant::{Grants, Mode, Scope};
 use ropewalk_model::ids::UserId;
 use ropewalk_model::job::{Job, Visibility};
+use ropewalk_model::time::Time;
 
 /// Who asks, and with what right.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub enum Caller {
         user: Box<User>,
         /// What the token allows; [`Grants::All`] for sessions.
         grants: Grants,
+        /// When that ends; none for a token that does not expire.
+        expires: Option<Time>,
     },
 }
 
@@ -106,7 +109,7 @@ pub fn see(caller: &Caller, job: Option<Job>, number: impl std::fmt::Display) ->
     job.filter(|job| knows(caller, job)).ok_or_else(|| Error::missing(format_args!("job {number}")))
 }
 
-/// Passes whoever may read the logs and files of a job that they may know of.
+/// Passes whoever may read the logs of a job that they may know of. Its files come with the job.
 pub fn read(caller: &Caller) -> Result<(), Error> {
     holds(caller, Scope::Logs, Mode::Ro)
 }
@@ -160,6 +163,21 @@ pub fn hand_out(caller: &Caller, grants: &Grants) -> Result<(), Error> {
     }
 }
 
+/// Passes whoever may hand out a token that ends then. A narrowed token hands out none that outlives it; who has logged
+/// in is the user, for as long as they like.
+pub fn hand_out_until(caller: &Caller, until: Option<Time>) -> Result<(), Error> {
+    match caller {
+        Caller::User { grants: Grants::Some(_), expires: Some(own), .. }
+            if until.is_none_or(|until| until > *own) =>
+        {
+            let message =
+                format!("a token cannot hand out one that outlives it: ask for one that ends by {own}");
+            Err(Error::new(Kind::Forbidden, message).about("lifetime"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn knows(caller: &Caller, job: &Job) -> bool {
     job.visibility != Visibility::Private || caller.is_admin() || caller.id() == Some(job.owner)
 }
@@ -200,7 +218,11 @@ mod tests {
     }
 
     fn caller(id: i64, roles: &[Role], grants: &str) -> Caller {
-        Caller::User { user: Box::new(user(id, roles)), grants: Grants::parse(grants).unwrap() }
+        Caller::User {
+            user: Box::new(user(id, roles)),
+            grants: Grants::parse(grants).unwrap(),
+            expires: None,
+        }
     }
 
     fn job(owner: i64, visibility: Visibility) -> Job {
@@ -290,5 +312,20 @@ mod tests {
         assert!(hand_out(&narrow, &Grants::parse("LOGS").unwrap()).is_err());
         assert!(hand_out(&narrow, &Grants::All).is_err());
         assert!(hand_out(&caller(1, &[], ""), &Grants::All).is_ok());
+    }
+
+    #[test]
+    fn a_narrow_token_hands_out_none_that_outlives_it() {
+        let grants = Grants::parse("JOBS:RW").unwrap();
+        let Caller::User { user, .. } = caller(1, &[], "") else { panic!("a user") };
+        let ends = |grants: &Grants| Caller::User {
+            user: user.clone(),
+            grants: grants.clone(),
+            expires: Some(Time(5)),
+        };
+        assert!(hand_out_until(&ends(&grants), Some(Time(5))).is_ok());
+        assert!(hand_out_until(&ends(&grants), Some(Time(6))).is_err());
+        assert!(hand_out_until(&ends(&grants), None).is_err());
+        assert!(hand_out_until(&ends(&Grants::All), None).is_ok());
     }
 }

@@ -53,7 +53,7 @@ async fn world() -> World {
     let farm = Arc::new(farm);
     let newcomer = Newcomer { name: "ann".into(), ..Newcomer::default() };
     let ann = farm.create_user(&Caller::Local, newcomer).await.unwrap();
-    let ann = Caller::User { user: Box::new(ann), grants: Grants::All };
+    let ann = Caller::User { user: Box::new(ann), grants: Grants::All, expires: None };
     World { farm, store, clock, ann, folder }
 }
 

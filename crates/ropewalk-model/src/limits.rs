@@ -65,7 +65,7 @@ pub struct RequestLimits {
     pub requests_anonymous: u32,
     /// Requests a second with one token.
     pub requests_token: u32,
-    /// Failed logins a minute from one address.
+    /// Logins a minute from one address, whatever comes of them.
     pub logins: u32,
     /// Bytes of an uploaded file.
     pub upload: u64,

@@ -7,7 +7,8 @@ mod limits;
 use crate::exit::Failure;
 use ipnet::IpNet;
 use limits::Limits;
-use ropewalk_runner::sandbox::network::Cidr;
+use ropewalk_runner::sandbox;
+use ropewalk_runner::sandbox::network::{Cidr, Outside};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,17 @@ pub(crate) enum Network {
 pub(crate) struct Sandbox {
     pub(crate) network: Network,
     pub(crate) allow: Vec<Cidr>,
+}
+
+impl Sandbox {
+    /// What sandboxes are told. Looks up the names of this machine's proxy and package mirrors, which may take a while.
+    pub(crate) fn open_network(self) -> sandbox::Network {
+        match self.network {
+            Network::None => sandbox::Network::None,
+            Network::Host => sandbox::Network::Host,
+            Network::Nat => sandbox::Network::Nat(Outside::of_host().allow(self.allow)),
+        }
+    }
 }
 
 impl Default for Config {

@@ -62,7 +62,9 @@ fn main() -> ExitCode {
 impl Arguments {
     fn run(self) -> anyhow::Result<Exit> {
         match &self.command {
-            Command::Run(arguments) => run::run(arguments, &self.data()?),
+            Command::Run(arguments) => {
+                self.with_config(&[], |loaded, data| run::run(arguments, &loaded.config, data))
+            }
             Command::Serve(arguments) => self.with_config(&arguments.keys(), serve::serve),
             Command::Submit(arguments) => {
                 client::run(&arguments.asking, async |api| client::submit(arguments, api).await)

@@ -101,6 +101,7 @@ impl Farm {
     ) -> Result<(Token, Secret), Error> {
         let user = self.user(by, name).await?;
         access::hand_out(by, &wish.grants)?;
+        access::hand_out_until(by, wish.lifetime.map(|lifetime| self.clock.now().plus(lifetime)))?;
         if wish.comment.as_ref().is_some_and(|comment| comment.chars().count() > COMMENT_MAX) {
             return Err(
                 Error::malformed(format!("a comment has at most {COMMENT_MAX} characters")).about("comment")
@@ -134,7 +135,7 @@ impl Farm {
         }
         let (token, user) =
             self.store.token_by_hash(&secret::digest(presented)).await?.ok_or_else(refused)?;
-        Ok(Caller::User { user: Box::new(user), grants: token.grants })
+        Ok(Caller::User { user: Box::new(user), grants: token.grants, expires: token.expires })
     }
 
     /// Turns name and password into a token that lasts [`LOGIN_LASTS`]. Unknown names, accounts without a password

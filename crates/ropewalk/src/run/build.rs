@@ -9,7 +9,6 @@ use ropewalk_model::link::{AttemptFact, Outcome, RunValues};
 use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
 use ropewalk_runner::sandbox::Network;
-use ropewalk_runner::sandbox::network::Outside;
 use ropewalk_runner::spool::{LocalSource, Settings, Spool, create};
 use ropewalk_runner::supervisor::launch;
 use std::io::Write;
@@ -26,6 +25,7 @@ const ARTIFACTS: &str = "artifacts";
 /// Runs the plan to its end and removes its spool.
 pub(super) async fn build(
     data: &Path,
+    network: Network,
     plan: Plan,
     values: &RunValues,
     trees: &[Tree],
@@ -33,7 +33,7 @@ pub(super) async fn build(
     let folder = data.join("run");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let _present = sweep::enter(&folder)?;
-    let spool = make_spool(&folder, data, &plan, trees)?;
+    let spool = make_spool(&folder, data, network, &plan, trees)?;
     // Taken before the supervisor starts, so that no Ctrl-C leaves it behind.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -48,7 +48,13 @@ pub(super) async fn build(
     exit
 }
 
-fn make_spool(folder: &Path, data: &Path, plan: &Plan, trees: &[Tree]) -> anyhow::Result<Spool> {
+fn make_spool(
+    folder: &Path,
+    data: &Path,
+    network: Network,
+    plan: &Plan,
+    trees: &[Tree],
+) -> anyhow::Result<Spool> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_micros();
     let ids = (WorkId(0), AttemptId(i64::from(std::process::id())), Fence(i64::try_from(now)?));
     let archive = |at: usize| format!("source-{at}.tar");
@@ -58,7 +64,7 @@ fn make_spool(folder: &Path, data: &Path, plan: &Plan, trees: &[Tree]) -> anyhow
     let settings = Settings {
         runner: "this machine".into(),
         data: data.into(),
-        network: Network::Nat(Outside::of_host()),
+        network,
         tethered: true,
         local_sources: local_sources.collect(),
     };

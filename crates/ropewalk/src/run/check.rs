@@ -2,6 +2,7 @@
 
 use super::Arguments;
 use super::manifest::{label, plan_of};
+use crate::config::Config;
 use crate::exit::Exit;
 use ropewalk_model::manifest::{Problem, Report, check as read};
 use ropewalk_model::plan::{Plan, Scm, Source};
@@ -16,9 +17,9 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Success exactly when a server would accept it. The plan goes to standard output, problems to standard error.
-pub(super) fn check(text: &str, arguments: &Arguments, data: &Path) -> anyhow::Result<Exit> {
+pub(super) fn check(text: &str, arguments: &Arguments, config: &Config, data: &Path) -> anyhow::Result<Exit> {
     let mut report = read(text);
-    let plan = report.manifest.as_ref().map(|manifest| plan_of(manifest, arguments));
+    let plan = report.manifest.as_ref().map(|manifest| plan_of(manifest, arguments, config));
     if let Some(plan) = &plan {
         let outside = warnings(plan, &report, data);
         report.warnings.extend(outside);

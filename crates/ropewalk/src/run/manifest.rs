@@ -1,8 +1,8 @@
 //! From the command line to a plan.
 
 use super::Arguments;
+use crate::config::Config;
 use crate::exit::Failure;
-use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::manifest::{Manifest, PlanOptions, check};
 use ropewalk_model::plan::Plan;
 use std::io::{Read, Write};
@@ -32,20 +32,20 @@ pub(super) fn read(path: Option<&Path>) -> anyhow::Result<String> {
 }
 
 /// The plan; problems of the manifest go to standard error.
-pub(super) fn plan(text: &str, arguments: &Arguments) -> anyhow::Result<Plan> {
+pub(super) fn plan(text: &str, arguments: &Arguments, config: &Config) -> anyhow::Result<Plan> {
     let report = check(text);
     let mut errors = std::io::stderr().lock();
     for (word, problem) in label(&report.errors, "error").chain(label(&report.warnings, "warning")) {
         writeln!(errors, "{word}: {problem}")?;
     }
     match report.manifest {
-        Some(manifest) => Ok(plan_of(&manifest, arguments)),
+        Some(manifest) => Ok(plan_of(&manifest, arguments, config)),
         None => Err(Failure::usage("a server would refuse this manifest; nothing was run")),
     }
 }
 
-pub(super) fn plan_of(manifest: &Manifest, arguments: &Arguments) -> Plan {
-    let options = PlanOptions { secrets: true, limits: BuildLimits::default() };
+pub(super) fn plan_of(manifest: &Manifest, arguments: &Arguments, config: &Config) -> Plan {
+    let options = PlanOptions { secrets: true, limits: config.limits.builds.clone() };
     let plan = ropewalk_model::manifest::plan(manifest, &options);
     match &arguments.image {
         Some(image) => Plan { image: image.clone(), ..plan },

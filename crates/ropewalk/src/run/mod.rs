@@ -7,6 +7,7 @@ mod secrets;
 mod sweep;
 mod worktree;
 
+use crate::config::Config;
 use crate::exit::Exit;
 use std::path::{Path, PathBuf};
 
@@ -29,14 +30,15 @@ pub(crate) struct Arguments {
     image: Option<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments, data: &Path) -> anyhow::Result<Exit> {
+pub(crate) fn run(arguments: &Arguments, config: &Config, data: &Path) -> anyhow::Result<Exit> {
     let text = manifest::read(arguments.manifest.as_deref())?;
     if arguments.check {
-        return check::check(&text, arguments, data);
+        return check::check(&text, arguments, config, data);
     }
-    let plan = manifest::plan(&text, arguments)?;
+    let plan = manifest::plan(&text, arguments, config)?;
     let values = secrets::values(&plan, arguments.secrets_file.as_deref())?;
     let trees = if arguments.clone { vec![] } else { worktree::of_sources(&plan)? };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(build::build(data, plan, &values, &trees))
+    let network = config.sandbox.clone().open_network();
+    runtime.block_on(build::build(data, network, plan, &values, &trees))
 }

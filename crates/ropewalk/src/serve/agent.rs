@@ -1,6 +1,6 @@
 //! The embedded runner: the very same agent as a remote one, with a link that needs no socket.
 
-use crate::config::{Config, Network, Sandbox};
+use crate::config::Config;
 use ropewalk_core::error::Kind;
 use ropewalk_core::farm::Farm;
 use ropewalk_core::port::BlobRef;
@@ -12,7 +12,6 @@ use ropewalk_model::work::Labels;
 use ropewalk_runner::agent::link::{Held, Link, LinkError, Upload};
 use ropewalk_runner::agent::{self, AgentError};
 use ropewalk_runner::sandbox;
-use ropewalk_runner::sandbox::network::Outside;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -48,7 +47,7 @@ pub(super) fn start(
     let sandbox = config.sandbox.clone();
     let task = tokio::spawn(async move {
         // Looks up names of proxies and mirrors: the server answers meanwhile.
-        agent.network = tokio::task::spawn_blocking(|| network(sandbox)).await.unwrap_or_default();
+        agent.network = tokio::task::spawn_blocking(|| sandbox.open_network()).await.unwrap_or_default();
         let ended = agent::run(link, agent, stop).await;
         if let Err(error) = &ended {
             tracing::error!("the embedded runner ended, no builds are run: {error}");
@@ -96,14 +95,6 @@ fn fingerprint(data: &Path) -> u16 {
     let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
     let mut bytes = digest.iter().copied();
     u16::from_be_bytes([bytes.next().unwrap_or(0), bytes.next().unwrap_or(0)])
-}
-
-fn network(sandbox: Sandbox) -> sandbox::Network {
-    match sandbox.network {
-        Network::None => sandbox::Network::None,
-        Network::Host => sandbox::Network::Host,
-        Network::Nat => sandbox::Network::Nat(Outside::of_host().allow(sandbox.allow)),
-    }
 }
 
 /// A link into this process.

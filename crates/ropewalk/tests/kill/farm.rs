@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a server may take from removing a spool to its next line.
+const LAST_STEPS: Duration = Duration::from_secs(20);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(30);
 
@@ -115,6 +117,15 @@ impl Farm {
     /// Whether the armed point was visited.
     pub(crate) fn was_hit(&self) -> bool {
         self.mark().exists()
+    }
+
+    /// The same, with patience: the last points come after all that can be seen from outside.
+    pub(crate) fn is_hit_at_last(&self) -> bool {
+        let until = Instant::now() + LAST_STEPS;
+        while !self.was_hit() && Instant::now() < until {
+            std::thread::sleep(PAUSE);
+        }
+        self.was_hit()
     }
 
     fn server_log(&self) -> String {
