@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_spool_of_the_version_before_is_adopted", older),
     ("a_spool_of_a_later_version_is_left_alone_and_named", newer),
     ("after_a_reboot_an_attempt_is_lost_and_removed", reboot),
+    ("a_supervisor_whose_spool_was_removed_ends", removed),
     ("a_full_disk_ends_the_build_and_not_the_agent", full_disk),
 ];
 
@@ -88,6 +89,18 @@ fn reboot(bench: &Bench) {
     assert_eq!(cause(&outcome), Some(Cause::RunnerLost));
     assert!(format!("{outcome:?}").contains("started anew"), "{outcome:?}");
     assert!(farm.server.log(id, LogName::Step(0)).starts_with(b"+ echo before\nbefore\n"));
+    Leftovers::assert_none(&mark, id);
+}
+
+fn removed(bench: &Bench) {
+    let mark = bench.mark();
+    let (mut farm, id) = orphan(bench, &format!("tasks:\n- one: sleep {mark}\n"));
+    farm.wait("the sleeper", |_| Leftovers::marked(&mark) == 1);
+    std::fs::remove_file(bench.folder.join(format!("spools/{id}-{id}/control"))).unwrap();
+    farm.wait("the end of the build", |_| Leftovers::marked(&mark) == 0);
+    farm.wait("the end of its supervisor", |farm| {
+        supervisors(&bench.folder, id).is_empty() && farm.has_spool(id)
+    });
     Leftovers::assert_none(&mark, id);
 }
 
