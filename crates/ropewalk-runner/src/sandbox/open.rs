@@ -5,8 +5,9 @@ use super::network::{Pump, Router};
 use super::watch::{Breach, Watch};
 use super::{Answer, Doing, Network, Order, SandboxError, Spec, cgroup, init, range};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, umask};
 use std::cell::RefCell;
 use std::io::{PipeReader, Write};
 use std::time::{Duration, Instant};
@@ -141,6 +142,14 @@ impl Drop for Sandbox {
 }
 
 fn prepare_layer(spec: &Spec) -> Result<(), SandboxError> {
+    // Whatever the caller's is: the range's root must get through, and the build sees the upper folder as `/`.
+    let callers = umask(Mode::from_raw_mode(0o022));
+    let made = make_folders(spec);
+    umask(callers);
+    made
+}
+
+fn make_folders(spec: &Spec) -> Result<(), SandboxError> {
     let host: &[&str] = if spec.image.rootfs().usr.is_some() { &["usr/upper", "usr/work"] } else { &[] };
     for name in ["upper", "work"].iter().chain(host) {
         let path = spec.layer.join(name);

@@ -25,6 +25,7 @@ mod logs;
 mod remove;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use create::create;
 pub use error::SpoolError;

@@ -38,7 +38,7 @@ impl Spool {
     /// Removes what the build wrote. Must be called inside the id range.
     pub(crate) fn remove_layer(&self) -> Result<(), SpoolError> {
         let layer = self.layer();
-        match std::fs::remove_dir_all(&layer) {
+        match super::tree::remove(&layer) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", &layer),
             _ => Ok(()),
         }
