@@ -154,9 +154,14 @@ impl Account {
     }
 }
 
-/// Whether packages can be fetched from here at all.
+/// Whether packages can be fetched from this machine's own mirror at all.
 fn mirror_answers() -> bool {
-    let ask = ["-sfI", "-m", "10", "http://deb.debian.org/debian/dists/stable/Release"];
+    let Ok(asked) = Command::new("apt-get").args(["--print-uris", "download", "base-files"]).output() else {
+        return false;
+    };
+    let text = String::from_utf8_lossy(&asked.stdout).into_owned();
+    let Some(address) = text.split('\'').nth(1) else { return false };
+    let ask = ["-sfI", "-m", "10", address];
     Command::new("curl").args(ask).stdout(Stdio::null()).status().is_ok_and(|s| s.success())
 }
 
