@@ -115,8 +115,8 @@ pub enum Waiting {
     No,
 }
 
-/// Port for the queue. Leases, renewals and step records of the embedded runner need not wait for the disk;
-/// [`Queue::finish`] does.
+/// Port for the queue. Leases and renewals need not wait for the disk: one that a crash takes back is given again under
+/// a higher fencing number. Records and ends do: an agent never sends again what was answered.
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Makes or renews a runner by its name.

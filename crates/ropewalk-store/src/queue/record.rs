@@ -10,7 +10,7 @@ use ropewalk_model::status::StepStatus;
 use ropewalk_model::time::Time;
 
 pub(super) const RECORD: Write =
-    Write::relaxed("record a fact").points(Point::RecordBeforeCommit, Point::RecordAfterCommit);
+    Write::durable("record a fact").points(Point::RecordBeforeCommit, Point::RecordAfterCommit);
 
 pub(super) async fn record(tx: &Tx, (now, report): &(Time, Report)) -> Result<(), StoreError> {
     let attempt = AttemptRow::lock(tx, report.attempt).await?;

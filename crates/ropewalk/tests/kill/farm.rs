@@ -51,6 +51,11 @@ impl Farm {
         self.folder.path()
     }
 
+    /// Seconds that only this farm's builds sleep: nobody else has the port.
+    pub(crate) fn mark_of_builds(&self) -> String {
+        format!("7{:05}", self.port)
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ropewalk"));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());

@@ -34,13 +34,14 @@ fn main() {
 
 /// A job is submitted to a server that ends at the point; what is started again must carry it to its one right end.
 fn ended_at(point: Point, engine: Engine) -> Result<(), Failed> {
-    let story = Story::about(point);
     let before = left::groups();
     let mut farm = Farm::new(engine)?;
+    let mark = farm.mark_of_builds();
+    let story = Story::about(point, &mark);
     farm.start(None);
     farm.stop();
     farm.start(Some(point));
-    let job = farm.submit(story.manifest);
+    let job = farm.submit(&story.manifest);
     if story.cancels {
         farm.wait_for(job, |status| status == "running");
         farm.cancel(job);
@@ -63,7 +64,7 @@ fn ended_at(point: Point, engine: Engine) -> Result<(), Failed> {
         assert!(earlier.is_empty() || story.may_repeat, "a second attempt at {step}");
     }
     farm.stop();
-    assert_nothing_left(farm.folder(), &before);
+    assert_nothing_left(farm.folder(), &mark, &before);
     Ok(())
 }
 

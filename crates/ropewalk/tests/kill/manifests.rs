@@ -4,7 +4,7 @@ use ropewalk_model::fault::Point;
 
 /// A manifest and how it must end.
 pub(crate) struct Story {
-    pub(crate) manifest: &'static str,
+    pub(crate) manifest: String,
     /// It is cancelled while it runs.
     pub(crate) cancels: bool,
     pub(crate) ends: &'static str,
@@ -19,6 +19,7 @@ artifacts: [out]
 tasks:
 - first: |
     set +x
+    sleep MARK &
     seq 1 3000
 - second: |
     set +x
@@ -32,6 +33,7 @@ const LONG: &str = "image: host
 tasks:
 - first: |
     set +x
+    sleep MARK &
     sleep 11
     seq 1 10
 ";
@@ -40,14 +42,18 @@ const ENDLESS: &str = "image: host
 tasks:
 - first: |
     set +x
-    while :; do sleep 1; done
+    sleep MARK
 ";
 
 impl Story {
-    pub(crate) fn about(point: Point) -> Story {
+    /// `mark` are the seconds for which a process of the build would sleep if nothing ended it.
+    pub(crate) fn about(point: Point, mark: &str) -> Story {
         let name = point.to_string();
         let may_repeat = name.starts_with("supervisor-") || name.starts_with("spool-");
-        let story = |manifest, cancels, ends, logs| Story { manifest, cancels, ends, logs, may_repeat };
+        let story = |manifest: &str, cancels, ends, logs| {
+            let manifest = manifest.replace("MARK", mark);
+            Story { manifest, cancels, ends, logs, may_repeat }
+        };
         match point {
             Point::CancelBeforeCommit | Point::CancelAfterCommit => story(ENDLESS, true, "cancelled", vec![]),
             Point::RenewBeforeCommit | Point::RenewAfterCommit => {
