@@ -25,6 +25,13 @@ pub(crate) const ATTEMPTS: &str = "ROPEWALK_TEST_ATTEMPTS";
 pub(crate) fn attempts(folder: &Path) -> Result<Option<PathBuf>, String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/escape/attempts.c");
     let program = folder.join("attempts");
+    // Once for all processes: a program that is replaced while a sandbox opens cannot be bound any more.
+    let lock = std::fs::File::create(folder.join("attempts.lock")).map_err(|e| e.to_string())?;
+    lock.lock().map_err(|e| e.to_string())?;
+    let made_at = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
+    if made_at(&program) > made_at(&source) {
+        return Ok(Some(program));
+    }
     let new = folder.join(format!("attempts-{}-{:?}", std::process::id(), std::thread::current().id()));
     let made = Command::new("gcc").args(["-static", "-w", "-o"]).arg(&new).arg(&source).output();
     let made = match made {

@@ -41,7 +41,7 @@ pub struct Database {
 
 enum Backend {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Arc<Postgres>),
 }
 
 impl Database {
@@ -51,7 +51,7 @@ impl Database {
         let backend = if let Some(path) = url.strip_prefix("sqlite:") {
             Backend::Sqlite(Sqlite::open(path.as_ref(), wakes.clone()).await?)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Backend::Postgres(Postgres::open(url, wakes.clone()).await?)
+            Backend::Postgres(Postgres::open(url, wakes.clone()).await?.into())
         } else {
             return Err(StoreError::Unavailable {
                 tried: "be opened".into(),
@@ -80,7 +80,10 @@ impl Database {
     {
         match &*self.backend {
             Backend::Sqlite(sqlite) => sqlite.write(write, input, operation).await,
-            Backend::Postgres(postgres) => postgres.write(write, input, operation).await,
+            Backend::Postgres(postgres) => {
+                let postgres = postgres.clone();
+                to_the_end(write.tried, async move { postgres.write(write, input, operation).await }).await
+            }
         }
     }
 
@@ -91,6 +94,14 @@ impl Database {
         T: Send + 'static,
         F: for<'a> Operation<'a, I, T> + 'static,
     {
+        let database = self.clone();
+        to_the_end(tried, async move { database.read_here(tried, &input, &operation).await }).await
+    }
+
+    async fn read_here<I, T, F>(&self, tried: &'static str, input: &I, operation: &F) -> Result<T, StoreError>
+    where
+        F: for<'a> Operation<'a, I, T>,
+    {
         // SQLite warns about settings that it has no use for; its pool is read-only and its snapshots are whole.
         let (isolation, access) = match self.engine() {
             Engine::Sqlite => (None, None),
@@ -98,7 +109,7 @@ impl Database {
         };
         let begun = self.readers().begin_with_config(isolation, access).await;
         let tx = Tx::new(begun.map_err(|e| error::store(tried, e))?, self.engine(), tried);
-        let result = operation::guarded(tried, operation::OPERATION_LIMIT, operation.run(&tx, &input)).await;
+        let result = operation::guarded(tried, operation::OPERATION_LIMIT, operation.run(&tx, input)).await;
         tx.rollback().await?;
         result
     }
@@ -143,4 +154,15 @@ impl Database {
             Backend::Postgres(postgres) => postgres.pool(),
         }
     }
+}
+
+/// Goes on to the end although the caller goes away, as a door does when its client hangs up: a transaction that is
+/// dropped while it begins leaves its connection in the middle of it, for whoever gets that one next.
+async fn to_the_end<T: Send + 'static>(
+    tried: &'static str,
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let unavailable =
+        |e: tokio::task::JoinError| StoreError::Unavailable { tried: tried.into(), reason: e.to_string() };
+    tokio::spawn(work).await.map_err(unavailable)?
 }

@@ -346,3 +346,19 @@ pub async fn a_follower_misses_nothing_of_many_writers(env: Env) {
     follower.names.sort_unstable();
     assert_eq!(follower.names, (0..WRITERS * EACH).collect::<Vec<i64>>());
 }
+
+/// A door's client may hang up at any moment; what it began must not be found by the next one on that connection.
+pub async fn a_reader_that_goes_away_leaves_its_connection_as_it_was(env: Env) {
+    async fn count(tx: &Tx, _: &()) -> Result<i64, StoreError> {
+        let row = tx.query_one("SELECT COUNT(*) AS number FROM notes", vec![]).await?;
+        row.ok_or(StoreError::Missing("count".into()))?.get("number")
+    }
+    make_table(env.db()).await;
+    for moment in 0..300 {
+        let reading = env.db().read("count the notes", (), count);
+        let _ = tokio::time::timeout(Duration::from_micros(moment * 10), reading).await;
+        let writing = env.db().write(WRITE, i64::try_from(moment).expect("small"), note);
+        let _ = tokio::time::timeout(Duration::from_micros(moment * 10), writing).await;
+        env.db().read("count the notes", (), count).await.expect("a connection as good as new");
+    }
+}
