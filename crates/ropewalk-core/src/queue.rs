@@ -96,8 +96,9 @@ impl Runner {
 
     /// Leases in a task of its own: a dropped question must not tear a lease from its offer.
     async fn lease(&self, free: u32) -> Result<(), LinkRefusal> {
-        let missing = free.saturating_sub(self.farm.leases.waiting_offers(self.id));
-        if missing == 0 {
+        let (offers, put_off) = self.farm.leases.waiting(self.id);
+        let missing = free.saturating_sub(offers).saturating_sub(put_off);
+        if missing == 0 && put_off == 0 {
             return Ok(());
         }
         let (farm, runner) = (self.farm.clone(), self.id);

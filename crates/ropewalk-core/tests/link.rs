@@ -6,7 +6,7 @@ use ropewalk_core::access::Caller;
 use ropewalk_core::error::Kind;
 use ropewalk_core::farm::{Farm, Settings};
 use ropewalk_core::identity::{Newcomer, TokenWish};
-use ropewalk_core::port::{BlobRef, Identity, Queue};
+use ropewalk_core::port::{BlobRef, Identity, Queue, StoreError};
 use ropewalk_core::queue::{LinkRefusal, Runner};
 use ropewalk_core::submit::Request;
 use ropewalk_model::grant::Grants;
@@ -18,6 +18,7 @@ use ropewalk_model::link::{
 };
 use ropewalk_model::status::{Cause, JobStatus};
 use ropewalk_model::work::Labels;
+use ropewalk_store::db::{Tx, Write};
 use ropewalk_store::{DiskBlobs, DiskLogs, SqlStore};
 use ropewalk_testkit::clock::FakeClock;
 use std::sync::Arc;
@@ -188,6 +189,69 @@ async fn bytes_are_taken_from_the_holder_of_the_lease_only() {
     let world = world.forgetful();
     let one = world.runner("one", &[held(&offer)]).await;
     assert_eq!(one.log(&piece(&offer, 5, b"fg")).await.unwrap(), 7);
+}
+
+/// Runs a statement on the database behind the store's back.
+async fn execute(world: &World, sql: &'static str) {
+    async fn run(tx: &Tx, sql: &&'static str) -> Result<(), StoreError> {
+        tx.execute(sql, vec![]).await.map(drop)
+    }
+    world.store.database().write(Write::durable("inject a fault"), sql, run).await.unwrap();
+}
+
+async fn ask(runner: &Runner, free: u32) -> Vec<Offer> {
+    tokio::time::timeout(Duration::from_secs(20), runner.ask(free)).await.expect("an answer").unwrap()
+}
+
+#[tokio::test]
+async fn a_store_that_fails_for_a_while_fails_no_job_and_keeps_back_no_other() {
+    let world = world().await;
+    let with_token = world.submit(&format!("oauth: builds.sr.ht/JOBS:RO\n{MANIFEST}")).await;
+    let plain = world.submit(MANIFEST).await;
+    let runner = world.runner("r", &[]).await;
+    execute(&world, "ALTER TABLE tokens RENAME TO tokens_away").await;
+    let offers = ask(&runner, 3).await;
+    assert_eq!(offers.iter().map(|offer| offer.values.job.unwrap()).collect::<Vec<_>>(), [plain.id]);
+    assert_eq!(world.status(&with_token).await, JobStatus::Running, "it stays leased");
+    execute(&world, "ALTER TABLE tokens_away RENAME TO tokens").await;
+    // A runner that is full but for this one gets it too.
+    let offers = ask(&runner, 1).await;
+    assert_eq!(offers[0].values.job, Some(with_token.id));
+    assert!(offers[0].values.oauth2_token.is_some());
+    runner.report(&report(&offers[0], 1, ended(Outcome::Success))).await.unwrap();
+    assert_eq!(world.status(&with_token).await, JobStatus::Success);
+    assert_eq!(world.farm.attempts(&Caller::Local, with_token.id).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_work_put_off_until_its_lease_ran_out_runs_elsewhere() {
+    let world = world().await;
+    let job = world.submit(&format!("oauth: builds.sr.ht/JOBS:RO\n{MANIFEST}")).await;
+    let (one, two) = (world.runner("one", &[]).await, world.runner("two", &[]).await);
+    execute(&world, "ALTER TABLE tokens RENAME TO tokens_away").await;
+    let asked = tokio::time::timeout(Duration::from_millis(500), one.ask(1)).await;
+    assert!(asked.is_err(), "there is nothing to offer");
+    world.clock.advance(LOST_AFTER + Duration::from_secs(1));
+    assert_eq!(world.store.expire(FakeClock::START, 10).await.unwrap().len(), 1);
+    execute(&world, "ALTER TABLE tokens_away RENAME TO tokens").await;
+    let again = ask(&two, 1).await;
+    assert_eq!(again[0].values.job, Some(job.id));
+    let stale = tokio::time::timeout(Duration::from_millis(500), one.ask(1)).await;
+    assert!(stale.is_err(), "a lease that ran out was offered");
+}
+
+#[tokio::test]
+async fn a_work_that_cannot_be_handed_out_ends_alone() {
+    let world = world().await;
+    let broken = world.submit("image: host\ntasks:\n  - b: 'false'\n").await;
+    let (before, after) = (world.submit(MANIFEST).await, world.submit(MANIFEST).await);
+    execute(&world, "UPDATE plans SET json = json || ' ' WHERE json LIKE '%\"b\"%'").await;
+    let runner = world.runner("r", &[]).await;
+    let offers = ask(&runner, 3).await;
+    let offered: Vec<_> = offers.iter().map(|offer| offer.values.job.unwrap()).collect();
+    assert_eq!(offered, [before.id, after.id]);
+    let broken = world.farm.job(&Caller::Local, broken.id).await.unwrap();
+    assert_eq!((broken.status, broken.cause), (JobStatus::Failed, Some(Cause::Infrastructure)));
 }
 
 #[tokio::test]

@@ -18,18 +18,25 @@ struct Known {
     until: Time,
 }
 
-/// Leases that this server gave or renewed, and offers that nobody has taken yet.
+/// Leases that this server gave or renewed, offers that nobody has taken yet, and leases whose offers could not be
+/// made yet.
 #[derive(Debug)]
 pub(crate) struct Leases {
     known: Mutex<HashMap<AttemptId, Known>>,
     offers: Mutex<HashMap<RunnerId, VecDeque<Offer>>>,
+    put_off: Mutex<HashMap<RunnerId, Vec<Lease>>>,
     /// Counts verdicts that may have changed.
     verdicts: watch::Sender<u64>,
 }
 
 impl Default for Leases {
     fn default() -> Self {
-        Leases { known: Mutex::default(), offers: Mutex::default(), verdicts: watch::Sender::new(0) }
+        Leases {
+            known: Mutex::default(),
+            offers: Mutex::default(),
+            put_off: Mutex::default(),
+            verdicts: watch::Sender::new(0),
+        }
     }
 }
 
@@ -54,9 +61,21 @@ impl Leases {
         lock(&self.offers).entry(runner).or_default().push_back(offer);
     }
 
-    pub(super) fn waiting_offers(&self, runner: RunnerId) -> u32 {
-        let waiting = lock(&self.offers).get(&runner).map_or(0, VecDeque::len);
-        u32::try_from(waiting).unwrap_or(u32::MAX)
+    /// Keeps a lease until its offer can be made.
+    pub(super) fn put_off(&self, runner: RunnerId, lease: Lease) {
+        lock(&self.put_off).entry(runner).or_default().push(lease);
+    }
+
+    pub(super) fn take_put_off(&self, runner: RunnerId) -> Vec<Lease> {
+        lock(&self.put_off).remove(&runner).unwrap_or_default()
+    }
+
+    /// How many offers lie ready, and how many leases wait for theirs.
+    pub(super) fn waiting(&self, runner: RunnerId) -> (u32, u32) {
+        let count = |waiting: usize| u32::try_from(waiting).unwrap_or(u32::MAX);
+        let offers = lock(&self.offers).get(&runner).map_or(0, VecDeque::len);
+        let put_off = lock(&self.put_off).get(&runner).map_or(0, Vec::len);
+        (count(offers), count(put_off))
     }
 
     pub(super) fn take_offers(&self, runner: RunnerId, most: u32) -> Vec<Offer> {
@@ -69,6 +88,7 @@ impl Leases {
     /// A runner that started again took none of the offers that wait for it.
     pub(super) fn forget_runner(&self, runner: RunnerId) {
         lock(&self.offers).remove(&runner);
+        lock(&self.put_off).remove(&runner);
         lock(&self.known).retain(|_, known| known.runner != runner);
     }
 

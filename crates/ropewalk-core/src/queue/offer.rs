@@ -1,10 +1,10 @@
 //! From a leased work to what a runner is told.
 
 use super::LinkRefusal;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::farm::Farm;
 use crate::identity::TokenWish;
-use crate::port::{Finish, Lease};
+use crate::port::{Finish, Lease, StoreError};
 use ropewalk_model::grant::Grants;
 use ropewalk_model::ids::RunnerId;
 use ropewalk_model::job::Job;
@@ -15,16 +15,43 @@ use ropewalk_model::status::Cause;
 use std::time::Duration;
 
 /// Leases works and lays their offers ready. A work whose values cannot be made fails here: no other runner could
-/// do better.
+/// do better. One for which the store did not answer stays leased and is prepared with the next question.
 pub(super) async fn lease(farm: &Farm, runner: RunnerId, n: u32) -> Result<(), LinkRefusal> {
+    for lease in farm.leases.take_put_off(runner) {
+        prepare(farm, runner, lease).await;
+    }
+    if n == 0 {
+        return Ok(());
+    }
     for lease in farm.store.lease_next(runner, n, farm.settings.lost_after).await? {
         farm.leases.leased(runner, &lease);
-        match values(farm, &lease).await {
-            Ok(values) => farm.leases.offer(runner, offer(lease, values)),
-            Err(error) => refuse(farm, &lease, &error).await?,
-        }
+        prepare(farm, runner, lease).await;
     }
     Ok(())
+}
+
+/// Decides about one lease. Whatever comes of it, the others of its batch are not touched.
+async fn prepare(farm: &Farm, runner: RunnerId, lease: Lease) {
+    if farm.clock.now() >= lease.until {
+        // It is given away as lost by now.
+        return;
+    }
+    let error = match values(farm, &lease).await {
+        Ok(values) => return farm.leases.offer(runner, offer(lease, values)),
+        Err(error) => error,
+    };
+    if error.kind == Kind::Unavailable {
+        tracing::warn!(work = %lease.work, "a work is not handed out yet, trying again: {error}");
+        return farm.leases.put_off(runner, lease);
+    }
+    match refuse(farm, &lease, &error).await {
+        Ok(()) => {}
+        Err(StoreError::Unavailable { tried, reason }) => {
+            tracing::warn!(work = %lease.work, "the store could not {tried}, trying again: {reason}");
+            farm.leases.put_off(runner, lease);
+        }
+        Err(other) => tracing::warn!(work = %lease.work, "a work could not be refused: {other}"),
+    }
 }
 
 fn offer(lease: Lease, values: RunValues) -> Offer {
@@ -32,11 +59,13 @@ fn offer(lease: Lease, values: RunValues) -> Offer {
     Offer { work, attempt, fence, until, plan, values }
 }
 
-async fn refuse(farm: &Farm, lease: &Lease, error: &Error) -> Result<(), LinkRefusal> {
+async fn refuse(farm: &Farm, lease: &Lease, error: &Error) -> Result<(), StoreError> {
     tracing::error!(work = %lease.work, "a work cannot be handed out: {error}");
     let outcome = Outcome::Failure { cause: Cause::Infrastructure, message: error.to_string() };
-    farm.store.finish(Finish { attempt: lease.attempt, fence: lease.fence, outcome, logs: vec![] }).await?;
-    Ok(())
+    farm.store
+        .finish(Finish { attempt: lease.attempt, fence: lease.fence, outcome, logs: vec![] })
+        .await
+        .map(drop)
 }
 
 async fn values(farm: &Farm, lease: &Lease) -> Result<RunValues, Error> {
