@@ -2,8 +2,9 @@
 
 use super::forward::{Forward, Gone};
 use super::link::{Held, Link};
-use super::lost::{lose, reason};
+use super::lost::{end, lose, reason};
 use super::order::Order;
+use super::overdue::Overdue;
 use super::sent::Sent;
 use super::wake::Wake;
 use crate::sandbox::cgroup;
@@ -29,7 +30,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// is left. `child` is the supervisor, if this agent started it.
 pub(super) async fn follow<L: Link>(
     link: Arc<L>,
-    program: PathBuf,
+    (program, grace): (PathBuf, Duration),
     spool: Spool,
     child: Option<Child>,
     mut orders: watch::Receiver<Order>,
@@ -37,15 +38,18 @@ pub(super) async fn follow<L: Link>(
     let held = super::held_by(&spool);
     let wake = Wake::on(&spool);
     let mut sent = Sent::read(&spool);
-    let mut attempt = Following { link, spool, child, order: Order::Go, lock: None };
+    let overdue = Overdue::new(grace);
+    let mut attempt = Following { link, spool, child, order: Order::Go, overdue, lock: None };
     let mut wait = RETRY;
     loop {
         attempt.order.raise(*orders.borrow_and_update());
         attempt.pass_on_order();
-        // An order need not wait for a server that does not answer. What is sent twice counts once.
+        let due = attempt.end_overdue();
+        // Neither an order nor a deadline waits for a server that does not answer. What is sent twice counts once.
         let advanced = tokio::select! {
             advanced = attempt.advance(&mut sent) => advanced,
             Ok(()) = orders.changed() => continue,
+            () = at(due) => continue,
         };
         if attempt.is_over(&sent) {
             break;
@@ -72,10 +76,18 @@ pub(super) async fn follow<L: Link>(
             () = wake.sleep(), if pause.is_none() => {}
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
             Ok(()) = orders.changed() => {}
+            () = at(due) => {}
         }
     }
     attempt.remove(program).await;
     held
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
 }
 
 struct Following<L> {
@@ -83,6 +95,7 @@ struct Following<L> {
     spool: Spool,
     child: Option<Child>,
     order: Order,
+    overdue: Overdue,
     /// Ours once the supervisor, and all that it started, is gone.
     lock: Option<Lock>,
 }
@@ -117,6 +130,21 @@ impl<L: Link> Following<L> {
         }
     }
 
+    /// Ends a supervisor that should have ended its build long ago; answers when to look again.
+    fn end_overdue(&mut self) -> Option<Instant> {
+        if self.lock.is_some() {
+            return None;
+        }
+        let due = self.overdue.due(&self.spool, self.order)?;
+        if Instant::now() < due {
+            return Some(due);
+        }
+        if let Err(error) = self.overdue.end(&self.spool, self.order, self.child.as_mut()) {
+            tracing::error!(attempt = %self.spool.head.attempt, "{error}");
+        }
+        self.overdue.due(&self.spool, self.order)
+    }
+
     /// Takes the lock when the supervisor is gone, and writes the end that it did not write.
     async fn look_for_end(&mut self) -> Result<(), Gone> {
         if self.lock.is_some() {
@@ -136,7 +164,10 @@ impl<L: Link> Following<L> {
         };
         self.last_breath().await;
         if !self.spool.has_ended()? {
-            lose(&self.spool, &lock, &reason(&self.spool))?;
+            match self.overdue.decided(&self.spool) {
+                Some(decided) => end(&self.spool, &lock, decided)?,
+                None => lose(&self.spool, &lock, &reason(&self.spool))?,
+            }
         }
         self.lock = Some(lock);
         Ok(())
@@ -146,8 +177,7 @@ impl<L: Link> Following<L> {
     async fn last_breath(&self) {
         let until = Instant::now() + LAST_BREATH;
         let name = self.spool.name();
-        // Of another boot only the number can be the same.
-        let init = self.spool.init().filter(|_| !self.spool.head.is_of_another_boot());
+        let init = self.spool.init();
         let left = || init.is_some_and(|init| init.is_alive()) || !cgroup::remove(&name);
         while left() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(2)).await;

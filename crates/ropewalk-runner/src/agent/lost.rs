@@ -4,6 +4,7 @@ use super::RETRY;
 use super::link::{Held, Link, LinkError};
 use crate::spool::events::Writer;
 use crate::spool::{Lock, Spool, SpoolError};
+use crate::supervisor::title;
 use ropewalk_model::link::{AttemptFact, Outcome, Report};
 use ropewalk_model::status::Cause;
 use ropewalk_model::time::Time;
@@ -17,6 +18,17 @@ fn ended(why: String) -> AttemptFact {
 /// Writes the end that the supervisor did not write. Whoever holds the lock may.
 pub(super) fn lose(spool: &Spool, _lock: &Lock, why: &str) -> Result<(), SpoolError> {
     Writer::open(spool)?.append(ended(why.to_owned()), true)
+}
+
+/// Writes an end that was decided before the supervisor was killed, as the supervisor would have.
+pub(super) fn end(spool: &Spool, _lock: &Lock, outcome: Outcome) -> Result<(), SpoolError> {
+    if let Outcome::Failure { cause, message } = &outcome
+        // A full disk must not keep the end away.
+        && let Err(error) = spool.append_mark(format_args!("{}: {message}", title(*cause)))
+    {
+        tracing::warn!("{error}");
+    }
+    Writer::open(spool)?.append(AttemptFact::Ended { outcome }, true)
 }
 
 /// Why an attempt with a free lock and no end was lost.

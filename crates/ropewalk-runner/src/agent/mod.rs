@@ -8,6 +8,7 @@ mod forward;
 pub mod link;
 mod lost;
 mod order;
+mod overdue;
 mod sent;
 mod start;
 mod wake;
@@ -35,6 +36,9 @@ const RETRY: Duration = Duration::from_secs(1);
 const FULL: Duration = Duration::from_secs(5);
 /// Bytes that must be free for a new spool.
 const ROOM: u64 = 64 << 20;
+/// [`Config::grace`] unless a test says otherwise. A supervisor sees an order within a quarter of a second; what takes
+/// longer is bringing large logs to a slow disk.
+pub const GRACE: Duration = Duration::from_secs(30);
 /// A remote agent stops its builds this long before the server gives them away.
 const MARGIN: Duration = Duration::from_secs(30);
 
@@ -54,6 +58,9 @@ pub struct Config {
     /// After how long without an answer the server gives this runner's works away; none for the
     /// embedded agent, which the server never loses.
     pub lost_after: Option<Duration>,
+    /// How long a supervisor may take to end its build when it was told to, or when the build's time is over. Then it
+    /// is killed: it was stopped, or hangs.
+    pub grace: Duration,
 }
 
 /// Why an agent ended by itself. Builds that it left go on.
@@ -180,9 +187,9 @@ impl<L: Link> Agent<L> {
         let orders = self.hold(held);
         let (link, config) = (self.link.clone(), self.config.clone());
         self.followers.spawn(async move {
-            let program = config.program.clone();
+            let how = (config.program.clone(), config.grace);
             match start::start(config, offer).await {
-                Ok((spool, child)) => follow::follow(link, program, spool, child, orders).await,
+                Ok((spool, child)) => follow::follow(link, how, spool, child, orders).await,
                 Err(why) => lost::give_back(link, held, why).await,
             }
         });
@@ -191,8 +198,8 @@ impl<L: Link> Agent<L> {
     /// Follows an attempt that an earlier agent started.
     fn adopt(&mut self, spool: Spool) {
         let orders = self.hold(held_by(&spool));
-        let (link, program) = (self.link.clone(), self.config.program.clone());
-        self.followers.spawn(follow::follow(link, program, spool, None, orders));
+        let (link, how) = (self.link.clone(), (self.config.program.clone(), self.config.grace));
+        self.followers.spawn(follow::follow(link, how, spool, None, orders));
     }
 
     fn hold(&mut self, held: Held) -> watch::Receiver<Order> {

@@ -1,7 +1,10 @@
-//! Names of log files.
+//! Names of log files, and lines of our own in them.
 
-use super::Spool;
+use super::{At, Spool, SpoolError};
 use ropewalk_model::link::LogName;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
 
 /// File name of a log below `logs/`.
 #[must_use]
@@ -28,6 +31,30 @@ impl Spool {
             entries.filter_map(|entry| log_name(entry.file_name().to_str()?)).collect();
         names.sort();
         names
+    }
+
+    /// A line of the setup log, as builds.sr.ht writes it, without its line feed.
+    #[must_use]
+    pub fn mark(&self, message: impl std::fmt::Display) -> String {
+        let job = self.head.job.map_or_else(|| "run".to_owned(), |job| job.to_string());
+        let now = jiff::Zoned::now();
+        format!("[#{job}] {} {message}", now.strftime("%Y/%m/%d %H:%M:%S")).replace(['\n', '\r'], " ")
+    }
+
+    /// Appends such a line, from its first column. Only for whoever holds the lock.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn append_mark(&self, message: impl std::fmt::Display) -> Result<(), SpoolError> {
+        let path = self.logs().join(log_file(LogName::Setup));
+        let options = File::options().create(true).read(true).append(true).clone();
+        let mut file = options.open(&path).at("open", &path)?;
+        let (length, mut last) = (file.metadata().at("look at", &path)?.len(), [b'\n']);
+        if let Some(before) = length.checked_sub(1) {
+            file.read_exact_at(&mut last, before).at("read", &path)?;
+        }
+        let gap = if last == [b'\n'] { "" } else { "\n" };
+        file.write_all(format!("{gap}{}\n", self.mark(message)).as_bytes()).at("append to", &path)
     }
 }
 

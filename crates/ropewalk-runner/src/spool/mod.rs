@@ -10,18 +10,20 @@
 //! | `logs/` | supervisor | one plain file a log |
 //! | `artifacts/` | supervisor | collected files by position in the plan |
 //! | `layer/` | supervisor | what the build wrote; belongs to the id range |
+//! | `supervisor.json` | supervisor | its process and its deadline |
 //! | `init.json` | supervisor | the sandbox's first process |
 //! | `errors` | supervisor | its standard error |
 //! | `agent/sent.json` | agent | what the server has acknowledged |
+//! | `agent/end.json` | agent | the end that it decided on before it killed the supervisor |
 
 pub mod control;
 mod create;
 mod error;
 pub mod events;
 mod head;
-mod init;
 mod lock;
 mod logs;
+mod process;
 mod remove;
 #[cfg(test)]
 mod tests;
@@ -30,9 +32,9 @@ mod tree;
 pub use create::create;
 pub use error::SpoolError;
 pub use head::{Head, LocalSource, Settings};
-pub use init::Init;
 pub use lock::Lock;
 pub use logs::log_file;
+pub use process::{Process, Supervisor};
 pub use remove::{clean, sweep_unfinished};
 
 use create::UNFINISHED;

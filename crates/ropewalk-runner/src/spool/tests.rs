@@ -103,16 +103,49 @@ fn a_writer_goes_on_where_another_ended() {
 }
 
 #[test]
-fn an_init_is_alive_until_it_is_not() {
+fn a_process_is_alive_until_it_is_not() {
     let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-    let init = Init::of(child.id().cast_signed()).unwrap();
+    let init = Process::of(child.id().cast_signed()).unwrap();
     let (_folder, spool) = spool();
     spool.note_init(init).unwrap();
     assert!(spool.init().unwrap().is_alive());
-    assert!(!Init { start: init.start + 1, ..init }.is_alive());
-    child.kill().unwrap();
+    assert!(!Process { start: init.start + 1, ..init }.is_alive());
+    Process { start: init.start + 1, ..init }.kill().unwrap();
+    assert!(init.is_alive() && child.try_wait().unwrap().is_none());
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::STOP)
+        .unwrap();
+    init.kill().unwrap();
     child.wait().unwrap();
     assert!(!init.is_alive());
+    init.kill().unwrap();
+}
+
+#[test]
+fn a_noted_supervisor_counts_until_the_next_boot() {
+    let (_folder, mut spool) = spool();
+    assert_eq!(spool.supervisor(), None);
+    spool.note_supervisor(100).unwrap();
+    let noted = spool.supervisor().unwrap();
+    assert!(noted.process.is_alive());
+    assert!((90..=100).contains(&noted.remaining().as_secs()), "{:?}", noted.remaining());
+    assert_eq!(Supervisor { deadline: 0, ..noted }.remaining().as_secs(), 0);
+    spool.head.boot = "another".into();
+    assert_eq!(spool.supervisor(), None);
+}
+
+#[test]
+fn a_mark_begins_in_the_first_column() {
+    let (_folder, spool) = spool();
+    spool.append_mark("one\ntwo").unwrap();
+    let path = spool.logs().join("setup.log");
+    std::io::Write::write_all(&mut std::fs::File::options().append(true).open(&path).unwrap(), b"half")
+        .unwrap();
+    spool.append_mark("three").unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].starts_with("[#9] 20") && lines[0].ends_with(" one two"), "{text}");
+    assert_eq!(lines[1], "half");
+    assert!(lines[2].starts_with("[#9] 20") && lines[2].ends_with(" three"), "{text}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::stop::Stop;
 use super::watch::Watch;
 use crate::backend::{self, Place, Run};
 use crate::spool::events::Writer;
-use crate::spool::{Init, Spool};
+use crate::spool::{Process, Spool};
 use ropewalk_model::fault::{Point, visit};
 use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues};
 use ropewalk_model::plan::Plan;
@@ -52,7 +52,7 @@ impl Attempt<'_> {
         visit(Point::SupervisorBeforeOpen);
         let began = Instant::now();
         let (mut place, facts) = backend::open(self.spool, &self.plan)?;
-        let noted = Init::of(place.pid()).map_or(Ok(()), |init| self.spool.note_init(init));
+        let noted = Process::of(place.pid()).map_or(Ok(()), |init| self.spool.note_init(init));
         visit(Point::SupervisorAfterOpen);
         let told = noted.map_err(Stop::from).and_then(|()| self.settled(began));
         let told =
@@ -166,14 +166,12 @@ impl Attempt<'_> {
 
     /// A line of the setup log, as builds.sr.ht writes it.
     pub(crate) fn say(&mut self, message: impl std::fmt::Display) -> Result<(), Stop> {
-        let job = self.spool.head.job.map_or_else(|| "run".to_owned(), |job| job.to_string());
-        let now = jiff::Zoned::now();
-        let line = format!("[#{job}] {} {message}", now.strftime("%Y/%m/%d %H:%M:%S"));
-        self.logs.mark(&line.replace(['\n', '\r'], " "))
+        self.logs.mark(&self.spool.mark(message))
     }
 }
 
-fn title(cause: Cause) -> &'static str {
+/// The word before the message with which a build ends.
+pub(crate) fn title(cause: Cause) -> &'static str {
     match cause {
         Cause::Cancelled | Cause::Superseded => "Cancelled",
         Cause::Timeout | Cause::Silence => "Timeout",

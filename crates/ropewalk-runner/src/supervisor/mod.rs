@@ -15,6 +15,9 @@ mod watch;
 
 pub use launch::launch;
 
+pub(crate) use attempt::title;
+pub(crate) use watch::wish;
+
 use crate::spool::events::Writer;
 use crate::spool::{Spool, SpoolError};
 use attempt::Attempt;
@@ -58,8 +61,9 @@ pub fn supervise(path: &Path) -> Result<(), SuperviseError> {
     let spool = Spool::open(path)?;
     // Before the values are read: an agent that starts anew must not take this attempt for dead.
     let lock = spool.lock()?;
-    let values = read_values()?;
     let plan = spool.plan()?.open()?;
+    spool.note_supervisor(plan.limits.build_time)?;
+    let values = read_values()?;
     let mut events = Writer::open(&spool)?;
     events.append(AttemptFact::Started, false)?;
     let watch = Watch::new(spool.control()?, signals, spool.head.settings.tethered, plan.limits.build_time);

@@ -111,7 +111,8 @@ impl Watch {
     }
 }
 
-fn wish(cause: Cause) -> &'static str {
+/// Who asked for an end with this cause, in words.
+pub(crate) fn wish(cause: Cause) -> &'static str {
     match cause {
         Cause::Cancelled => "the build was cancelled",
         Cause::Superseded => "the attempt was given to another runner",

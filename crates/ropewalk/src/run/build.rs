@@ -8,13 +8,14 @@ use ropewalk_model::ids::{AttemptId, Fence, WorkId};
 use ropewalk_model::link::{AttemptFact, Outcome, RunValues};
 use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
+use ropewalk_runner::agent::GRACE;
 use ropewalk_runner::sandbox::Network;
 use ropewalk_runner::spool::{LocalSource, Settings, Spool, create};
 use ropewalk_runner::supervisor::launch;
 use std::io::Write;
 use std::path::Path;
 use std::process::Child;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How often the supervisor's end is looked for.
@@ -82,9 +83,13 @@ async fn end_of(child: &mut Child) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks the supervisor to end the build until it has.
+/// Asks the supervisor to end the build until it has. One that was stopped, or hangs, is killed, and its sandbox with it.
 async fn interrupted(spool: &Spool, child: &mut Child) -> anyhow::Result<()> {
+    let asked = Instant::now();
     while child.try_wait()?.is_none() {
+        if asked.elapsed() > GRACE {
+            child.kill()?;
+        }
         // It may not listen yet; an end that was asked for twice is one end.
         let _ = spool.ask_to_end(Cause::Cancelled);
         tokio::time::sleep(LOOK).await;

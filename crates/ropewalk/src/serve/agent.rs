@@ -39,6 +39,7 @@ pub(super) fn start(
         // By its inode: a new version that was put in its place meanwhile is not started by an old server.
         program: "/proc/self/exe".into(),
         lost_after: None,
+        grace: agent::GRACE,
     };
     let link = Arc::new(Inside { farm, runner: OnceCell::new() });
     let stop = async move {

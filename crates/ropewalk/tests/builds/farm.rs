@@ -40,14 +40,15 @@ pub(crate) struct Farm<'a> {
 /// Agent mode of the test program: `--agent FOLDER DATA PROGRAM`.
 pub(crate) fn agent(folder: &Path, data: &Path, program: &Path) {
     let labels = Labels { kinds: ["sandbox".to_owned()].into(), ..Labels::default() };
-    let lost_after = std::env::var("TEST_LOST_AFTER").ok().map(|s| Duration::from_secs(s.parse().unwrap()));
+    let seconds = |name| std::env::var(name).ok().map(|s| Duration::from_secs(s.parse().unwrap()));
     let config = Config {
         hello: Hello { version: LINK_VERSION, name: "test-runner".into(), labels, slots: 4 },
         spools: folder.join("spools"),
         data: data.into(),
         network: Network::None,
         program: program.into(),
-        lost_after,
+        lost_after: seconds("TEST_LOST_AFTER"),
+        grace: seconds("TEST_GRACE").unwrap_or(agent::GRACE),
     };
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -20,6 +20,9 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_superseded_attempt_ends_without_a_word", superseded),
     ("a_silent_server_loses_nothing", silent_server),
     ("a_remote_agent_without_answers_stops_its_builds", lost_runner),
+    ("a_cancel_ends_a_build_whose_supervisor_is_stopped", stopped_cancelled),
+    ("a_deadline_ends_a_build_whose_supervisor_is_stopped", stopped_deadline),
+    ("a_superseded_build_ends_though_its_supervisor_is_stopped", stopped_superseded),
     ("a_machine_that_shuts_down_gives_its_builds_back", shut_down),
 ];
 
@@ -183,4 +186,67 @@ fn shut_down(bench: &Bench) {
     Leftovers::assert_none(&mark, id);
     assert_eq!(cause(&outcome), Some(Cause::RunnerLost));
     assert!(format!("{outcome:?}").contains("shut down"), "{outcome:?}");
+}
+
+/// A build with sleepers of all kinds whose supervisor is stopped.
+fn stopped<'a>(bench: &'a Bench, mark: &str, limits: BuildLimits) -> (Farm<'a>, i64) {
+    let mut farm = Farm::new(bench);
+    let manifest = format!(
+        "tasks:\n- one: |\n    setsid sleep {mark} &\n    (trap '' TERM; sleep {mark}) &\n    sudo sleep {mark}\n"
+    );
+    let id = farm.offer(&plan_of(&manifest, limits), RunValues::default());
+    farm.set("TEST_GRACE", "1");
+    farm.start_agent();
+    farm.wait("the sleepers", |_| Leftovers::marked(mark) >= 3);
+    for pid in supervisors(&bench.folder, id) {
+        kill_process(pid, Signal::STOP).unwrap();
+    }
+    (farm, id)
+}
+
+fn assert_killed(farm: &mut Farm<'_>, mark: &str, id: i64, cause_of: Cause, words: &str) {
+    let outcome = farm.ended(id);
+    Leftovers::assert_none(mark, id);
+    assert_eq!(cause(&outcome), Some(cause_of), "{outcome:?}");
+    let message = format!("{outcome:?}");
+    assert!(message.contains(words) && message.contains("was killed"), "{message}");
+    let setup = String::from_utf8(farm.server.log(id, LogName::Setup)).unwrap();
+    assert!(setup.lines().last().unwrap().contains(words), "{setup}");
+}
+
+fn stopped_cancelled(bench: &Bench) {
+    let mark = bench.mark();
+    let (mut farm, id) = stopped(bench, &mark, limits());
+    farm.server.decide(id, &Verdict::Cancel { cause: Cause::Cancelled, until: Time(0) });
+    assert_killed(&mut farm, &mark, id, Cause::Cancelled, "the build was cancelled");
+    // Adopted by an agent that did not start it.
+    let mark = bench.mark();
+    let (mut farm, id) = stopped(bench, &mark, limits());
+    farm.kill_agent();
+    farm.server.decide(id, &Verdict::Cancel { cause: Cause::Cancelled, until: Time(0) });
+    farm.start_agent();
+    assert_killed(&mut farm, &mark, id, Cause::Cancelled, "the build was cancelled");
+}
+
+fn stopped_deadline(bench: &Bench) {
+    let mark = bench.mark();
+    // Long enough for the sleepers to be seen.
+    let limits = BuildLimits { build_time: 8, ..limits() };
+    let (mut farm, id) = stopped(bench, &mark, limits.clone());
+    assert_killed(&mut farm, &mark, id, Cause::Timeout, "limits.build-time");
+    // The time runs on while no agent looks.
+    let mark = bench.mark();
+    let (mut farm, id) = stopped(bench, &mark, limits);
+    farm.kill_agent();
+    farm.start_agent();
+    assert_killed(&mut farm, &mark, id, Cause::Timeout, "limits.build-time");
+}
+
+fn stopped_superseded(bench: &Bench) {
+    let mark = bench.mark();
+    let (mut farm, id) = stopped(bench, &mark, limits());
+    farm.server.decide(id, &Verdict::Superseded);
+    farm.wait("the removal of its spool", |farm| !farm.has_spool(id));
+    Leftovers::assert_none(&mark, id);
+    assert_eq!(farm.server.outcome(id), None);
 }

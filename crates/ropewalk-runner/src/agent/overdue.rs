@@ -1,0 +1,118 @@
+//! A supervisor that does not end its build when it has to: one that was stopped by a signal, or hangs.
+
+use super::order::Order;
+use crate::spool::{At, Spool, SpoolError, read_json, write_whole};
+use crate::supervisor::wish;
+use ropewalk_model::link::Outcome;
+use ropewalk_model::status::Cause;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often a supervisor that should be dead is killed again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Since when the supervisor of an attempt should have ended it.
+#[derive(Debug)]
+pub(super) struct Overdue {
+    /// How long it may take after that.
+    grace: Duration,
+    /// When it was told to.
+    ordered: Option<Instant>,
+    /// When the build's time is over, as the supervisor noted it.
+    deadline: Option<Instant>,
+    /// When it was killed last.
+    killed: Option<Instant>,
+    /// How the attempt ends when it was killed.
+    decided: Option<Outcome>,
+}
+
+impl Overdue {
+    pub(super) fn new(grace: Duration) -> Overdue {
+        Overdue { grace, ordered: None, deadline: None, killed: None, decided: None }
+    }
+
+    /// When there is something to do; none while it may take its time.
+    pub(super) fn due(&mut self, spool: &Spool, order: Order) -> Option<Instant> {
+        if order != Order::Go {
+            self.ordered.get_or_insert_with(Instant::now);
+        }
+        if self.deadline.is_none() {
+            let remaining = spool.supervisor().map(|supervisor| supervisor.remaining());
+            self.deadline = remaining.and_then(|remaining| Instant::now().checked_add(remaining));
+        }
+        if let Some(killed) = self.killed {
+            return killed.checked_add(AGAIN);
+        }
+        [self.ordered, self.deadline].into_iter().flatten().min()?.checked_add(self.grace)
+    }
+
+    /// Decides how the attempt ends, writes that down, and kills the supervisor; its sandbox dies with it.
+    pub(super) fn end(
+        &mut self,
+        spool: &Spool,
+        order: Order,
+        child: Option<&mut Child>,
+    ) -> Result<(), SpoolError> {
+        self.killed = Some(Instant::now());
+        if self.decided.is_none() {
+            let message = self.message(order);
+            tracing::warn!(attempt = %spool.head.attempt, "{message}");
+            let outcome = Outcome::Failure { cause: cause(order), message };
+            // Before it is killed: whoever finds the lock free must know why, also another agent. On a full disk
+            // only this one does.
+            let written = write(spool, &outcome);
+            self.decided = Some(outcome);
+            written.unwrap_or_else(|error| tracing::error!("{error}"));
+        }
+        if let Some(child) = child {
+            child.kill().at("kill the supervisor of", spool.path())?;
+        } else if let Some(supervisor) = spool.supervisor() {
+            supervisor.process.kill().at("kill the supervisor of", spool.path())?;
+        }
+        // It goes with its supervisor by itself, unless something is wrong with it too.
+        match spool.init() {
+            Some(init) => init.kill().at("kill the sandbox of", spool.path()),
+            None => Ok(()),
+        }
+    }
+
+    fn message(&self, order: Order) -> String {
+        let why = match cause(order) {
+            Cause::Timeout => "the build took longer than its plan allows (limits.build-time)",
+            cause => wish(cause),
+        };
+        let grace = self.grace.as_secs();
+        format!("{why}, but its supervisor did not end it within {grace} s (is it stopped?) and was killed")
+    }
+
+    /// The end that this agent, or one before it, decided on before it killed the supervisor.
+    pub(super) fn decided(&self, spool: &Spool) -> Option<Outcome> {
+        self.decided.clone().or_else(|| read_json(&path(spool)).ok())
+    }
+}
+
+/// Without an order only the deadline can have passed.
+fn cause(order: Order) -> Cause {
+    match order {
+        Order::Go => Cause::Timeout,
+        Order::End(cause) => cause,
+        Order::Drop => Cause::Superseded,
+    }
+}
+
+fn path(spool: &Spool) -> PathBuf {
+    // Apart from what the agent watches.
+    spool.path().join("agent").join("end.json")
+}
+
+fn write(spool: &Spool, outcome: &Outcome) -> Result<(), SpoolError> {
+    let path = path(spool);
+    let text = serde_json::to_vec(outcome)
+        .map_err(|e| SpoolError::Malformed { path: path.clone(), why: e.to_string() })?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).at("create", folder)?;
+    }
+    write_whole(&path, &text)
+}
