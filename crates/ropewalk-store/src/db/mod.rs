@@ -156,8 +156,9 @@ impl Database {
     }
 }
 
-/// Goes on to the end although the caller goes away, as a door does when its client hangs up: a transaction that is
-/// dropped while it begins leaves its connection in the middle of it, for whoever gets that one next.
+/// Goes on to the end although the caller goes away, as a door does when its client hangs up. SQLx 0.9 counts a
+/// transaction as open when the server has answered its `BEGIN`; one that is dropped before is not rolled back, and
+/// its connection goes to the next caller in the middle of it.
 async fn to_the_end<T: Send + 'static>(
     tried: &'static str,
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,

@@ -52,7 +52,7 @@ on_both_engines! {
         many_writers_at_once_are_all_durable_after_reopening
         relaxed_writes_are_seen_at_once_and_durable_after_closing
         a_caller_that_stops_waiting_does_not_disturb_others
-        a_reader_that_goes_away_leaves_its_connection_as_it_was
+        a_caller_that_goes_away_leaves_its_connection_as_it_was
         a_read_sees_one_snapshot
         those_who_wait_are_woken_by_a_commit_and_not_by_a_rollback
         an_operation_that_ends_the_whole_transaction_fails_alone
