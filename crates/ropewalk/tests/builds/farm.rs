@@ -1,5 +1,6 @@
 //! An agent process and the server that it speaks to: a link whose other side is a folder, so that it
-//! outlives every agent. Whatever an agent does wrong (a gap, other bytes, two ends) is a panic there.
+//! outlives every agent. Whatever an agent does wrong (a gap, other bytes, two ends) is a panic there. An agent may
+//! be killed within any of its calls, so each changes the folder in one step, or is done again by the next hello.
 
 use crate::account::IMAGE;
 use crate::bench::Bench;
@@ -18,13 +19,13 @@ use ropewalk_runner::agent::{self, Config};
 use ropewalk_runner::sandbox::Network;
 use ropewalk_runner::spool::log_file;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The server's folder: `offers/ID` and `leased/ID` hold offers, `ID/` what came of them, `verdicts/ID`
-/// what renewals say, `silent` makes it answer nothing.
+/// The server's folder: `offers/ID` and `leased/ID` hold offers, which are for the attempt of their name, `ID/` what
+/// came of them, `verdicts/ID` what renewals say, `silent` makes it answer nothing.
 #[derive(Clone)]
 pub(crate) struct Server(PathBuf);
 
@@ -156,7 +157,23 @@ impl<'a> Farm<'a> {
         let until = Instant::now() + Duration::from_secs(60);
         while !condition(self) {
             if Instant::now() > until {
-                panic!("waited in vain: {what}\nagent's log:\n{}", self.agent_log());
+                let tree = Command::new("find")
+                    .arg(&self.bench.folder)
+                    .arg("-printf")
+                    .arg("%TT %M %s %P\\n")
+                    .output();
+                let processes = Command::new("ps")
+                    .args(["-eo", "pid,ppid,stat,wchan:20,etime,args", "--forest"])
+                    .output();
+                let text = |output: std::io::Result<Output>| {
+                    String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
+                };
+                panic!(
+                    "waited in vain: {what}\nagent's log:\n{}\nits folder:\n{}\nprocesses:\n{}",
+                    self.agent_log(),
+                    text(tree),
+                    text(processes)
+                );
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -259,10 +276,20 @@ impl Server {
     /// A lease that nobody holds is over; the work is offered anew under the next number.
     fn lost(&self, id: i64) {
         let leased = self.0.join("leased").join(id.to_string());
-        let offer: Offer = serde_json::from_slice(&std::fs::read(&leased).unwrap()).unwrap();
-        std::fs::remove_file(leased).unwrap();
-        let next = Offer { attempt: AttemptId(id + 1), fence: Fence(id + 1), ..offer };
-        self.offer(&next);
+        std::fs::rename(leased, self.0.join("offers").join((id + 1).to_string())).unwrap();
+    }
+
+    /// Leases an offer.
+    fn lease(&self, id: i64) -> Offer {
+        let leased = self.0.join("leased").join(id.to_string());
+        std::fs::rename(self.0.join("offers").join(id.to_string()), &leased).unwrap();
+        let offer: Offer = serde_json::from_slice(&std::fs::read(leased).unwrap()).unwrap();
+        Offer { attempt: AttemptId(id), fence: Fence(id), ..offer }
+    }
+
+    /// Whether losses are tried again.
+    fn retries() -> bool {
+        std::env::var_os("TEST_RETRY").is_some()
     }
 }
 
@@ -272,7 +299,11 @@ impl Link for Server {
         assert_eq!(hello.name, "test-runner");
         for entry in std::fs::read_dir(self.0.join("leased")).unwrap().flatten() {
             let id = entry.file_name().to_str().unwrap().parse().unwrap();
-            if self.outcome(id).is_none() && !held.iter().any(|held| held.attempt.0 == id) {
+            let over = match self.outcome(id) {
+                Some(outcome) => Server::retries() && cause(&outcome) == Some(Cause::RunnerLost),
+                None => !held.iter().any(|held| held.attempt.0 == id),
+            };
+            if over {
                 self.lost(id);
             }
         }
@@ -287,11 +318,7 @@ impl Link for Server {
             let found: Vec<Offer> = offers
                 .filter(|e| !e.file_name().to_str().unwrap().starts_with(".new"))
                 .take(free as usize)
-                .map(|entry| {
-                    let leased = self.0.join("leased").join(entry.file_name());
-                    std::fs::rename(entry.path(), &leased).unwrap();
-                    serde_json::from_slice(&std::fs::read(leased).unwrap()).unwrap()
-                })
+                .map(|entry| self.lease(entry.file_name().to_str().unwrap().parse().unwrap()))
                 .collect();
             if !found.is_empty() {
                 return Ok(found);
@@ -326,7 +353,7 @@ impl Link for Server {
         // One write, so that a killed agent leaves all of it or nothing.
         std::io::Write::write_all(&mut append(&path), line.as_bytes()).unwrap();
         let is_lost = |fact: &AttemptFact| matches!(fact, AttemptFact::Ended { outcome } if cause(outcome) == Some(Cause::RunnerLost));
-        if is_lost(&report.fact) && std::env::var_os("TEST_RETRY").is_some() {
+        if is_lost(&report.fact) && Server::retries() {
             self.lost(id);
         }
         Ok(())
