@@ -10,6 +10,7 @@ use axum::Router;
 use ropewalk_core::farm::Farm;
 use ropewalk_http::metrics::Metrics;
 use ropewalk_http::rates::Rates;
+use ropewalk_http::readiness::Readiness;
 use std::sync::Arc;
 
 pub use answer::render;
@@ -24,6 +25,8 @@ pub struct Web {
     pub metrics: Arc<Metrics>,
     /// Counts log-ins.
     pub rates: Arc<Rates>,
+    /// What must work besides the database.
+    pub readiness: Readiness,
     /// Becomes true when the server stops: live streams end then.
     pub stopping: tokio::sync::watch::Receiver<bool>,
 }

@@ -24,11 +24,13 @@ async fn alive() -> (StatusCode, &'static str) {
     (StatusCode::OK, "ok\n")
 }
 
-/// New requests may be sent here: the database answers and the server is not stopping.
+/// New requests may be sent here: the database answers, the disk has room, the runner runs and the server is not
+/// stopping.
 async fn ready(State(web): State<Web>) -> Result<&'static str, Failed> {
     if *web.stopping.borrow() {
         return Err(Error::new(Kind::Unavailable, "the server is stopping").into());
     }
+    web.readiness.check().await?;
     web.farm.ready().await?;
     Ok("ok\n")
 }

@@ -8,3 +8,4 @@ pub mod paths;
 pub mod protect;
 pub mod range;
 pub mod rates;
+pub mod readiness;

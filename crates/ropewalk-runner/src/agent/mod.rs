@@ -34,8 +34,8 @@ const RENEW: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(1);
 /// How long to wait when the disk of the spools is nearly full.
 const FULL: Duration = Duration::from_secs(5);
-/// Bytes that must be free for a new spool.
-const ROOM: u64 = 64 << 20;
+/// Bytes that must be free for a new spool; with less no works are taken.
+pub const ROOM: u64 = 64 << 20;
 /// [`Config::grace`] unless a test says otherwise. A supervisor sees an order within a quarter of a second; what takes
 /// longer is bringing large logs to a slow disk.
 pub const GRACE: Duration = Duration::from_secs(30);

@@ -1,6 +1,8 @@
 //! The embedded runner: the very same agent as a remote one, with a link that needs no socket.
 
+use super::parts::Parts;
 use crate::config::Config;
+use anyhow::Context;
 use ropewalk_core::error::Kind;
 use ropewalk_core::farm::Farm;
 use ropewalk_core::port::BlobRef;
@@ -9,8 +11,8 @@ use ropewalk_model::ids::{AttemptId, Fence};
 use ropewalk_model::link::LINK_VERSION;
 use ropewalk_model::link::{Hello, LogPiece, Offer, Report, Verdict};
 use ropewalk_model::work::Labels;
+use ropewalk_runner::agent;
 use ropewalk_runner::agent::link::{Held, Link, LinkError, Upload};
-use ropewalk_runner::agent::{self, AgentError};
 use ropewalk_runner::sandbox;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -21,12 +23,13 @@ use tokio::task::JoinHandle;
 
 /// The embedded runner at work.
 pub(super) struct Embedded {
-    task: JoinHandle<Result<usize, AgentError>>,
+    task: JoinHandle<usize>,
 }
 
-/// Starts the embedded runner. It leaves its builds to their supervisors when `stopping` is true.
+/// Starts the embedded runner. It leaves its builds to their supervisors when `stopping` is true. One that ends before
+/// makes the server not ready.
 pub(super) fn start(
-    farm: Arc<Farm>,
+    parts: &Parts,
     config: &Config,
     data: &Path,
     mut stopping: watch::Receiver<bool>,
@@ -41,19 +44,25 @@ pub(super) fn start(
         lost_after: None,
         grace: agent::GRACE,
     };
-    let link = Arc::new(Inside { farm, runner: OnceCell::new() });
+    let link = Arc::new(Inside { farm: parts.farm.clone(), runner: OnceCell::new() });
     let stop = async move {
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
     let sandbox = config.sandbox.clone();
-    let task = tokio::spawn(async move {
+    let work = tokio::spawn(async move {
         // Looks up names of proxies and mirrors: the server answers meanwhile.
-        agent.network = tokio::task::spawn_blocking(|| sandbox.open_network()).await.unwrap_or_default();
-        let ended = agent::run(link, agent, stop).await;
-        if let Err(error) = &ended {
-            tracing::error!("the embedded runner ended, no builds are run: {error}");
-        }
-        ended
+        let network = tokio::task::spawn_blocking(|| sandbox.open_network()).await;
+        agent.network = network.context("cannot find out what of the network builds may reach")?;
+        Ok(agent::run(link, agent, stop).await?)
+    });
+    let readiness = parts.readiness.clone();
+    let task = tokio::spawn(async move {
+        let ended: anyhow::Result<usize> = work.await.map_err(anyhow::Error::from).flatten();
+        ended.unwrap_or_else(|error| {
+            tracing::error!("the embedded runner ended, no builds are run: {error:#}");
+            readiness.runner_ended(format_args!("{error:#}; mend it and start the server again"));
+            0
+        })
     });
     Embedded { task }
 }
@@ -61,7 +70,7 @@ pub(super) fn start(
 impl Embedded {
     /// Waits until the agent has left; answers how many builds go on without it.
     pub(super) async fn leave(self) -> usize {
-        self.task.await.ok().and_then(Result::ok).unwrap_or(0)
+        self.task.await.unwrap_or(0)
     }
 }
 

@@ -59,7 +59,7 @@ async fn serve_here(config: &Config, data: &Path) -> anyhow::Result<Exit> {
     let (stop, stopping) = watch::channel(false);
     let doors = parts.doors(config, stopping.clone());
     let agent = match config.runner.embedded {
-        true => Some(agent::start(parts.farm.clone(), config, data, stopping.clone())),
+        true => Some(agent::start(&parts, config, data, stopping.clone())),
         false => None,
     };
     let tending = tokio::spawn({

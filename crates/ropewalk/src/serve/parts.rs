@@ -10,6 +10,8 @@ use ropewalk_http::gate::Gate;
 use ropewalk_http::metrics::Metrics;
 use ropewalk_http::protect::protect;
 use ropewalk_http::rates::Rates;
+use ropewalk_http::readiness::Readiness;
+use ropewalk_runner::agent;
 use ropewalk_store::{DiskBlobs, DiskLogs, SqlStore};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -20,6 +22,7 @@ use tokio::sync::watch;
 /// The farm with its database, for whoever holds the data folder's lock.
 pub(crate) struct Parts {
     pub(crate) farm: Arc<Farm>,
+    pub(crate) readiness: Readiness,
     store: SqlStore,
 }
 
@@ -44,14 +47,20 @@ impl Parts {
             lost_after: Duration::from_secs(config.runner.lost_after),
         };
         let farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock, settings);
-        Ok(Parts { farm: Arc::new(farm), store })
+        Ok(Parts { farm: Arc::new(farm), readiness: Readiness::new(data, agent::ROOM), store })
     }
 
     /// All doors, with what stands around them.
     pub(crate) fn doors(&self, config: &Config, stopping: watch::Receiver<bool>) -> Router {
         let metrics = Arc::new(Metrics::default());
         let rates = Arc::new(Rates::new(&config.limits.requests));
-        let web = Web { farm: self.farm.clone(), metrics: metrics.clone(), rates: rates.clone(), stopping };
+        let web = Web {
+            farm: self.farm.clone(),
+            metrics: metrics.clone(),
+            rates: rates.clone(),
+            readiness: self.readiness.clone(),
+            stopping,
+        };
         let gate = Gate {
             farm: self.farm.clone(),
             rates,

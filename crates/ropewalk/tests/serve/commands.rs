@@ -98,6 +98,31 @@ async fn the_server_watches_over_itself() {
 }
 
 #[tokio::test]
+async fn a_server_whose_runner_ended_is_not_ready_and_says_why() {
+    let mut server = Server::start(Engine::Sqlite).await;
+    assert_eq!(server.client().get("/readyz", None).await.0, 200);
+    server.terminate();
+    let spools = server.data().join("spool");
+    std::fs::remove_dir_all(&spools).unwrap();
+    std::fs::write(&spools, "no folder").unwrap();
+    server.start_again();
+    let client = server.client();
+    let deadline = std::time::Instant::now() + crate::server::PATIENCE;
+    let refusal = loop {
+        let (status, answer) = client.get("/readyz", None).await;
+        if status == 503 {
+            break answer;
+        }
+        assert!(std::time::Instant::now() < deadline, "it is ready without a runner");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    let words = refusal["error"].as_str().unwrap();
+    assert!(words.contains("runner") && words.contains(spools.to_str().unwrap()), "{words}");
+    assert_eq!(client.get("/healthz", None).await.0, 200);
+    assert_eq!(client.get("/api/n1/jobs", None).await.0, 200, "what is kept can still be read");
+}
+
+#[tokio::test]
 async fn ctrl_c_ends_the_follower_and_not_the_job() {
     let server = Server::start(Engine::Sqlite).await;
     let manifest = server.manifest("image: host\ntasks:\n  - a: |\n      echo begun\n      while [ ! -e go ]; do sleep 0.1; [ $SECONDS -gt 8 ] && touch go; done\n");
