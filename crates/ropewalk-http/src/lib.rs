@@ -1,5 +1,6 @@
 //! What the doors share: who asks, what is refused before a door sees it, ranges, files, metrics.
 
+pub mod connections;
 pub mod credentials;
 pub mod files;
 pub mod gate;

@@ -78,7 +78,7 @@ fn check<K: Clone + Hash + Eq>(
 }
 
 /// One household has one counter: all of an IPv4 address, a /64 of IPv6.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

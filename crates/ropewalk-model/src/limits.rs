@@ -67,8 +67,12 @@ pub struct RequestLimits {
     pub requests_token: u32,
     /// Logins a minute from one address, whatever comes of them.
     pub logins: u32,
-    /// Bytes of an uploaded file.
-    pub upload: u64,
+    /// Connections at the same time.
+    pub connections: u32,
+    /// Connections at the same time from one address.
+    pub connections_per_address: u32,
+    /// Seconds in which a request's head must arrive, and the next one begin.
+    pub head_within: u64,
 }
 
 impl Default for RequestLimits {
@@ -83,7 +87,9 @@ impl Default for RequestLimits {
             requests_anonymous: 50,
             requests_token: 5000,
             logins: 10,
-            upload: 2 << 30,
+            connections: 4096,
+            connections_per_address: 256,
+            head_within: 30,
         }
     }
 }

@@ -16,7 +16,12 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("limits.requests-anonymous", "Requests a second from one address without a token."),
     ("limits.requests-token", "Requests a second with one token."),
     ("limits.logins", "Log-ins a minute from one address."),
-    ("limits.upload", "Bytes of an uploaded file."),
+    ("limits.connections", "Connections at the same time."),
+    (
+        "limits.connections-per-address",
+        "Connections at the same time from one address that is no trusted proxy.",
+    ),
+    ("limits.head-within", "Seconds in which a request's head must arrive, and the next request begin."),
     ("limits.build-time", "Seconds that a build may take."),
     ("limits.settle", "Seconds that opening a sandbox may take."),
     ("limits.log-step", "Bytes of log of one step."),

@@ -1,11 +1,13 @@
 //! Connections: over the network and over the administrator's socket.
 
+use crate::config::Config;
 use anyhow::Context;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use ropewalk_http::connections::{Connections, Place};
 use ropewalk_http::gate::Peer;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -14,17 +16,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
-/// Connections at the same time.
-const CONNECTIONS: usize = 4096;
-/// Time for a request's head to arrive, and for the next one to begin.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// Bytes of a request's head.
 const HEAD_MAX: usize = 64 << 10;
 /// Time that open requests have when the server stops.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// What a client that holds too many connections is told before one more is closed.
+const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nConnection: close\r\n\
+    Content-Type: application/json\r\nContent-Length: 114\r\n\r\n\
+    {\"error\":\"this address holds too many connections (limits.connections-per-address): close some\",\"kind\":\"too-many\"}";
 /// Pause after a failed accept: out of file descriptors, most likely.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -68,23 +70,43 @@ impl Drop for AdminSocket {
     }
 }
 
+/// What connections may ask for.
+pub(crate) struct Limits {
+    /// Room for those over the network.
+    pub(crate) connections: Arc<Connections>,
+    /// Time for a request's head to arrive, and for the next one to begin.
+    pub(crate) head_within: Duration,
+}
+
+impl Limits {
+    pub(crate) fn new(config: &Config) -> Limits {
+        let limits = &config.limits.requests;
+        let (all, most) = (limits.connections, limits.connections_per_address);
+        Limits {
+            connections: Connections::new(all, most, &config.proxy.trusted),
+            head_within: Duration::from_secs(limits.head_within.max(1)),
+        }
+    }
+}
+
 /// Serves both until `stopping` is true, then lets open requests end for a few seconds.
 pub(crate) async fn serve(
     tcp: TcpListener,
     admin: AdminSocket,
     doors: Router,
+    limits: Limits,
     mut stopping: watch::Receiver<bool>,
 ) {
     let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let Limits { connections, head_within } = limits;
     loop {
         tokio::select! {
             () = stopped(&mut stopping) => break,
-            accepted = accept_tcp(&tcp, &room) => if let Some((stream, address, permit)) = accepted {
-                connect(stream, Peer::Remote(address.ip()), &doors, &graceful, Some(permit));
+            accepted = accept_tcp(&tcp, &connections) => if let Some((stream, address, place)) = accepted {
+                connect(stream, Peer::Remote(address.ip()), &doors, &graceful, (Some(place), head_within));
             },
             accepted = admin.listener.accept() => match accepted {
-                Ok((stream, _)) => connect(stream, Peer::Local, &doors, &graceful, None),
+                Ok((stream, _)) => connect(stream, Peer::Local, &doors, &graceful, (None, head_within)),
                 Err(_) => tokio::time::sleep(BREATH).await,
             },
         }
@@ -102,14 +124,19 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 
 async fn accept_tcp(
     tcp: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = room.clone().acquire_owned().await.ok()?;
+    connections: &Arc<Connections>,
+) -> Option<(tokio::net::TcpStream, SocketAddr, Place)> {
+    let room = connections.room().await?;
     match tcp.accept().await {
         Ok((stream, address)) => {
             // Small events must not wait for more bytes.
             let _ = stream.set_nodelay(true);
-            Some((stream, address, permit))
+            let place = connections.seat(address.ip(), room);
+            if place.is_none() {
+                tracing::debug!("{} holds too many connections", address.ip());
+                let _ = stream.try_write(TOO_MANY);
+            }
+            place.map(|place| (stream, address, place))
         }
         Err(error) => {
             tracing::warn!("a connection could not be accepted: {error}");
@@ -124,7 +151,7 @@ fn connect(
     peer: Peer,
     doors: &Router,
     graceful: &GracefulShutdown,
-    permit: Option<OwnedSemaphorePermit>,
+    (place, head_within): (Option<Place>, Duration),
 ) {
     let doors = doors.clone().map_request(move |mut request: http::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer);
@@ -132,12 +159,12 @@ fn connect(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        .header_read_timeout(head_within)
         .max_buf_size(HEAD_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(doors));
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
-        let _permit = permit;
+        let _place = place;
         // Broken connections are the client's affair.
         let _ = connection.await;
     });

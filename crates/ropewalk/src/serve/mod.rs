@@ -68,7 +68,7 @@ async fn serve_here(config: &Config, data: &Path) -> anyhow::Result<Exit> {
     });
     welcome(config, data, first)?;
 
-    let serving = tokio::spawn(listen::serve(tcp, admin, doors, stopping));
+    let serving = tokio::spawn(listen::serve(tcp, admin, doors, listen::Limits::new(config), stopping));
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

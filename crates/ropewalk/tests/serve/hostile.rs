@@ -223,9 +223,40 @@ async fn broken_http_ends_its_own_connection_only() {
             "{answer}"
         );
     }
-    // A request whose head never ends is cut off.
-    let stalled = send_raw(&server, "GET / HTTP/1.1\r\nX-Slow: ");
-    assert!(stalled.is_empty() || stalled.starts_with("HTTP/1.1 408"), "{stalled}");
+    assert_eq!(server.client().get("/readyz", None).await.0, 200);
+}
+
+#[tokio::test]
+async fn one_address_holds_so_many_connections_and_none_of_them_for_nothing() {
+    let limits = [("ROPEWALK_LIMITS__CONNECTIONS_PER_ADDRESS", "8"), ("ROPEWALK_LIMITS__HEAD_WITHIN", "2")];
+    let server = Server::start_with_variables(&["--no-runner"], &limits).await;
+    let address = server.origin.trim_start_matches("http://").to_string();
+    let slow = |_| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nX-Slow: ").unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream
+    };
+    let held: Vec<TcpStream> = (0..8).map(slow).collect();
+    let mut refused = String::new();
+    let mut one_more = TcpStream::connect(&address).unwrap();
+    one_more.set_read_timeout(Some(SOON)).unwrap();
+    one_more.read_to_string(&mut refused).unwrap();
+    assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+    let (head, body) = refused.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("Content-Length: {}", body.len())), "{refused}");
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["kind"], "too-many");
+    assert!(body["error"].as_str().unwrap().contains("limits.connections-per-address"), "{body}");
+    // The administrator is not shut out.
+    assert!(server.run(&["user", "list"]).status.success());
+    // A request whose head never ends is cut off, which makes room.
+    for mut stream in held {
+        let mut answer = vec![];
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    }
     assert_eq!(server.client().get("/readyz", None).await.0, 200);
 }
 
