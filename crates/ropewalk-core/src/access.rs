@@ -24,6 +24,8 @@ pub enum Caller {
         grants: Grants,
         /// When that ends; none for a token that does not expire.
         expires: Option<Time>,
+        /// Digest of the token, to ask again whether it is valid; none where there was none.
+        token: Option<String>,
     },
 }
 
@@ -88,6 +90,11 @@ pub fn member(caller: &Caller) -> Result<(), Error> {
         Caller::Anonymous => Err(log_in()),
         Caller::Local | Caller::User { .. } => Ok(()),
     }
+}
+
+/// Whether a list may tell a user who does not exist from one whose things the caller may not see.
+pub fn may_know_users(caller: &Caller) -> bool {
+    administer(caller).is_ok()
 }
 
 /// Passes administrators of the farm whose token is not narrowed.
@@ -222,6 +229,7 @@ mod tests {
             user: Box::new(user(id, roles)),
             grants: Grants::parse(grants).unwrap(),
             expires: None,
+            token: None,
         }
     }
 
@@ -322,6 +330,7 @@ mod tests {
             user: user.clone(),
             grants: grants.clone(),
             expires: Some(Time(5)),
+            token: None,
         };
         assert!(hand_out_until(&ends(&grants), Some(Time(5))).is_ok());
         assert!(hand_out_until(&ends(&grants), Some(Time(6))).is_err());

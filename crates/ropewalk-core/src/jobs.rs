@@ -55,8 +55,14 @@ impl Farm {
         let owner = match &query.owner {
             None => None,
             Some(name) => {
-                let user = self.user_named(name).await?;
-                Some(user.ok_or_else(|| Error::missing(format_args!("user {name:?}")).about("owner"))?.id)
+                match self.user_named(name).await? {
+                    Some(user) => Some(user.id),
+                    None if access::may_know_users(by) => {
+                        return Err(Error::missing(format_args!("user {name:?}")).about("owner"));
+                    }
+                    // The answer for somebody whose jobs are none of the caller's business.
+                    None => return Ok(Page { items: vec![], next: None }),
+                }
             }
         };
         let JobQuery { kind, status, visibility, .. } = query;

@@ -1,7 +1,7 @@
 //! Reading logs: by range, and live.
 
 use crate::access::{self, Caller};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::farm::Farm;
 use crate::port::{LogRef, LogSlice};
 use ropewalk_model::ids::JobId;
@@ -12,6 +12,9 @@ use std::time::Duration;
 pub const READ_MAX: usize = 1 << 20;
 /// Least time from one batch of a live log to the next: ten a second.
 pub const PACE: Duration = Duration::from_millis(100);
+/// How often a live stream asks whether its reader may still read. It ends that long after the reader's token was
+/// revoked or the job was hidden from them, at the latest.
+pub const RECHECK: Duration = Duration::from_secs(5);
 /// How long a follower waits before it looks by itself, should a wake-up have been lost.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -22,6 +25,11 @@ pub struct OpenLog {
 }
 
 impl OpenLog {
+    /// Whose log it is.
+    pub fn job(self) -> JobId {
+        self.log.job
+    }
+
     /// Which of its job's logs it is.
     pub fn name(self) -> LogName {
         self.log.log
@@ -55,6 +63,28 @@ impl Farm {
     /// Bytes of a log from an offset, at most [`READ_MAX`]; fewer at its present end.
     pub async fn read_log(&self, open: OpenLog, from: u64, length: usize) -> Result<LogSlice, Error> {
         Ok(self.logs.read(open.log, from, length.min(READ_MAX)).await?)
+    }
+
+    /// Resolves when the caller may not read a job's logs any more: their token ended, or the job was hidden from them.
+    /// Says why. While the database does not answer nothing is decided.
+    pub async fn lost_access(&self, by: &Caller, job: JobId) -> Error {
+        let mut by = by.clone();
+        loop {
+            tokio::time::sleep(RECHECK).await;
+            match self.may_read_still(&by, job).await {
+                Ok(now) => by = now,
+                Err(error) if error.kind == Kind::Unavailable => {}
+                Err(error) => return error,
+            }
+        }
+    }
+
+    async fn may_read_still(&self, by: &Caller, job: JobId) -> Result<Caller, Error> {
+        let ended = || Error::new(Kind::Unauthenticated, "the token ended while its stream was read");
+        let by = self.again(by).await?.ok_or_else(ended)?;
+        self.job(&by, job).await?;
+        access::read(&by)?;
+        Ok(by)
     }
 
     /// Resolves when a log may be longer than `known`, or complete; at the latest after some seconds, so that the

@@ -6,7 +6,8 @@ use ropewalk_core::access::Caller;
 use ropewalk_core::error::Kind;
 use ropewalk_core::farm::{Farm, Settings};
 use ropewalk_core::identity::{Newcomer, TokenWish};
-use ropewalk_core::port::{BlobRef, Identity, Queue, StoreError};
+use ropewalk_core::logs::RECHECK;
+use ropewalk_core::port::{BlobRef, Identity, Jobs, Queue, StoreError};
 use ropewalk_core::queue::{LinkRefusal, Runner};
 use ropewalk_core::submit::Request;
 use ropewalk_model::grant::Grants;
@@ -54,7 +55,7 @@ async fn world() -> World {
     let farm = Arc::new(farm);
     let newcomer = Newcomer { name: "ann".into(), ..Newcomer::default() };
     let ann = farm.create_user(&Caller::Local, newcomer).await.unwrap();
-    let ann = Caller::User { user: Box::new(ann), grants: Grants::All, expires: None };
+    let ann = Caller::User { user: Box::new(ann), grants: Grants::All, expires: None, token: None };
     World { farm, store, clock, ann, folder }
 }
 
@@ -348,6 +349,22 @@ async fn a_cancelled_build_is_told_at_once() {
     let outcome = Outcome::Failure { cause: Cause::Cancelled, message: "cancelled".into() };
     runner.report(&report(&offer, 1, ended(outcome))).await.unwrap();
     assert_eq!(world.status(&job).await, JobStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn a_reader_loses_a_job_that_is_hidden_from_them() {
+    let world = world().await;
+    let (hidden, unlisted) = (world.submit(MANIFEST).await, world.submit(MANIFEST).await);
+    world.store.update(hidden.id, Visibility::Private, None).await.unwrap();
+    let within = async |by: &Caller, job: &Job| {
+        tokio::time::timeout(2 * RECHECK, world.farm.lost_access(by, job.id)).await.ok()
+    };
+    let nobody = Caller::Anonymous;
+    let (stranger, owner, knows) =
+        tokio::join!(within(&nobody, &hidden), within(&world.ann, &hidden), within(&nobody, &unlisted));
+    assert_eq!(stranger.map(|why| why.kind), Some(Kind::Missing));
+    assert!(owner.is_none(), "its owner may read it");
+    assert!(knows.is_none(), "whoever knows the number of an unlisted job may read it");
 }
 
 #[tokio::test]

@@ -133,9 +133,25 @@ impl Farm {
         if !secret::is_well_formed(presented) {
             return Err(refused());
         }
-        let (token, user) =
-            self.store.token_by_hash(&secret::digest(presented)).await?.ok_or_else(refused)?;
-        Ok(Caller::User { user: Box::new(user), grants: token.grants, expires: token.expires })
+        self.by_digest(secret::digest(presented)).await?.ok_or_else(refused)
+    }
+
+    /// The same caller as they are now; none if their token is not valid any more.
+    pub(crate) async fn again(&self, by: &Caller) -> Result<Option<Caller>, Error> {
+        match by {
+            Caller::User { token: Some(digest), .. } => self.by_digest(digest.clone()).await,
+            other => Ok(Some(other.clone())),
+        }
+    }
+
+    async fn by_digest(&self, digest: String) -> Result<Option<Caller>, Error> {
+        let found = self.store.token_by_hash(&digest).await?;
+        Ok(found.map(|(token, user)| Caller::User {
+            user: Box::new(user),
+            grants: token.grants,
+            expires: token.expires,
+            token: Some(digest),
+        }))
     }
 
     /// Turns name and password into a token that lasts [`LOGIN_LASTS`]. Unknown names, accounts without a password

@@ -29,12 +29,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Streams a job from a position on.
 pub(crate) async fn stream(web: &Web, by: Caller, job: JobId, from: Position) -> Result<Response, Error> {
-    let follower = Follower::open(web, by, job, from).await?;
+    let follower = Follower::open(web, by.clone(), job, from).await?;
     let batches = stream::unfold(follower, async |mut follower| {
         let events = follower.next().await?;
         Some((stream::iter(events), follower))
     });
-    Ok(answer(batches.flatten(), web.stopping.clone()))
+    Ok(answer(web, by, job, batches.flatten()))
 }
 
 struct Follower {

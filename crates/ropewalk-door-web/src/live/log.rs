@@ -7,6 +7,7 @@ use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http::StatusCode;
+use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
 use ropewalk_core::farm::Farm;
 use ropewalk_core::logs::{OpenLog, PACE};
@@ -24,7 +25,7 @@ struct Follower {
 }
 
 /// Streams a log from an offset on: the first bytes after a silence at once, then at most ten batches a second.
-pub(crate) async fn stream(web: &Web, open: OpenLog, from: u64) -> Result<Response, Error> {
+pub(crate) async fn stream(web: &Web, by: Caller, open: OpenLog, from: u64) -> Result<Response, Error> {
     let now = web.farm.read_log(open, from, 0).await?;
     if now.complete && from > 0 && from >= now.size {
         // A browser's EventSource comes back for ever until it is told so.
@@ -38,7 +39,7 @@ pub(crate) async fn stream(web: &Web, open: OpenLog, from: u64) -> Result<Respon
         ended: false,
         _count: web.metrics.stream(),
     };
-    Ok(answer(stream::unfold(follower, next), web.stopping.clone()))
+    Ok(answer(web, by, open.job(), stream::unfold(follower, next)))
 }
 
 async fn next(mut follower: Follower) -> Option<(Event, Follower)> {

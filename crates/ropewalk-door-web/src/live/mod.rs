@@ -4,13 +4,16 @@ pub(crate) mod job;
 pub(crate) mod log;
 mod text;
 
+use crate::Web;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::Stream;
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
 use ropewalk_core::logs::READ_MAX;
+use ropewalk_model::ids::JobId;
 use std::convert::Infallible;
 use std::str::FromStr;
 use std::time::Duration;
@@ -30,10 +33,18 @@ pub(crate) fn last_event_id<T: FromStr + Default>(headers: &HeaderMap) -> Result
     })
 }
 
-/// Answers with a stream of events. It ends when the server stops; clients come back by themselves.
-fn answer(events: impl Stream<Item = Event> + Send + 'static, stopping: watch::Receiver<bool>) -> Response {
+/// Answers with a stream of events of a job. It ends when the server stops, and when its reader may not read any more;
+/// clients come back by themselves.
+fn answer(web: &Web, by: Caller, job: JobId, events: impl Stream<Item = Event> + Send + 'static) -> Response {
     use futures_util::StreamExt;
-    let events = events.map(Ok::<_, Infallible>).take_until(stopped(stopping));
+    let (farm, stopping) = (web.farm.clone(), web.stopping.clone());
+    let over = async move {
+        tokio::select! {
+            () = stopped(stopping) => {}
+            why = farm.lost_access(&by, job) => tracing::info!(%job, "a live stream was ended: {why}"),
+        }
+    };
+    let events = events.map(Ok::<_, Infallible>).take_until(over);
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -101,7 +101,7 @@ fn word<T: std::str::FromStr>(text: Option<&str>, field: &'static str) -> Result
 #[utoipa::path(get, path = "/api/n1/jobs", tag = "jobs", params(JobsAsked), security((), ("token" = [])), responses(
     (status = 200, body = PageView<JobView>),
     (status = 400, body = Refusal, description = "A filter that cannot be read"),
-    (status = 404, body = Refusal, description = "No such owner"),
+    (status = 404, body = Refusal, description = "No such owner, to administrators; others get an empty list"),
 ))]
 pub(crate) async fn list(
     State(web): State<Web>,

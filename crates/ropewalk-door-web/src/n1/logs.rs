@@ -77,7 +77,7 @@ pub(crate) async fn follow(
 ) -> Result<Response, Failed> {
     let from = live::last_event_id(&headers)?;
     let open = web.farm.open_log(&by, job, name(&log)?).await?;
-    Ok(live::log::stream(&web, open, from).await?)
+    Ok(live::log::stream(&web, by, open, from).await?)
 }
 
 /// Follows a job by server-sent events: all its logs, its steps and its status, until it has ended. Events: `log`

@@ -139,6 +139,16 @@ async fn a_private_job_is_missing_to_everybody_else() {
     let (status, _) =
         client.send("POST", &format!("/api/n1/jobs/{unlisted}/cancel"), Some(&bob), json!({})).await;
     assert_eq!(status, 403);
+    // A user whose jobs one may not see, and none at all.
+    server.done(&["user", "create", "eve"]);
+    for token in [Some(bob.as_str()), None] {
+        let known = client.get("/api/n1/jobs?owner=eve", token).await;
+        for nobody in ["nobody", "No%20Name"] {
+            assert_eq!(client.get(&format!("/api/n1/jobs?owner={nobody}"), token).await, known, "{nobody}");
+        }
+        assert_eq!(known.0, 200);
+    }
+    assert_eq!(client.get("/api/n1/jobs?owner=nobody", Some(&server.token())).await.0, 404);
     let list = async |token: Option<&str>| -> Vec<i64> {
         let (_, page) = client.get("/api/n1/jobs", token).await;
         page["items"].as_array().unwrap().iter().map(|job| job["id"].as_i64().unwrap()).collect()

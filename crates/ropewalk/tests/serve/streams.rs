@@ -156,6 +156,39 @@ async fn a_reader_that_comes_back_misses_no_byte() {
     }
 }
 
+#[tokio::test]
+async fn a_stream_ends_soon_after_its_token_was_revoked() {
+    let server = Server::start_with(Engine::Sqlite, &["--no-runner"]).await;
+    server.done(&["user", "create", "ann"]);
+    let (client, admin) = (server.client(), server.token());
+    let wish = serde_json::json!({ "grants": "" });
+    let (_, made) = client.send("POST", "/api/n1/users/ann/tokens", Some(&admin), wish).await;
+    let token = made["secret"].as_str().unwrap();
+    let manifest = "image: host\ntasks:\n  - a: 'true'\n";
+    let body = serde_json::json!({ "manifest": manifest, "visibility": "private" });
+    let (status, job) = client.send("POST", "/api/n1/jobs", Some(token), body).await;
+    assert_eq!(status, 201, "{job}");
+    let open = async |path: &str| {
+        let response =
+            client.request("GET", &format!("/api/n1/jobs/1{path}"), Some(token)).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response
+    };
+    let streams = [open("/logs/setup/live").await, open("/live").await];
+    let number = made["token"]["id"].to_string();
+    server.done(&["token", "revoke", &number, "--user", "ann"]);
+    let revoked = Instant::now();
+    for mut stream in streams {
+        let end = async { while stream.chunk().await.unwrap().is_some() {} };
+        tokio::time::timeout(PATIENCE, end).await.expect("the stream goes on");
+    }
+    assert!(revoked.elapsed() < Duration::from_secs(12), "{:?}", revoked.elapsed());
+    assert_eq!(client.get("/api/n1/jobs/1/live", Some(token)).await.0, 401);
+    // Others are not ended with it.
+    let (_, job) = client.get("/api/n1/jobs/1", Some(&admin)).await;
+    assert_eq!(job["status"], "queued");
+}
+
 fn clone(event: &Event) -> Event {
     Event { id: event.id.clone(), name: event.name.clone(), data: event.data.clone(), at: event.at }
 }
