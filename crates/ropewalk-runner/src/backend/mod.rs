@@ -42,6 +42,10 @@ pub(crate) trait Place: AsFd {
     /// Which limit was passed, where the kernel does not enforce it. Called a few times a second.
     fn passed_limit(&self) -> Option<Passed>;
 
+    /// What the place has lost of itself, so that results can no longer be trusted. Called as often, and after each
+    /// script.
+    fn broken(&self) -> Option<String>;
+
     /// Ends everything inside; nothing of it lives when this returns.
     fn close(&mut self);
 }

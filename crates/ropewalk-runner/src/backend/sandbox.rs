@@ -104,6 +104,10 @@ impl Place for Open {
         Some(Passed { cause, message: format!("{breach} ({key})") })
     }
 
+    fn broken(&self) -> Option<String> {
+        self.sandbox.lost_network()
+    }
+
     fn close(&mut self) {
         self.sandbox.kill();
     }

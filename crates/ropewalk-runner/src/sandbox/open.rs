@@ -1,7 +1,7 @@
 //! Opening a sandbox and talking to its init, from the supervisor's side.
 
 use super::message::{receive, send};
-use super::network::{Pump, Router};
+use super::network::{Connection, Pump, Router};
 use super::watch::{Breach, Watch};
 use super::{Answer, Doing, Network, Order, SandboxError, Spec, cgroup, init, range};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,7 +29,7 @@ pub struct Sandbox {
     alive: bool,
     watch: Option<RefCell<Watch>>,
     /// The network's helper process and router; they end before the sandbox counts as ended.
-    network: Option<(Pump, Router)>,
+    network: Option<Connection>,
 }
 
 impl Sandbox {
@@ -70,7 +70,7 @@ impl Sandbox {
             let (Some(inside), Some(outside)) = (fds.into_iter().next(), router.take_frames()) else {
                 return Err(SandboxError::Message("ready without a network".into()));
             };
-            sandbox.network = Some((Pump::start(inside, outside)?, router));
+            sandbox.network = Some(Connection::new(Pump::start(inside, outside)?, router));
         }
         Ok(sandbox)
     }
@@ -92,6 +92,13 @@ impl Sandbox {
     #[must_use]
     pub fn breach(&self) -> Option<Breach> {
         self.watch.as_ref()?.borrow_mut().look()
+    }
+
+    /// What happened to the network, if the sandbox had one of its own and lost it. Connections cannot be taken over by
+    /// another router, so the caller has to end the sandbox. To be asked as often as [`Sandbox::breach`].
+    #[must_use]
+    pub fn lost_network(&self) -> Option<String> {
+        self.network.as_ref()?.lost()
     }
 
     /// Asks the init for something.

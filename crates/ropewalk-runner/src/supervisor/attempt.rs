@@ -2,7 +2,7 @@
 
 use super::output::Logs;
 use super::stop::Stop;
-use super::watch::Watch;
+use super::watch::{Watch, not_broken};
 use crate::backend::{self, Place, Run};
 use crate::spool::events::Writer;
 use crate::spool::{Process, Spool};
@@ -116,6 +116,8 @@ impl Attempt<'_> {
             }
         };
         self.logs.drain()?;
+        // Whatever its exit code: it may have seen no network.
+        not_broken(place)?;
         // A script that the kernel ended for want of memory looks like one that failed.
         match place.passed_limit().filter(|_| exit != 0) {
             Some(passed) => Err(Stop::new(passed.cause, passed.message)),

@@ -104,11 +104,17 @@ impl Watch {
         if rustix::fs::fstat(&self.control).is_ok_and(|stat| stat.st_nlink == 0) {
             return Err(Stop::new(Cause::Infrastructure, "the attempt's spool was removed"));
         }
+        not_broken(place)?;
         match place.passed_limit() {
             Some(passed) => Err(Stop::new(passed.cause, passed.message)),
             None => Ok(()),
         }
     }
+}
+
+/// A build that lost a part of its place must not go on as if nothing had happened.
+pub(super) fn not_broken(place: &dyn Place) -> Result<(), Stop> {
+    place.broken().map_or(Ok(()), |why| Err(Stop::new(Cause::Infrastructure, why)))
 }
 
 /// Who asked for an end with this cause, in words.

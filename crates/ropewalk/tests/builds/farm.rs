@@ -17,6 +17,7 @@ use ropewalk_model::work::Labels;
 use ropewalk_runner::agent::link::{Held, Link, LinkError, Upload};
 use ropewalk_runner::agent::{self, Config};
 use ropewalk_runner::sandbox::Network;
+use ropewalk_runner::sandbox::network::Outside;
 use ropewalk_runner::spool::log_file;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -46,7 +47,11 @@ pub(crate) fn agent(folder: &Path, data: &Path, program: &Path) {
         hello: Hello { version: LINK_VERSION, name: "test-runner".into(), labels, slots: 4 },
         spools: folder.join("spools"),
         data: data.into(),
-        network: Network::None,
+        network: if std::env::var_os("TEST_NAT").is_some() {
+            Network::Nat(Outside::default())
+        } else {
+            Network::None
+        },
         program: program.into(),
         lost_after: seconds("TEST_LOST_AFTER"),
         grace: seconds("TEST_GRACE").unwrap_or(agent::GRACE),

@@ -80,3 +80,28 @@ pub(crate) fn supervisors(folder: &Path, id: i64) -> Vec<Pid> {
         .filter_map(|(pid, _)| Pid::from_raw(pid))
         .collect()
 }
+
+/// A process that another one started.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(crate) pid: Pid,
+    pub(crate) name: String,
+}
+
+impl Child {
+    pub(crate) fn is_in_our_pid_namespace(&self) -> bool {
+        let of = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        of(&self.pid.as_raw_nonzero().to_string()) == of("self")
+    }
+}
+
+pub(crate) fn children(parent: Pid) -> Vec<Child> {
+    let pids = command_lines().filter_map(|(pid, _)| Pid::from_raw(pid));
+    let read = |pid: Pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+        let (name, fields) = stat.split_once('(')?.1.rsplit_once(')')?;
+        let of: i32 = fields.split_whitespace().nth(1)?.parse().ok()?;
+        (Pid::from_raw(of) == Some(parent)).then(|| Child { pid, name: name.to_owned() })
+    };
+    pids.filter_map(read).collect()
+}

@@ -2,7 +2,7 @@
 
 use crate::bench::Bench;
 use crate::farm::{Farm, cause, plan_of};
-use crate::leftovers::{Leftovers, supervisors};
+use crate::leftovers::{Child, Leftovers, children, supervisors};
 use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues, Verdict};
 use ropewalk_model::status::Cause;
@@ -23,6 +23,8 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_cancel_ends_a_build_whose_supervisor_is_stopped", stopped_cancelled),
     ("a_deadline_ends_a_build_whose_supervisor_is_stopped", stopped_deadline),
     ("a_superseded_build_ends_though_its_supervisor_is_stopped", stopped_superseded),
+    ("a_build_whose_router_is_killed_ends_and_says_so", router_killed),
+    ("a_build_whose_network_helper_is_killed_ends_and_says_so", carrier_killed),
     ("a_machine_that_shuts_down_gives_its_builds_back", shut_down),
 ];
 
@@ -249,4 +251,37 @@ fn stopped_superseded(bench: &Bench) {
     farm.wait("the removal of its spool", |farm| !farm.has_spool(id));
     Leftovers::assert_none(&mark, id);
     assert_eq!(farm.server.outcome(id), None);
+}
+
+/// Kills one of the supervisor's children in mid-build.
+fn network_lost(bench: &Bench, named: &str, is_victim: impl Fn(&Child) -> bool) {
+    let mut farm = Farm::new(bench);
+    let mark = bench.mark();
+    let manifest = format!("tasks:\n- one: sleep {mark}\n- two: echo never\n");
+    let id = farm.offer(&plan_of(&manifest, limits()), RunValues::default());
+    farm.set("TEST_NAT", "1");
+    farm.start_agent();
+    farm.wait("the sleeper", |_| Leftovers::marked(&mark) == 1);
+    let supervisor = supervisors(&bench.folder, id)[0];
+    let victims: Vec<Child> = children(supervisor).into_iter().filter(is_victim).collect();
+    assert_eq!(victims.len(), 1, "{:?}", children(supervisor));
+    kill_process(victims[0].pid, Signal::KILL).unwrap();
+    let outcome = farm.ended(id);
+    Leftovers::assert_none(&mark, id);
+    assert_eq!(cause(&outcome), Some(Cause::Infrastructure), "{outcome:?}");
+    let says = format!("the network of the build is lost: {named} was ended by signal 9");
+    assert!(format!("{outcome:?}").contains(&says), "{outcome:?}");
+    let setup = String::from_utf8(farm.server.log(id, LogName::Setup)).unwrap();
+    assert!(setup.contains(&format!("Error: {says}")), "{setup}");
+    assert!(!farm.server.facts(id).contains(&AttemptFact::StepStarted { step: 1 }));
+}
+
+fn router_killed(bench: &Bench) {
+    network_lost(bench, "slirp4netns", |child| child.name == "slirp4netns");
+}
+
+/// The only child that is this very program and not in a pid namespace of its own.
+fn carrier_killed(bench: &Bench) {
+    let named = "the process that carries its frames";
+    network_lost(bench, named, |child| child.name == "ropewalk" && child.is_in_our_pid_namespace());
 }

@@ -13,6 +13,7 @@ mod link;
 mod pump;
 mod router;
 mod rtnetlink;
+mod servant;
 
 pub use cidr::{Cidr, CidrError};
 pub use host::Outside;
@@ -21,7 +22,32 @@ pub(super) use link::{connect, write_resolv_conf};
 pub(super) use pump::Pump;
 pub(super) use router::Router;
 
+use servant::{Gone, Servant};
 use std::net::Ipv4Addr;
+
+/// The processes outside of a sandbox that make its network. Dropping it ends them.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pump: Pump,
+    router: Router,
+}
+
+impl Connection {
+    pub(super) fn new(pump: Pump, router: Router) -> Connection {
+        Connection { pump, router }
+    }
+
+    /// What happened to the network, if it is gone for ever.
+    pub(super) fn lost(&self) -> Option<String> {
+        let named = |gone: Option<Gone>, name| gone.map(|gone| (gone, name));
+        let router = named(self.router.gone(), router::PROGRAM);
+        let pump = named(self.pump.gone(), "the process that carries its frames");
+        // Each ends by itself when the other is gone: a signal tells which was first.
+        let by_signal = |found: &(Gone, _)| matches!(found, (Gone::Signal(_), _));
+        let first = router.filter(by_signal).or(pump.filter(by_signal)).or(router).or(pump);
+        first.map(|(gone, name)| format!("the network of the build is lost: {name} {gone}"))
+    }
+}
 
 /// Where the sandbox's network may be: blocks for benchmarks and documentation, then private ones.
 /// The first is taken that the host has nothing to do with.

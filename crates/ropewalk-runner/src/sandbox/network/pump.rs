@@ -1,19 +1,20 @@
 //! The helper process that carries frames between a sandbox's packet socket and the router.
 
 use super::super::{Doing, SandboxError, range};
-use super::MAX_FRAME;
+use super::servant::Gone;
+use super::{MAX_FRAME, Servant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 
 /// Most frames that one side gives before the other has its turn.
 const BURST: usize = 64;
 
 /// The running helper. Dropping it ends it.
 #[derive(Debug)]
-pub(in super::super) struct Pump(Pid);
+pub(in super::super) struct Pump(Servant);
 
 impl Pump {
     /// Forks the helper; it holds nothing but the two sockets.
@@ -29,17 +30,15 @@ impl Pump {
                 unsafe { libc::_exit(1) }
             }
             pid => Pid::from_raw(pid.max(0))
-                .map(Pump)
+                .map(|child| Pump(Servant::new(child)))
                 .ok_or_else(std::io::Error::last_os_error)
                 .doing("fork the network helper"),
         }
     }
-}
 
-impl Drop for Pump {
-    fn drop(&mut self) {
-        let _ = kill_process(self.0, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(self.0), rustix::process::WaitOptions::empty());
+    /// How the helper ended, if it has.
+    pub(super) fn gone(&self) -> Option<Gone> {
+        self.0.gone()
     }
 }
 

@@ -1,19 +1,20 @@
 //! The user-mode router: a program of the host that speaks to the world for a sandbox.
 
 use super::super::{Doing, SandboxError, range};
-use super::{Inside, MTU, Outside};
+use super::servant::Gone;
+use super::{Inside, MTU, Outside, Servant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_parent_process_death_signal, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, set_parent_process_death_signal, waitpid};
 use std::io::{self, PipeWriter, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const PROGRAM: &str = "slirp4netns";
+pub(super) const PROGRAM: &str = "slirp4netns";
 /// How often it is asked whether it listens: it takes about 2 ms to start and has no other way to say so.
 const POLL: Duration = Duration::from_micros(300);
 /// How long it may take to come up.
@@ -22,7 +23,7 @@ const START_LIMIT: Duration = Duration::from_secs(5);
 /// A running router and the socket on which it takes and gives frames. Dropping it ends it.
 #[derive(Debug)]
 pub(in super::super) struct Router {
-    child: Pid,
+    child: Servant,
     frames: Option<OwnedFd>,
     /// The router ends when nobody holds this any more. Of our children only init does, which ends
     /// with us.
@@ -39,7 +40,7 @@ impl Router {
         let short = format!("/proc/self/fd/{}/router", open.as_raw_fd());
         let (until, stay) = io::pipe().doing("make a pipe")?;
         let mut command = command(&short, outside, [open.as_raw_fd(), until.as_raw_fd()]);
-        let child = start(&mut command, &stay)?;
+        let child = Servant::new(start(&mut command, &stay)?);
         let mut router = Router { child, frames: None, _stay: stay };
         let frames = router.connect(&short);
         let _ = std::fs::remove_file(&path);
@@ -50,6 +51,11 @@ impl Router {
     /// The socket for frames; there is one.
     pub(in super::super) fn take_frames(&mut self) -> Option<OwnedFd> {
         self.frames.take()
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn gone(&self) -> Option<Gone> {
+        self.child.gone()
     }
 
     /// Connects as soon as it listens.
@@ -65,7 +71,7 @@ impl Router {
                 Err(Errno::NOENT | Errno::CONNREFUSED) => {}
                 Err(e) => return Err(e).doing(format_args!("connect to {PROGRAM}")),
             }
-            if waitpid(Some(self.child), WaitOptions::NOHANG).is_ok_and(|ended| ended.is_some()) {
+            if self.gone().is_some() {
                 let why = "it ended at once; run it by hand to see why (version 1.2 or later is needed)";
                 return Err(SandboxError::NoNetwork(format!("{PROGRAM}: {why}")));
             }
@@ -75,13 +81,6 @@ impl Router {
             }
             std::thread::sleep(POLL);
         }
-    }
-}
-
-impl Drop for Router {
-    fn drop(&mut self) {
-        let _ = kill_process(self.child, Signal::KILL);
-        let _ = waitpid(Some(self.child), WaitOptions::empty());
     }
 }
 
