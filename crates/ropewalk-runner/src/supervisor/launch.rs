@@ -16,7 +16,7 @@ const OURS: &str = "ROPEWALK_";
 /// ends the build.
 ///
 /// # Errors
-/// When the program cannot be started or does not take the values.
+/// When the program cannot be started or does not take the values; it does not run then.
 pub fn launch(program: &Path, spool: &Spool, values: &RunValues) -> Result<Child, SpoolError> {
     let tethered = spool.head.settings.tethered;
     let errors = spool.errors();
@@ -40,6 +40,11 @@ pub fn launch(program: &Path, spool: &Spool, values: &RunValues) -> Result<Child
         drop(child.stdin.take());
     }
     visit(Point::SpoolAfterLaunch);
+    if told.is_err() {
+        // It may have begun, but nothing of the build has: that waits for the values.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
     told.at("hand the run-time values to", program)?;
     Ok(child)
 }
