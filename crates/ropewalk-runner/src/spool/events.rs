@@ -1,7 +1,8 @@
 //! `events.jsonl`: the facts of an attempt, one JSON object a line, numbered from 1 without gaps.
 //!
-//! A line counts once its line feed is there. What a crash left after the last one is cut off by the
-//! next writer and never shown to a reader.
+//! A line counts once its line feed is there. What a crash or a full disk left after the last one is blanked and written
+//! over by the next writer, and never shown to a reader. It is not cut off: that would give the blocks back that are
+//! reserved after it.
 
 use super::{At, Spool, SpoolError};
 use ropewalk_model::fault::{Point, visit};
@@ -17,6 +18,15 @@ use std::time::SystemTime;
 const NAME: &str = "events.jsonl";
 /// Bytes kept free past the end of the file, so that an attempt can still end on a full disk.
 const RESERVE: u64 = 64 << 10;
+
+/// Overwrites what is torn at the end with zeros, which are no line, and goes back to where the next line begins. That
+/// takes no new block.
+pub(super) fn blank(file: &mut File, length: u64) -> std::io::Result<()> {
+    let torn = file.metadata()?.len().saturating_sub(length);
+    file.seek(SeekFrom::Start(length))?;
+    std::io::copy(&mut std::io::repeat(0).take(torn), file)?;
+    file.seek(SeekFrom::Start(length)).map(drop)
+}
 
 /// A numbered fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,10 +74,7 @@ impl Writer {
         let path = spool.path().join(NAME);
         let (lines, length) = read_from(&path, 0)?;
         let mut file = File::options().write(true).open(&path).at("open", &path)?;
-        if file.metadata().at("look at", &path)?.len() > length {
-            file.set_len(length).at("cut", &path)?;
-        }
-        file.seek(SeekFrom::Start(length)).at("seek in", &path)?;
+        blank(&mut file, length).at("write over the torn end of", &path)?;
         let last = lines.last().map_or(0, |line| line.number);
         let reserved = if ahead(&file, length).is_ok() { length + RESERVE } else { 0 };
         Ok(Writer { file, path, last, length, reserved })
@@ -76,7 +83,7 @@ impl Writer {
     /// Appends a fact; with `durable` it is on disk when this returns.
     ///
     /// # Errors
-    /// When it cannot be written; the file ends with a whole line then.
+    /// When it cannot be written; it counts for no reader then.
     pub fn append(&mut self, fact: AttemptFact, durable: bool) -> Result<(), SpoolError> {
         let line = Line { number: self.last + 1, at: Time::from(SystemTime::now()), fact };
         let mut text = serde_json::to_vec(&line)
@@ -84,8 +91,7 @@ impl Writer {
         text.push(b'\n');
         visit(Point::SupervisorBeforeEvent);
         if let Err(error) = self.file.write_all(&text) {
-            let _ = self.file.set_len(self.length);
-            let _ = self.file.seek(SeekFrom::Start(self.length));
+            let _ = blank(&mut self.file, self.length);
             return Err(error).at("append to", &self.path);
         }
         self.length += text.len() as u64;

@@ -181,7 +181,8 @@ proptest! {
         prop_assert_eq!(lines.len(), whole + 1);
         prop_assert!(lines.iter().zip(1..).all(|(line, number)| line.number == number));
         prop_assert_eq!(&lines[whole].fact, &AttemptFact::Started);
-        prop_assert_eq!(end, path.metadata().unwrap().len());
+        let rest = &std::fs::read(&path).unwrap()[usize::try_from(end).unwrap()..];
+        prop_assert!(rest.iter().all(|byte| *byte == 0), "{:?}", rest);
     }
 }
 
@@ -197,4 +198,34 @@ fn a_spool_with_a_layer_stays_and_a_removal_can_be_repeated() {
     spool.clone().remove().unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     spool.remove().unwrap();
+}
+
+/// Blocks that the file has beyond what its length needs.
+fn reserved(path: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let meta = path.metadata().unwrap();
+    (meta.blocks() * 512).saturating_sub(meta.len())
+}
+
+#[test]
+fn a_torn_end_costs_none_of_the_reserve() {
+    let (_folder, spool) = spool();
+    let path = spool.path().join("events.jsonl");
+    assert!(reserved(&path) >= 32 << 10, "{}", reserved(&path));
+    let mut writer = Writer::open(&spool).unwrap();
+    writer.append(AttemptFact::Started, true).unwrap();
+    let whole = path.metadata().unwrap().len();
+    let torn = vec![b'x'; 5000];
+    std::io::Write::write_all(&mut std::fs::File::options().append(true).open(&path).unwrap(), &torn)
+        .unwrap();
+    let before = reserved(&path);
+    // No room is asked for anew: it would be there whether or not it was kept.
+    let mut file = std::fs::File::options().write(true).open(&path).unwrap();
+    super::events::blank(&mut file, whole).unwrap();
+    assert_eq!(reserved(&path), before);
+    assert_eq!(spool.events_from(0).unwrap().1, whole);
+    Writer::open(&spool).unwrap().append(step(3), true).unwrap();
+    let (lines, end) = spool.events_from(0).unwrap();
+    assert_eq!((lines.len(), &lines[1].fact), (2, &step(3)));
+    assert!(end < whole + 5000);
 }
