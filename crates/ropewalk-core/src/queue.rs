@@ -9,7 +9,7 @@ mod words;
 
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
-use crate::port::{BlobRef, Finish, Renewal, StoreError};
+use crate::port::{BlobRef, Finish, Renewal, Standing, StoreError};
 use ropewalk_model::ids::{AttemptId, Fence, RunnerId};
 use ropewalk_model::link::{AttemptFact, Hello, LINK_VERSION, LogPiece, Offer, Outcome, Report, Verdict};
 use std::path::Path;
@@ -120,7 +120,11 @@ impl Runner {
     /// Takes one fact; the last one ends the attempt.
     pub async fn report(&self, report: &Report) -> Result<(), LinkRefusal> {
         let report = &words::storable(report);
+        // Before anything is done for it. The transactions look again: the lease may run out meanwhile.
+        let standing = self.standing(report.attempt, report.fence).await?;
         match &report.fact {
+            _ if standing == Standing::Superseded => Err(LinkRefusal::Superseded),
+            AttemptFact::Ended { .. } if standing == Standing::Ended => Ok(()),
             AttemptFact::Ended { outcome } => self.finish(report, outcome.clone()).await,
             AttemptFact::Artifact { path, size, sha256 } => {
                 let blob = BlobRef { sha256: sha256.clone(), size: *size };
@@ -160,6 +164,13 @@ impl Runner {
             tracing::warn!(%attempt, "the attempt's log files could not be removed: {error}");
         }
         Ok(())
+    }
+
+    async fn standing(&self, attempt: AttemptId, fence: Fence) -> Result<Standing, LinkRefusal> {
+        if self.farm.leases.holds(self.id, attempt, fence, self.farm.clock.now()) {
+            return Ok(Standing::Held);
+        }
+        Ok(self.farm.store.standing(self.id, attempt, fence).await?)
     }
 
     /// Takes bytes of a log; answers how many of that log are durable.

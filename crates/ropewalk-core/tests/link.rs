@@ -83,6 +83,21 @@ impl World {
         runner.ask(1).await.unwrap().pop().expect("an offer")
     }
 
+    /// Files below the folder of the blobs, by path and size.
+    fn blobs(&self) -> Vec<(std::path::PathBuf, u64)> {
+        let (mut found, mut folders) = (vec![], vec![self.folder.path().join("blobs")]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                match entry.metadata().unwrap() {
+                    meta if meta.is_dir() => folders.push(entry.path()),
+                    meta => found.push((entry.path(), meta.len())),
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
     async fn status(&self, job: &Job) -> JobStatus {
         self.farm.job(&Caller::Local, job.id).await.unwrap().status
     }
@@ -262,6 +277,7 @@ async fn a_lost_runner_is_told_so_and_its_work_runs_elsewhere() {
     let (one, two) = (world.runner("one", &[]).await, world.runner("two", &[]).await);
     let since = FakeClock::START;
     let lost = world.offer(&one).await;
+    one.log(&piece(&lost, 0, b"what it printed")).await.unwrap();
     world.clock.advance(LOST_AFTER + Duration::from_secs(1));
     assert_eq!(world.store.expire(since, 10).await.unwrap().len(), 1);
     assert_eq!(world.status(&job).await, JobStatus::Queued);
@@ -272,10 +288,39 @@ async fn a_lost_runner_is_told_so_and_its_work_runs_elsewhere() {
     assert!(matches!(one.log(&piece(&lost, 0, b"late")).await, Err(LinkRefusal::Superseded)));
     // What it still says changes nothing.
     let late = report(&lost, 1, ended(Outcome::Failure { cause: Cause::StepFailed, message: "late".into() }));
-    let _ = one.report(&late).await;
+    let sealed = world.blobs();
+    assert!(matches!(one.report(&late).await, Err(LinkRefusal::Superseded)));
+    assert_eq!(world.blobs(), sealed, "logs were sealed for a report that counts for nothing");
     assert_eq!(world.status(&job).await, JobStatus::Running);
     two.report(&report(&again, 1, ended(Outcome::Success))).await.unwrap();
     assert_eq!(world.status(&job).await, JobStatus::Success);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_is_taken_from_the_holder_of_the_lease_only() {
+    let world = world().await;
+    let job = world.submit(MANIFEST).await;
+    let (one, two) = (world.runner("one", &[]).await, world.runner("two", &[]).await);
+    let offer = world.offer(&one).await;
+    one.log(&piece(&offer, 0, b"so far")).await.unwrap();
+    let end = report(&offer, 1, ended(Outcome::Success));
+    let older = Report { fence: Fence(offer.fence.0 - 1), ..end.clone() };
+    let unknown = Report { attempt: AttemptId(offer.attempt.0 + 1000), ..end.clone() };
+    let sealed = world.blobs();
+    for (runner, report) in [(&two, &end), (&one, &older), (&one, &unknown)] {
+        assert!(matches!(runner.report(report).await, Err(LinkRefusal::Superseded)));
+    }
+    assert_eq!((world.blobs(), world.status(&job).await), (sealed, JobStatus::Running));
+    assert_eq!(one.log(&piece(&offer, 6, b" so good")).await.unwrap(), 14);
+    // A server that remembers nothing asks the database.
+    let world = world.forgetful();
+    let one = world.runner("one", &[held(&offer)]).await;
+    for _ in 0..2 {
+        one.report(&end).await.unwrap();
+    }
+    assert_eq!(world.status(&job).await, JobStatus::Success);
+    let log = world.farm.open_log(&Caller::Local, job.id, LogName::Step(0)).await.unwrap();
+    assert_eq!(world.farm.read_log(log, 0, 100).await.unwrap().bytes, b"so far so good");
 }
 
 #[tokio::test]

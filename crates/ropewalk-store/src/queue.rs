@@ -8,6 +8,7 @@ mod record;
 mod release;
 mod renew;
 mod runners;
+mod standing;
 mod waiting;
 
 pub(crate) use classes::class_of;
@@ -16,7 +17,9 @@ pub(crate) use finish::log_number;
 use crate::SqlStore;
 use crate::db::Channel;
 use async_trait::async_trait;
-use ropewalk_core::port::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, StoreError, Waiting};
+use ropewalk_core::port::{
+    Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Standing, StoreError, Waiting,
+};
 use ropewalk_model::ids::{AttemptId, Fence, RunnerId, WorkId};
 use ropewalk_model::link::Report;
 use ropewalk_model::status::Cause;
@@ -52,6 +55,15 @@ impl Queue for SqlStore {
         lease_for: Duration,
     ) -> Result<Vec<Renewal>, StoreError> {
         self.db.write(renew::RENEW, (self.now(), runner, held.to_vec(), lease_for), renew::renew).await
+    }
+
+    async fn standing(
+        &self,
+        runner: RunnerId,
+        attempt: AttemptId,
+        fence: Fence,
+    ) -> Result<Standing, StoreError> {
+        self.db.read("look at an attempt", (runner, attempt, fence), standing::standing).await
     }
 
     async fn record(&self, report: &Report) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ pub use jobs::{
     Submission, Submitted, WorkRef,
 };
 pub use logs::{LogRef, LogSlice, Logs};
-pub use queue::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Waiting};
+pub use queue::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Standing, Waiting};
 
 /// All that a database does for the core.
 pub trait Store: Identity + Jobs + Queue + Deliveries {}

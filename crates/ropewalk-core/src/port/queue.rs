@@ -51,6 +51,17 @@ pub struct Renewal {
     pub verdict: Verdict,
 }
 
+/// What an attempt is to a runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The runner holds it by this fence.
+    Held,
+    /// The runner has ended it by this fence.
+    Ended,
+    /// It is somebody else's, was lost, or never was.
+    Superseded,
+}
+
 /// The end of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finish {
@@ -139,6 +150,13 @@ pub trait Queue: Send + Sync {
         held: &[(AttemptId, Fence)],
         lease_for: Duration,
     ) -> Result<Vec<Renewal>, StoreError>;
+    /// What an attempt is to a runner with this fence.
+    async fn standing(
+        &self,
+        runner: RunnerId,
+        attempt: AttemptId,
+        fence: Fence,
+    ) -> Result<Standing, StoreError>;
     /// Records one fact of an attempt; [`Queue::finish`] is for the last one. A number that was recorded before is
     /// ignored. [`StoreError::Superseded`] if the lease is over.
     async fn record(&self, report: &Report) -> Result<(), StoreError>;
