@@ -98,7 +98,7 @@ impl Place for Open {
     fn passed_limit(&self) -> Option<Passed> {
         let breach = self.sandbox.breach()?;
         let (cause, key) = match breach {
-            Breach::Memory { .. } => (Cause::MemoryLimit, "limits.memory"),
+            Breach::Memory { .. } | Breach::Starved { .. } => (Cause::MemoryLimit, "limits.memory"),
             Breach::Disk { .. } | Breach::Full { .. } => (Cause::DiskLimit, "limits.disk"),
         };
         Some(Passed { cause, message: format!("{breach} ({key})") })

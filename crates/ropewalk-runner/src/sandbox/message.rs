@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// Longest message in bytes.
 const MAX_BYTES: usize = 128 * 1024;
 /// Most descriptors with one message.
-const MAX_FDS: usize = 3;
+const MAX_FDS: usize = 8;
 
 /// What the supervisor asks of the sandbox's init.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,8 @@ pub enum Order {
 /// What the sandbox's init says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// The sandbox is up.
+    /// The sandbox is up. Descriptors: the network by nat, if it was asked for, then what holds memory besides
+    /// processes (temporary file systems, the list of System V segments).
     Ready,
     /// An order was carried out.
     Done,
@@ -115,7 +116,7 @@ mod tests {
         let (ours, theirs) = pair();
         let file = File::open("/dev/null").unwrap();
         let fds = vec![file.as_fd(); descriptors];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS + 1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if descriptors > 0 {
             control.push(SendAncillaryMessage::ScmRights(&fds));

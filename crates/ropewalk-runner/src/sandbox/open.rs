@@ -66,11 +66,15 @@ impl Sandbox {
             (Answer::Failed(why), _) => return Err(SandboxError::Refused(why)),
             (other, _) => return Err(SandboxError::Message(format!("{other:?} instead of ready"))),
         };
+        let mut fds = fds.into_iter();
         if let Some(mut router) = router {
-            let (Some(inside), Some(outside)) = (fds.into_iter().next(), router.take_frames()) else {
+            let (Some(inside), Some(outside)) = (fds.next(), router.take_frames()) else {
                 return Err(SandboxError::Message("ready without a network".into()));
             };
             sandbox.network = Some(Connection::new(Pump::start(inside, outside)?, router));
+        }
+        if let Some(watch) = &sandbox.watch {
+            watch.borrow_mut().add(fds.collect());
         }
         Ok(sandbox)
     }
@@ -126,6 +130,8 @@ impl Sandbox {
             // SAFETY: waits for our own child, whose status nobody wants.
             unsafe { libc::waitpid(self.pid(), std::ptr::null_mut(), 0) };
             self.network = None;
+            // Its descriptors hold the sandbox's temporary files.
+            self.watch = None;
             let began = Instant::now();
             // The kernel takes a moment to forget processes that are already gone.
             while !cgroup::remove(&self.name) && began.elapsed() < EMPTYING {

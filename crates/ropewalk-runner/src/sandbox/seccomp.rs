@@ -37,6 +37,7 @@ const DENIED: &[i64] = &[
     SYS_keyctl,
     SYS_lookup_dcookie,
     SYS_mbind,
+    SYS_memfd_secret,
     SYS_migrate_pages,
     SYS_mount,
     SYS_mount_setattr,

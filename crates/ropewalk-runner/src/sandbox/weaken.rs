@@ -18,6 +18,12 @@ pub enum Guard {
     Collect,
     /// The packet filter and the routes of the network by nat.
     Network,
+    /// Control groups, where the host lets us have them: limits are watched then.
+    ControlGroups,
+    /// Counting what processes share, map, hold open or leave behind, in memory and on the disk.
+    Accounting,
+    /// Bounds on the segments, semaphores and messages of System V.
+    Segments,
 }
 
 #[cfg(feature = "weaken")]

@@ -1,8 +1,8 @@
 //! Whom tests run as: root where we are root, and an ordinary account always.
 
 use crate::farm::Farm;
-use crate::image;
 use crate::scenario::Scenario;
+use crate::{hoards, image};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -96,19 +96,25 @@ impl Account {
             Some(Some(farm)) => Some(farm?),
             None => None,
         };
-        let mut command = self.command(farm.as_ref());
+        let mut command = match scenario.needs.contains(&"disk") {
+            false => self.command(farm.as_ref()),
+            true => match self.with_small_disk() {
+                Some(command) => command,
+                None => return Ok(()),
+            },
+        };
         command.args(["--scenario", scenario.name]).arg(&self.home).current_dir(&self.home);
         for &name in scenario.needs {
             match name {
-                "farm" => {}
+                "farm" | "disk" => {}
                 "mirror" if mirror_answers() => {}
                 "mirror" => {
                     println!("NOT RUN here: {}: no package mirror answers", scenario.name);
                     return Ok(());
                 }
-                "attempts" => {
-                    let Some(program) = image::attempts(&self.home)? else { return Ok(()) };
-                    command.env(image::ATTEMPTS, program);
+                "attempts" | "hoard" => {
+                    let Some(program) = image::program(&self.home, name)? else { return Ok(()) };
+                    command.env(image::variable(name), program);
                 }
                 image => {
                     command.env(image::variable(image), image::tar(image)?);
@@ -132,6 +138,25 @@ impl Account {
         }
         println!("NOT RUN here: the network in two namespaces: the tests run as an ordinary account");
         None
+    }
+
+    /// This program as this account, with a disk of 800 MiB that goes with it.
+    fn with_small_disk(&self) -> Option<Command> {
+        if !rustix::process::getuid().is_root() {
+            println!("NOT RUN here: a full disk: the tests run as an ordinary account");
+            return None;
+        }
+        let (uid, gid) = self.switch.unwrap_or((0, 0));
+        let disk = self.home.join("disk");
+        let program = self.prepare();
+        std::fs::create_dir_all(&disk).unwrap();
+        let mount = format!(
+            "mount -t tmpfs -o size=800m,mode=755,uid={uid},gid={gid} disk {0} && exec setpriv --reuid={uid} --regid={gid} --clear-groups -- \"$@\"",
+            disk.display()
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &mount, "sh"]).arg(program).env(hoards::DISK_FOLDER, disk);
+        Some(command)
     }
 
     /// This program as this account.

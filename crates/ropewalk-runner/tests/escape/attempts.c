@@ -302,6 +302,7 @@ int main(int count, char **arguments) {
   DO("set_mempolicy", "seccomp", syscall(SYS_set_mempolicy, 0, 0, 0));
   DO("move_pages", "seccomp", syscall(SYS_move_pages, 0, 0, 0, 0, 0, 0));
   REACH("mbind", "seccomp", syscall(SYS_mbind, 1, 1, 99, 0, 0, 0));
+  REACH("memfd_secret", "seccomp", syscall(447, -1));
   REACH("migrate_pages", "seccomp", syscall(SYS_migrate_pages, 0, -1, 0, 0));
   DO("fanotify", "seccomp", syscall(SYS_fanotify_init, 0x200, 0));
   DO("adjtimex", "seccomp", clock_state(0));

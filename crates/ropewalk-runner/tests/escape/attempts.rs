@@ -64,7 +64,7 @@ impl Host {
         // SAFETY: makes a segment; removed on drop.
         let memory = unsafe { libc::shmget(shared_memory, 4096, libc::IPC_CREAT | 0o666) };
         assert!(memory >= 0);
-        let program = std::env::var(image::ATTEMPTS).unwrap().into();
+        let program = std::env::var(image::variable("attempts")).unwrap().into();
         Host {
             program,
             file,

@@ -13,31 +13,28 @@ pub(crate) fn tar(name: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(String::from_utf8_lossy(&made.stdout).trim()))
 }
 
-/// The variable that tells a scenario where an image's tar is.
+/// The variable that tells a scenario where an image's tar, or a compiled program, is.
 pub(crate) fn variable(name: &str) -> String {
     format!("ROPEWALK_TEST_IMAGE_{}", name.to_uppercase())
 }
 
-/// The variable that tells a scenario where the compiled attempts are.
-pub(crate) const ATTEMPTS: &str = "ROPEWALK_TEST_ATTEMPTS";
-
-/// Compiles the attempts into a folder; `None`, and a word about it, where there is no compiler.
-pub(crate) fn attempts(folder: &Path) -> Result<Option<PathBuf>, String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/escape/attempts.c");
-    let program = folder.join("attempts");
+/// Compiles `NAME.c` into a folder; `None`, and a word about it, where there is no compiler.
+pub(crate) fn program(folder: &Path, name: &str) -> Result<Option<PathBuf>, String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/escape/{name}.c"));
+    let program = folder.join(name);
     // Once for all processes: a program that is replaced while a sandbox opens cannot be bound any more.
-    let lock = std::fs::File::create(folder.join("attempts.lock")).map_err(|e| e.to_string())?;
+    let lock = std::fs::File::create(folder.join(format!("{name}.lock"))).map_err(|e| e.to_string())?;
     lock.lock().map_err(|e| e.to_string())?;
     let made_at = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
     if made_at(&program) > made_at(&source) {
         return Ok(Some(program));
     }
-    let new = folder.join(format!("attempts-{}-{:?}", std::process::id(), std::thread::current().id()));
-    let made = Command::new("gcc").args(["-static", "-w", "-o"]).arg(&new).arg(&source).output();
+    let new = folder.join(format!("{name}-{}-{:?}", std::process::id(), std::thread::current().id()));
+    let made = Command::new("gcc").args(["-static", "-w", "-pthread", "-o"]).arg(&new).arg(&source).output();
     let made = match made {
         Ok(made) => made,
         Err(e) => {
-            println!("NOT RUN here: attempts to escape: gcc: {e}");
+            println!("NOT RUN here: {name} to escape: gcc: {e}");
             return Ok(None);
         }
     };

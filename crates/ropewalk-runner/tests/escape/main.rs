@@ -17,6 +17,7 @@ mod attempts;
 mod bench;
 mod cords;
 mod farm;
+mod hoards;
 mod hostile;
 mod image;
 mod limits;

@@ -1,12 +1,13 @@
 //! What a fresh single-threaded process does.
 
-use crate::{attempts, bench, cords, hostile, limits, net, work};
+use crate::{attempts, bench, cords, hoards, hostile, limits, net, work};
 use std::path::Path;
 
 /// One scenario.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// Images that must have been made for it, `attempts` for the compiled attempts, `farm` for two network
+    /// Images that must have been made for it, `attempts` and `hoard` for compiled programs,
+    /// `disk` for a small disk, `farm` for two network
     /// namespaces, `mirror` for a package mirror that answers.
     pub(crate) needs: &'static [&'static str],
     run: fn(&Path),
@@ -55,6 +56,12 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     ["base"] limits::many_files_fill_the_disk_limit,
     ["base"] limits::one_file_cannot_pass_the_disk_limit,
     ["base"] limits::deleted_files_count_while_they_are_open,
+    ["base", "hoard"] hoards::memory_that_no_process_has_to_itself_counts,
+    ["base", "hoard"] hoards::memory_is_hoarded_when_its_guard_is_off,
+    ["base", "hoard"] hoards::memory_that_processes_share_counts_once,
+    ["base", "hoard"] hoards::deleted_files_count_wherever_they_are_held,
+    ["base", "hoard"] hoards::deleted_files_are_hoarded_when_the_guard_is_off,
+    ["base", "hoard", "disk"] hoards::a_disk_that_is_filled_in_secret_ends_the_sandbox,
     ["base"] limits::an_ordinary_build_passes_no_limit,
     [] hostile::a_path_cannot_lead_out_of_the_image,
     [] hostile::devices_are_left_out_and_owners_stay_in_the_range,

@@ -33,6 +33,11 @@ impl World {
         World::of(home, image)
     }
 
+    /// The same with its files in another folder.
+    pub(crate) fn in_folder(home: &Path, folder: &Path, name: &str) -> World {
+        World::of(folder, World::new(home, name).image.clone())
+    }
+
     /// A world of the machine's own image.
     pub(crate) fn host(home: &Path) -> World {
         World::of(home, Catalog::new(home, range::find().unwrap()).resolve("host").unwrap())

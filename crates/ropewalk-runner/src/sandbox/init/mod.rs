@@ -6,6 +6,7 @@
 mod accounts;
 mod collect;
 mod devices;
+mod ipc;
 mod masks;
 mod privileges;
 mod root;
@@ -25,8 +26,8 @@ pub(super) fn run(spec: &Spec, socket: BorrowedFd<'_>, mut wait: PipeReader) -> 
         drop(wait);
         let ready = set_up(spec);
         let sent = match &ready {
-            Ok(network) => {
-                let fds: Vec<_> = network.iter().map(AsFd::as_fd).collect();
+            Ok(fds) => {
+                let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
                 send(socket, &Answer::Ready, &fds)
             }
             Err(e) => send(socket, &Answer::Failed(e.to_string()), &[]),
@@ -41,8 +42,9 @@ pub(super) fn run(spec: &Spec, socket: BorrowedFd<'_>, mut wait: PipeReader) -> 
     unsafe { libc::_exit(1) }
 }
 
-/// The socket at the other end of the network, if there is one.
-fn set_up(spec: &Spec) -> Result<Option<OwnedFd>, SandboxError> {
+/// What the supervisor gets: the socket at the other end of the network, if there is one, and what
+/// holds memory besides processes.
+fn set_up(spec: &Spec) -> Result<Vec<OwnedFd>, SandboxError> {
     let host = root::FromHost::open(spec)?;
     privileges::become_init()?;
     let network = match &spec.network {
@@ -50,12 +52,13 @@ fn set_up(spec: &Spec) -> Result<Option<OwnedFd>, SandboxError> {
         Network::None | Network::Host => None,
     };
     let pieces = root::change_root(host)?;
-    pieces.attach(spec)?;
+    let temporary = pieces.attach(spec)?;
+    let segments = ipc::bound(&spec.limits);
     privileges::limit(&spec.limits);
     masks::mask()?;
     accounts::set_up(spec)?;
     if let Network::Nat(outside) = &spec.network {
         network::write_resolv_conf(outside)?;
     }
-    Ok(network)
+    Ok(network.into_iter().chain(temporary).chain(segments).collect())
 }

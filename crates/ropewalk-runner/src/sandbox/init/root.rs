@@ -121,8 +121,8 @@ fn overlay(lower: &[OwnedFd], layer: &OwnedFd) -> Result<OwnedFd, SandboxError> 
 }
 
 impl Pieces {
-    /// Attaches everything below the new root.
-    pub(super) fn attach(self, spec: &Spec) -> Result<(), SandboxError> {
+    /// Attaches everything below the new root; the writable tmpfs mounts.
+    pub(super) fn attach(self, spec: &Spec) -> Result<Vec<OwnedFd>, SandboxError> {
         for dir in ["/proc", "/sys", "/dev", "/tmp", "/run", "/etc", "/home"] {
             make_folder(dir)?;
         }
@@ -132,24 +132,28 @@ impl Pieces {
             None => attach(&new_fs("tmpfs", &[("size", "4k")], STRICT | RDONLY)?, "/sys")?,
         }
         self.devices.attach()?;
-        temporary(spec.limits.memory)?;
+        let temporary = temporary(spec.limits.memory)?;
         for (tree, target) in &self.binds {
             bind(tree, target)?;
         }
-        Ok(())
+        Ok(temporary)
     }
 }
 
-/// The writable tmpfs mounts: their sizes are parts of the memory limit, because no sampling of
-/// processes sees what is in them.
-fn temporary(memory: u64) -> Result<(), SandboxError> {
+/// The writable tmpfs mounts: their sizes are parts of the memory limit, and what is in them counts as memory.
+fn temporary(memory: u64) -> Result<Vec<OwnedFd>, SandboxError> {
+    let mut mounts = vec![];
     for (dir, mode, part) in [("/dev/shm", "1777", 4), ("/tmp", "1777", 2), ("/run", "0755", 16)] {
         let size = (memory / part).to_string();
-        attach(&new_fs("tmpfs", &[("mode", mode), ("size", &size)], NOSUID | NODEV)?, dir)?;
+        let mount = new_fs("tmpfs", &[("mode", mode), ("size", &size)], NOSUID | NODEV)?;
+        attach(&mount, dir)?;
+        mounts.push(mount);
     }
     make_folder("/run/step")?;
     let steps = new_fs("tmpfs", &[("mode", "0755"), ("size", "16m")], NOSUID | NODEV)?;
-    attach(&steps, "/run/step")
+    attach(&steps, "/run/step")?;
+    mounts.push(steps);
+    Ok(mounts)
 }
 
 fn bind(tree: &OwnedFd, target: &Path) -> Result<(), SandboxError> {

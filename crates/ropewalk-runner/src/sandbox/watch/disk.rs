@@ -1,10 +1,11 @@
-//! Disk: the upper layer is walked a little at a time. What a walk cannot see (files deleted while
-//! open) is looked for when the disk loses more than the walks explain.
+//! Disk: the upper layer is walked a little at a time. What a walk cannot see (files deleted while they are open or
+//! mapped) is looked for when the disk loses more than the walks explain. What nobody can see (deleted files on their
+//! way through a socket) ends the sandbox when the disk is all but full.
 
+use super::super::weaken::{Guard, is_off};
 use super::super::{Doing, SandboxError};
-use super::memory::open_files;
-use super::{Breach, tree};
-use std::collections::HashSet;
+use super::shortage::{Shortage, Stock};
+use super::{Breach, files, tree};
 use std::fs::{File, ReadDir};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -21,6 +22,9 @@ const PATH_LONG: usize = 2048;
 /// How much unexplained loss of free space makes us look for deleted files.
 const UNEXPLAINED: u64 = 64 << 20;
 
+/// Without such a loss they are looked for this seldom, once in so many looks: others may give back what is lost.
+const RARELY: u32 = 8;
+
 /// How a sandbox's disk is watched.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -29,8 +33,12 @@ pub(super) struct Disk {
     /// What is written into: one folder, or one for the root and one for `/usr`.
     upper: Vec<PathBuf>,
     limit: u64,
-    /// Free space when the sandbox was opened.
-    at_start: u64,
+    shortage: Shortage,
+    looks: u32,
+    /// The device of what is in memory only.
+    memory: u64,
+    /// The devices of the sandbox's temporary file systems.
+    temporary: Vec<u64>,
     walk: Walk,
     /// What the last finished walk found.
     named: u64,
@@ -40,9 +48,29 @@ impl Disk {
     pub(super) fn new(init: i32, layer: &Path, limit: u64) -> Result<Disk, SandboxError> {
         let upper = [layer.join("upper"), layer.join("usr/upper")];
         let upper: Vec<PathBuf> = upper.into_iter().filter(|folder| folder.exists()).collect();
-        let at_start = free(layer).doing(format_args!("ask for free space below {}", layer.display()))?;
+        let stock =
+            Stock::of_disk(layer).doing(format_args!("ask for free space below {}", layer.display()))?;
+        let mut shortage = Shortage::new(RESERVE);
+        shortage.unexplained(stock, 0);
+        let memory = files::memory_device().doing("make a file in memory")?;
         let walk = Walk::begin(&upper);
-        Ok(Disk { init, layer: layer.to_owned(), upper, limit, at_start, walk, named: 0 })
+        Ok(Disk {
+            init,
+            layer: layer.to_owned(),
+            upper,
+            limit,
+            shortage,
+            looks: 0,
+            memory,
+            temporary: vec![],
+            walk,
+            named: 0,
+        })
+    }
+
+    /// Passes over files on these devices.
+    pub(super) fn pass_over(&mut self, temporary: Vec<u64>) {
+        self.temporary = temporary;
     }
 
     pub(super) fn look(&mut self) -> Option<Breach> {
@@ -56,30 +84,30 @@ impl Disk {
         if named >= self.limit {
             return Some(Breach::Disk { used: named, limit: self.limit });
         }
-        let free = free(&self.layer).unwrap_or(u64::MAX);
-        let lost = self.at_start.saturating_sub(free);
-        if lost <= named.saturating_add(UNEXPLAINED) {
+        let stock = Stock::of_disk(&self.layer).ok()?;
+        self.looks = self.looks.wrapping_add(1);
+        let due = self.looks.is_multiple_of(RARELY) || stock.left < RESERVE;
+        let lost = self.shortage.unexplained(stock, named) > UNEXPLAINED;
+        if is_off(Guard::Accounting) || !(due || lost) {
             return None;
         }
-        let used = named.saturating_add(nameless(self.init));
+        let used = named.saturating_add(self.nameless());
         if used >= self.limit {
             return Some(Breach::Disk { used, limit: self.limit });
         }
-        // Others may have filled the disk; who holds a good part of it has to go.
-        (free < RESERVE && used > RESERVE / 8).then_some(Breach::Full { free })
+        self.shortage.look(began, stock, used).then_some(Breach::Full { free: stock.left })
     }
-}
 
-fn free(folder: &Path) -> std::io::Result<u64> {
-    let disk = rustix::fs::statvfs(folder)?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
-/// Bytes of deleted files that the sandbox's processes still have open.
-fn nameless(init: i32) -> u64 {
-    let mut seen = HashSet::new();
-    let files = tree::below(init).into_iter().flat_map(|p| open_files(&format!("/proc/{}", p.pid)));
-    files.filter(|file| file.on_disk() && seen.insert(file.id)).map(|file| file.bytes).sum()
+    /// Bytes of deleted files that the sandbox's processes still have open, mapped or running.
+    fn nameless(&self) -> u64 {
+        let processes = tree::below(self.init);
+        let on_disk = |device| device != self.memory && !self.temporary.contains(&device);
+        let mut found = files::mapped(&processes, &on_disk);
+        for (id, bytes) in files::open(&processes, &on_disk) {
+            found.insert(id, bytes);
+        }
+        found.values().sum()
+    }
 }
 
 /// A folder to be walked: its path from the root, or from a folder on the way that is held open. The kernel takes no

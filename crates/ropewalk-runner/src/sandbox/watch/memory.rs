@@ -1,8 +1,22 @@
-//! Memory: the control group's word where there is one, else the sum over all processes.
+//! Memory: the control group's word where there is one, else what all processes together have.
 
 use super::super::cgroup::Group;
-use super::{Breach, tree};
-use std::os::unix::fs::MetadataExt;
+use super::super::weaken::{Guard, is_off};
+use super::process::Space;
+use super::shortage::{Shortage, Stock};
+use super::stores::Stores;
+use super::tree::Shared;
+use super::{Breach, files, tree};
+use std::time::{Duration, Instant};
+
+/// How long one exact count may take. What it does not reach counts as what it has at most.
+const COUNT: Duration = Duration::from_millis(400);
+/// How many times as long as the last exact count took no other begins: it must not eat a processor.
+const REST: u32 = 3;
+/// A count that is over by more than this part of the limit is believed at once.
+const FAR: u64 = 2;
+/// What must stay available on the machine, whatever the limits say.
+const RESERVE: u64 = 256 << 20;
 
 /// How a sandbox's memory is watched.
 #[derive(Debug)]
@@ -10,114 +24,87 @@ pub(super) struct Memory {
     init: i32,
     limit: u64,
     group: Option<Group>,
+    /// The device of what is in memory only.
+    device: u64,
+    stores: Stores,
+    no_count_before: Option<Instant>,
+    /// Whether the last exact count was over the limit.
+    was_over: bool,
+    shortage: Shortage,
 }
 
 impl Memory {
-    pub(super) fn new(init: i32, limit: u64, group: Option<Group>) -> Memory {
-        Memory { init, limit, group }
+    pub(super) fn new(init: i32, limit: u64, group: Option<Group>) -> std::io::Result<Memory> {
+        let (device, stores) = (files::memory_device()?, Stores::default());
+        let shortage = Shortage::new(RESERVE);
+        Ok(Memory { init, limit, group, device, stores, no_count_before: None, was_over: false, shortage })
     }
 
     pub(super) fn enforced(&self) -> bool {
         self.group.is_some()
     }
 
-    pub(super) fn look(&self) -> Option<Breach> {
-        let (over, used) = match &self.group {
-            // The kernel ends single processes; a build must not pass over that.
-            Some(group) => (group.kills() > 0, group.memory()),
-            None => {
-                let used = used(self.init);
-                (used > self.limit, used)
-            }
-        };
-        over.then_some(Breach::Memory { used, limit: self.limit })
+    /// Counts what these hold, too.
+    pub(super) fn add(&mut self, stores: Stores) {
+        self.stores = stores;
     }
-}
 
-/// Bytes of memory that the processes below `init` have to themselves, and of files that exist in
-/// memory only (the tmpfs mounts have limits of their own).
-fn used(init: i32) -> u64 {
-    let page = rustix::param::page_size() as u64;
-    let mut bytes = 0u64;
-    for process in tree::below(init) {
-        let folder = format!("/proc/{}", process.pid);
-        let statm = std::fs::read_to_string(format!("{folder}/statm")).unwrap_or_default();
-        bytes = bytes.saturating_add(private_pages(&statm).saturating_mul(page));
-        for file in open_files(&folder) {
-            if file.memory {
-                bytes = bytes.saturating_add(file.bytes);
+    pub(super) fn look(&mut self) -> Option<Breach> {
+        match &self.group {
+            // The kernel ends single processes; a build must not pass over that.
+            Some(group) if group.kills() > 0 => {
+                Some(Breach::Memory { used: group.memory(), limit: self.limit })
             }
+            Some(_) => None,
+            None => self.sample(),
         }
     }
-    bytes
-}
 
-/// Resident less shared pages, fields 2 and 3 of `/proc/PID/statm`.
-fn private_pages(statm: &str) -> u64 {
-    let mut fields = statm.split(' ').skip(1).map_while(|f| f.parse::<u64>().ok());
-    let resident = fields.next().unwrap_or(0);
-    resident.saturating_sub(fields.next().unwrap_or(0))
-}
-
-/// A file that has no name any more, or never had one.
-#[derive(Debug)]
-pub(super) struct Nameless {
-    /// Made by memfd_create.
-    memory: bool,
-    /// What it takes.
-    pub(super) bytes: u64,
-    /// To count it once.
-    pub(super) id: (u64, u64),
-}
-
-impl Nameless {
-    pub(super) fn on_disk(&self) -> bool {
-        !self.memory
-    }
-}
-
-/// The nameless files that a process has open.
-pub(super) fn open_files(process: &str) -> Vec<Nameless> {
-    let listed = std::fs::read_dir(format!("{process}/fd")).into_iter().flatten().flatten();
-    listed
-        .filter_map(|entry| {
-            let target = std::fs::read_link(entry.path()).ok()?;
-            let name = target.to_str()?;
-            if !name.ends_with(" (deleted)") {
-                return None;
+    fn sample(&mut self) -> Option<Breach> {
+        let processes = tree::below(self.init);
+        let mut spaces: Vec<Space> = processes.iter().filter_map(|process| Space::of(*process)).collect();
+        if is_off(Guard::Accounting) {
+            let used: u64 = spaces.iter().map(Space::private).sum();
+            return (used > self.limit).then_some(Breach::Memory { used, limit: self.limit });
+        }
+        let device = self.device;
+        let open = files::open(&processes, &|on| on == device);
+        let stored = self.stores.bytes().saturating_add(open.values().sum());
+        let at_most = spaces.iter().map(Space::at_most).fold(stored, u64::saturating_add);
+        if at_most > self.limit && self.no_count_before.is_none_or(|then| Instant::now() >= then) {
+            let began = Instant::now();
+            let used = self.count(&mut spaces, stored, &open);
+            self.no_count_before = Instant::now().checked_add(began.elapsed() * REST);
+            let over = used > self.limit;
+            // Processes are counted one after another: what they begin to share meanwhile counts too much, once.
+            if over && (self.was_over || used > self.limit.saturating_add(self.limit / FAR)) {
+                return Some(Breach::Memory { used, limit: self.limit });
             }
-            let meta = std::fs::metadata(entry.path()).ok()?;
-            let counts = meta.is_file() && meta.nlink() == 0;
-            let bytes = meta.blocks().saturating_mul(512);
-            let memory = name.starts_with("/memfd:");
-            counts.then_some(Nameless { memory, bytes, id: (meta.dev(), meta.ino()) })
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-
-    #[test]
-    fn shared_pages_do_not_count() {
-        assert_eq!(private_pages("1000 300 120 1 0 50 0\n"), 180);
-        assert_eq!(private_pages("1000 1 2"), 0);
-        assert_eq!(private_pages(""), 0);
+            self.was_over = over;
+        }
+        let stock = Stock::of_memory()?;
+        let over = self.shortage.look(Instant::now(), stock, at_most);
+        over.then_some(Breach::Starved { available: stock.left })
     }
 
-    #[test]
-    fn memory_files_and_deleted_files_are_found() {
-        let flags = rustix::fs::MemfdFlags::CLOEXEC;
-        let mut memory = std::fs::File::from(rustix::fs::memfd_create("x", flags).unwrap());
-        memory.write_all(&[1; 1 << 20]).unwrap();
-        let mut deleted = tempfile::tempfile().unwrap();
-        deleted.write_all(&[1; 1 << 20]).unwrap();
-        let found = open_files("/proc/self");
-        assert!(found.iter().any(|f| f.memory && f.bytes == 1 << 20));
-        let id = deleted.metadata().map(|m| (m.dev(), m.ino())).unwrap();
-        // A file made without a name from the start has none to be recognised by.
-        assert!(found.iter().any(|f| f.on_disk()) || !found.iter().any(|f| f.id == id));
+    /// What is in use exactly, or the first figure that is within the limit.
+    fn count(&self, spaces: &mut Vec<Space>, stored: u64, open: &files::Nameless) -> u64 {
+        let began = Instant::now();
+        spaces.sort_by_key(|space| std::cmp::Reverse(space.at_most()));
+        // Between a fork that shares all memory (vfork) and its exec two processes have the same.
+        spaces.dedup_by(|later, kept| {
+            later.at_most() == kept.at_most() && tree::share(later.thread, kept.thread, Shared::Memory)
+        });
+        let counts = |id: files::Id, name: &str| {
+            id.0 == self.device && !self.stores.hold(name) && !open.contains_key(&id)
+        };
+        let mut used = spaces.iter().map(Space::at_most).fold(stored, u64::saturating_add);
+        for space in spaces {
+            if used <= self.limit || began.elapsed() > COUNT {
+                break;
+            }
+            used = used.saturating_sub(space.at_most()).saturating_add(space.part(&counts));
+        }
+        used
     }
 }

@@ -2,11 +2,16 @@
 //! survive.
 
 mod disk;
+mod files;
 mod memory;
+mod process;
+mod shortage;
+mod stores;
 mod tree;
 
 use super::cgroup::Group;
-use super::{SandboxError, Spec};
+use super::{Doing, SandboxError, Spec};
+use rustix::fd::OwnedFd;
 use std::time::Duration;
 
 /// How often [`super::Sandbox::breach`] should be asked.
@@ -23,6 +28,12 @@ pub enum Breach {
         /// Bytes allowed.
         limit: u64,
     },
+    /// The machine's memory is all but used up, and the sandbox has used it or cannot say who has.
+    #[error("the machine's memory is used up: {available} bytes of it are available")]
+    Starved {
+        /// Bytes that are available.
+        available: u64,
+    },
     /// The sandbox's files take more of the disk than allowed.
     #[error("disk limit reached: {used} of {limit} bytes used")]
     Disk {
@@ -31,7 +42,7 @@ pub enum Breach {
         /// Bytes allowed.
         limit: u64,
     },
-    /// The disk under the sandbox is all but full, and the sandbox filled it.
+    /// The disk under the sandbox is all but full, and the sandbox filled it or cannot say who did.
     #[error("the disk under the sandbox is full: {free} bytes are left of it")]
     Full {
         /// Bytes that are left.
@@ -49,9 +60,16 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(spec: &Spec, init: i32, group: Option<Group>) -> Result<Watch, SandboxError> {
         Ok(Watch {
-            memory: memory::Memory::new(init, spec.limits.memory, group),
+            memory: memory::Memory::new(init, spec.limits.memory, group).doing("make a file in memory")?,
             disk: disk::Disk::new(init, &spec.layer, spec.limits.disk)?,
         })
+    }
+
+    /// Takes what holds memory besides processes: descriptors that the sandbox's init handed out.
+    pub(super) fn add(&mut self, stores: Vec<OwnedFd>) {
+        let stores = stores::Stores::new(stores);
+        self.disk.pass_over(stores.devices());
+        self.memory.add(stores);
     }
 
     /// Whether the kernel limits the memory of all processes together.

@@ -2,11 +2,35 @@
 
 use std::collections::HashSet;
 
+/// What two processes may have in common, as kcmp(2) numbers it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shared {
+    /// One address space.
+    Memory = 1,
+    /// One table of open files.
+    Files = 2,
+}
+
 /// One process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Process {
     pub(super) pid: i32,
     parent: i32,
+}
+
+impl Process {
+    /// Its threads, the first one first. One that has ended while others go on is listed, but has neither memory
+    /// nor files any more.
+    pub(super) fn threads(self) -> Vec<i32> {
+        let listed = std::fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        listed.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    }
+}
+
+/// Whether two processes or threads have this in common; no where the kernel does not say.
+pub(super) fn share(a: i32, b: i32, what: Shared) -> bool {
+    // SAFETY: takes numbers only.
+    unsafe { libc::syscall(libc::SYS_kcmp, a, b, what as libc::c_long, 0, 0) == 0 }
 }
 
 /// All processes below `root`, without it. Orphans inside belong to the sandbox's init, so the
@@ -49,11 +73,29 @@ mod tests {
     }
 
     #[test]
-    fn a_child_is_below() {
+    fn a_child_is_below_and_shares_neither_memory_nor_files() {
+        let me = std::process::id().cast_signed();
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let below = below(std::process::id().cast_signed());
+        let below = below(me);
+        let pid = child.id().cast_signed();
+        let shares = [Shared::Memory, Shared::Files].map(|what| share(me, pid, what));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(below.iter().any(|p| p.pid == child.id().cast_signed()));
+        assert!(below.iter().any(|p| p.pid == pid));
+        assert_eq!(shares, [false; 2]);
+    }
+
+    #[test]
+    fn threads_share_memory_and_files() {
+        let me = std::process::id().cast_signed();
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || wait.recv());
+        let threads = Process { pid: me, parent: 0 }.threads();
+        assert_eq!(threads.first(), Some(&me));
+        assert!(threads.len() >= 2);
+        let last = threads[threads.len() - 1];
+        assert!(share(me, last, Shared::Memory) && share(me, last, Shared::Files));
+        drop(done);
+        let _ = thread.join();
     }
 }
