@@ -97,6 +97,30 @@ pub fn may_know_users(caller: &Caller) -> bool {
     administer(caller).is_ok()
 }
 
+/// Passes tokens that name the grant of runners. One that grants everything is a person's.
+pub fn work(caller: &Caller) -> Result<(), Error> {
+    let refused = || Error::new(Kind::Forbidden, "only a token that names the grant RUNNER may do this");
+    match caller {
+        Caller::User { grants: Grants::Some(some), .. } if some.contains_key(&Scope::Runner) => Ok(()),
+        Caller::Anonymous => Err(log_in()),
+        Caller::User { .. } | Caller::Local => Err(refused()),
+    }
+}
+
+/// Passes whoever holds the server's own socket.
+pub fn inside(caller: &Caller) -> Result<(), Error> {
+    match caller {
+        Caller::Local => Ok(()),
+        Caller::Anonymous => Err(log_in()),
+        Caller::User { .. } => Err(Error::new(Kind::Forbidden, "only the server itself may do this")),
+    }
+}
+
+/// Passes whoever may see a group's triggers: mail addresses stay with the owner.
+pub fn owns(caller: &Caller, owner: UserId) -> bool {
+    caller.is_admin() || caller.id() == Some(owner)
+}
+
 /// Passes administrators of the farm whose token is not narrowed.
 pub fn administer(caller: &Caller) -> Result<(), Error> {
     match caller {
@@ -248,6 +272,7 @@ mod tests {
             tags: vec![],
             manifest: String::new(),
             image: None,
+            secrets: false,
             runner: None,
             created: Time(0),
             updated: Time(0),
@@ -300,6 +325,17 @@ mod tests {
         assert!(administer(&caller(1, &[Role::Admin], "PROFILE:RW JOBS:RW")).is_err());
         assert!(administer(&caller(1, &[], "")).is_err());
         assert!(administer(&Caller::Anonymous).is_err());
+    }
+
+    #[test]
+    fn only_tokens_that_name_the_grant_are_runners() {
+        assert!(work(&caller(1, &[], "RUNNER")).is_ok());
+        for other in
+            [caller(1, &[Role::Admin], ""), caller(1, &[], "JOBS:RW"), Caller::Local, Caller::Anonymous]
+        {
+            assert!(work(&other).is_err());
+        }
+        assert!(inside(&Caller::Local).is_ok() && inside(&caller(1, &[Role::Admin], "")).is_err());
     }
 
     #[test]

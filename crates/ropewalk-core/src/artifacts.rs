@@ -4,7 +4,12 @@ use crate::access::Caller;
 use crate::error::Error;
 use crate::farm::Farm;
 use crate::port::{Artifact, BlobRef};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ropewalk_model::ids::{ArtifactId, JobId};
+use std::time::Duration;
+
+/// RFC 3986 unreserved: what needs no escape in a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A published file that the caller may read: made by [`Farm::open_artifact`] only.
 #[derive(Clone, Debug)]
@@ -45,6 +50,32 @@ impl Farm {
         let Artifact { path, size, sha256, .. } =
             artifact.ok_or_else(|| Error::missing(format_args!("artifact {number} of job {job}")))?;
         Ok(OpenArtifact { path, blob: BlobRef { sha256, size } })
+    }
+
+    /// Where a file of a job that the caller may know of is downloaded; none once its days are over.
+    pub fn artifact_url(&self, artifact: &Artifact) -> Option<String> {
+        if self.is_over(artifact) {
+            return None;
+        }
+        let name = utf8_percent_encode(artifact.name(), SEGMENT);
+        Some(format!("{}/artifacts/{}/{name}", self.settings.origin, artifact.link))
+    }
+
+    /// The file that a link leads to. Whoever has the link may read it.
+    pub async fn open_link(&self, link: &str, name: &str) -> Result<OpenArtifact, Error> {
+        let is_link = link.len() == 32 && link.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let found = match is_link {
+            true => self.store.artifact_by_link(link).await?,
+            false => None,
+        };
+        let found = found.filter(|artifact| artifact.name() == name && !self.is_over(artifact));
+        let Artifact { path, size, sha256, .. } = found.ok_or_else(|| Error::missing("such file"))?;
+        Ok(OpenArtifact { path, blob: BlobRef { sha256, size } })
+    }
+
+    fn is_over(&self, artifact: &Artifact) -> bool {
+        let days = u64::from(self.settings.requests.artifact_days);
+        artifact.created.plus(Duration::from_secs(days * 24 * 3600)) < self.clock.now()
     }
 
     /// Bytes of a file, fewer at its end.

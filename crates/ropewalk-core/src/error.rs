@@ -10,8 +10,12 @@ use strum::{Display, EnumIter, IntoStaticStr};
 pub enum Kind {
     /// What was sent cannot be understood or breaks a rule; sending it again changes nothing.
     Malformed,
-    /// No valid token, password or session came with it.
+    /// No token, password or session came with it, or the password is wrong.
     Unauthenticated,
+    /// What came in place of a token cannot be one.
+    UnreadableToken,
+    /// The token is unknown, revoked or expired.
+    InvalidToken,
     /// The caller is known and may not do this.
     Forbidden,
     /// There is no such thing, or the caller may not know of it.

@@ -4,6 +4,7 @@ use crate::access::{self, Caller};
 use crate::error::Error;
 use crate::farm::Farm;
 use crate::port::{AttemptSummary, JobFilter, Page, RunnerRow, Waiting};
+use crate::submit::labels;
 use ropewalk_model::event::Event;
 use ropewalk_model::grant::{Mode, Scope};
 use ropewalk_model::ids::{JobId, WorkId};
@@ -41,6 +42,26 @@ impl Farm {
     /// A job that the caller may know of.
     pub async fn job(&self, by: &Caller, number: JobId) -> Result<Job, Error> {
         access::see(by, self.store.job(number).await?, number)
+    }
+
+    /// A job of a kind that the caller may know of: each door knows its own kinds only.
+    pub async fn job_of(&self, by: &Caller, kind: JobKind, number: JobId) -> Result<Job, Error> {
+        let job = self.store.job(number).await?.filter(|job| job.kind == kind);
+        access::see(by, job, number)
+    }
+
+    /// Replaces visibility and, unless there are none given, tags.
+    pub async fn update(
+        &self,
+        by: &Caller,
+        number: JobId,
+        visibility: Visibility,
+        tags: Option<Vec<String>>,
+    ) -> Result<Job, Error> {
+        let job = self.job(by, number).await?;
+        access::change(by, &job)?;
+        let tags = tags.map(|tags| labels::tags(tags, &self.settings.requests)).transpose()?;
+        Ok(self.store.update(number, visibility, tags).await?)
     }
 
     /// Jobs, newest first; `before` is where the part before ended.

@@ -50,6 +50,28 @@ impl Farm {
         Ok(OpenLog { log: LogRef { job, log } })
     }
 
+    /// Opens the log of a step by its name.
+    pub async fn open_step_log(&self, by: &Caller, job: JobId, step: &str) -> Result<OpenLog, Error> {
+        self.job(by, job).await?;
+        access::read(by)?;
+        let steps = self.store.steps(job).await?;
+        let position = steps.iter().find(|known| known.name == step).map(|known| known.position);
+        let position = position.and_then(|position| u32::try_from(position).ok());
+        let position = position.ok_or_else(|| Error::missing(format_args!("task {step:?} of job {job}")))?;
+        Ok(OpenLog { log: LogRef { job, log: LogName::Step(position) } })
+    }
+
+    /// The last bytes of a log, at most `length`.
+    pub async fn log_tail(&self, open: OpenLog, length: usize) -> Result<Vec<u8>, Error> {
+        let size = self.read_log(open, 0, 0).await?.size;
+        let from = size.saturating_sub(u64::try_from(length).unwrap_or(u64::MAX));
+        let mut tail = self.read_log(open, from, length).await?.bytes;
+        // It may have grown meanwhile.
+        let surplus = tail.len().saturating_sub(length);
+        tail.drain(..surplus);
+        Ok(tail)
+    }
+
     /// Opens all logs of a job that the caller may know of: that of the set-up, then those of its steps in order.
     pub async fn open_logs(&self, by: &Caller, job: JobId) -> Result<Vec<OpenLog>, Error> {
         self.job(by, job).await?;

@@ -1,6 +1,6 @@
 //! Submission of a manifest: text in, a durable job out.
 
-mod labels;
+pub(crate) mod labels;
 
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
@@ -71,6 +71,7 @@ impl Farm {
             note,
             tags,
             image: Some(manifest.image),
+            secrets,
             steps: manifest.tasks.into_iter().map(|task| task.name).collect(),
             triggers: manifest.triggers.into_iter().filter_map(trigger).collect(),
             root: WorkRef::New(0),

@@ -155,7 +155,7 @@ async fn an_offer_carries_what_a_plan_must_not_hold() {
     assert_eq!(grants.to_string(), "JOBS:RO");
     // It ends when the build must have ended.
     world.clock.advance(Duration::from_secs(45 * 60 + 120));
-    assert_eq!(world.farm.authenticate(token.reveal()).await.unwrap_err().kind, Kind::Unauthenticated);
+    assert_eq!(world.farm.authenticate(token.reveal()).await.unwrap_err().kind, Kind::InvalidToken);
 }
 
 #[tokio::test]
@@ -378,6 +378,18 @@ async fn a_file_counts_when_it_is_what_was_promised() {
     let artifacts = world.farm.artifacts(&world.ann, job.id).await.unwrap();
     let open = world.farm.open_artifact(&world.ann, job.id, artifacts[0].id).await.unwrap();
     assert_eq!(world.farm.read_artifact(&open, 1, 10).await.unwrap(), b"bc");
+    // Whoever has the link may read it, until its days are over.
+    let url = world.farm.artifact_url(&artifacts[0]).expect("an address");
+    let link = url.strip_prefix("https://farm.example/artifacts/").and_then(|rest| rest.strip_suffix("/f"));
+    let link = link.unwrap_or_else(|| panic!("{url}"));
+    let open = world.farm.open_link(link, "f").await.unwrap();
+    assert_eq!(world.farm.read_artifact(&open, 0, 10).await.unwrap(), b"abc");
+    for (link, name) in [(link, "g"), (&"0".repeat(32), "f"), ("", "f"), ("\0", "f")] {
+        assert_eq!(world.farm.open_link(link, name).await.unwrap_err().kind, Kind::Missing, "{link} {name}");
+    }
+    world.clock.advance(Duration::from_secs(91 * 24 * 3600));
+    assert_eq!(world.farm.artifact_url(&artifacts[0]), None);
+    assert_eq!(world.farm.open_link(link, "f").await.unwrap_err().kind, Kind::Missing);
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ impl IntoResponse for Failed {
 fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Malformed => StatusCode::BAD_REQUEST,
-        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::Missing => StatusCode::NOT_FOUND,
         Kind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -92,7 +92,9 @@ pub fn render(error: &Error) -> Response {
     let mut response = (status(error.kind), Json(refusal)).into_response();
     let headers = response.headers_mut();
     match error.kind {
-        Kind::Unauthenticated => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         Kind::TooMany | Kind::Unavailable => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
         _ => {}
     }

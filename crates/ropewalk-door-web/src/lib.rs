@@ -4,6 +4,7 @@ mod answer;
 mod args;
 mod live;
 mod n1;
+mod published;
 mod watch;
 
 use axum::Router;
@@ -33,6 +34,6 @@ pub struct Web {
 
 /// All addresses of this door.
 pub fn door(web: Web) -> Router {
-    let doors = n1::router().merge(watch::router());
+    let doors = n1::router().merge(published::router()).merge(watch::router());
     doors.fallback(answer::nothing_here).method_not_allowed_fallback(answer::wrong_method).with_state(web)
 }

@@ -71,7 +71,7 @@ async fn identify(gate: &Gate, peer: Peer, headers: &HeaderMap) -> Result<(Calle
         Presented::Unreadable => {
             gate.rates.anonymous(address)?;
             return Err(Error::new(
-                Kind::Unauthenticated,
+                Kind::UnreadableToken,
                 "the credentials cannot be read: send one `Authorization: Bearer TOKEN`",
             ));
         }

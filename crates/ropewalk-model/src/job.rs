@@ -89,6 +89,8 @@ pub struct Job {
     pub manifest: String,
     /// Image of its plan, for lists.
     pub image: Option<String>,
+    /// Whether it was submitted to be given the secrets that its manifest names.
+    pub secrets: bool,
     /// Runner of the current or last attempt.
     pub runner: Option<String>,
     /// Time of submission.

@@ -73,6 +73,24 @@ pub struct RequestLimits {
     pub connections_per_address: u32,
     /// Seconds in which a request's head must arrive, and the next one begin.
     pub head_within: u64,
+    /// Bytes of an uploaded file.
+    pub upload: u64,
+    /// Members of a group of jobs.
+    pub group: usize,
+    /// Days for which a published file can be downloaded.
+    pub artifact_days: u32,
+    /// Bytes of a GraphQL document.
+    pub graphql_query: usize,
+    /// Fields of a GraphQL operation, those of its fragments counted wherever they are used.
+    pub graphql_complexity: usize,
+    /// Fields within each other in a GraphQL operation.
+    pub graphql_depth: usize,
+    /// Seconds in which a GraphQL query is answered. Mutations are carried to their end.
+    pub graphql_time: u64,
+    /// Objects in the lists of one GraphQL answer.
+    pub graphql_objects: usize,
+    /// Bytes of logs and manifests in one GraphQL answer.
+    pub graphql_bytes: usize,
 }
 
 impl Default for RequestLimits {
@@ -90,6 +108,15 @@ impl Default for RequestLimits {
             connections: 4096,
             connections_per_address: 256,
             head_within: 30,
+            upload: 2 << 30,
+            group: 1000,
+            artifact_days: 90,
+            graphql_query: 128 << 10,
+            graphql_complexity: 250,
+            graphql_depth: 25,
+            graphql_time: 3,
+            graphql_objects: 10_000,
+            graphql_bytes: 32 << 20,
         }
     }
 }

@@ -95,4 +95,8 @@ impl Jobs for SqlStore {
     async fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, StoreError> {
         read::artifacts(&self.db, job).await
     }
+
+    async fn artifact_by_link(&self, link: &str) -> Result<Option<Artifact>, StoreError> {
+        read::artifact_by_link(&self.db, link).await
+    }
 }

@@ -125,13 +125,12 @@ impl Farm {
         Ok(self.store.revoke_token(user.id, token).await?)
     }
 
-    /// Who a token's secret belongs to. Every refusal is the same.
+    /// Who a token's secret belongs to. All tokens that are not valid get the same refusal.
     pub async fn authenticate(&self, presented: &str) -> Result<Caller, Error> {
-        let refused = || {
-            Error::new(Kind::Unauthenticated, "this token is not valid: it is unknown, revoked or expired")
-        };
+        let refused =
+            || Error::new(Kind::InvalidToken, "this token is not valid: it is unknown, revoked or expired");
         if !secret::is_well_formed(presented) {
-            return Err(refused());
+            return Err(Error::new(Kind::UnreadableToken, "this is no token: it has another form"));
         }
         self.by_digest(secret::digest(presented)).await?.ok_or_else(refused)
     }

@@ -92,6 +92,8 @@ pub struct NewJob {
     pub tags: Vec<String>,
     /// Image, for lists.
     pub image: Option<String>,
+    /// Whether it may have secrets.
+    pub secrets: bool,
     /// Names of its steps, in order.
     pub steps: Vec<String>,
     /// What is done at its end.
@@ -203,6 +205,17 @@ pub struct Artifact {
     pub size: u64,
     /// SHA-256, hexadecimal; also its blob's name.
     pub sha256: String,
+    /// When it was published.
+    pub created: Time,
+    /// 32 random hexadecimal digits: whoever knows them may download it.
+    pub link: String,
+}
+
+impl Artifact {
+    /// The last part of its path.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 /// Port for jobs.
@@ -253,4 +266,6 @@ pub trait Jobs: Send + Sync {
     async fn attempts(&self, job: JobId) -> Result<Vec<AttemptSummary>, StoreError>;
     /// Published files of the current round.
     async fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, StoreError>;
+    /// The published file that has this link, of whatever attempt.
+    async fn artifact_by_link(&self, link: &str) -> Result<Option<Artifact>, StoreError>;
 }

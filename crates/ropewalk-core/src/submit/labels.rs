@@ -6,7 +6,7 @@ use ropewalk_model::manifest::{Action, Manifest};
 
 /// Splits tags at slashes, as they are joined by slashes in addresses, and drops empty ones: `hut` sends `[""]`
 /// for none.
-pub(super) fn tags(tags: Vec<String>, limits: &RequestLimits) -> Result<Vec<String>, Error> {
+pub(crate) fn tags(tags: Vec<String>, limits: &RequestLimits) -> Result<Vec<String>, Error> {
     let tags: Vec<String> =
         tags.iter().flat_map(|tag| tag.split('/')).filter(|tag| !tag.is_empty()).map(String::from).collect();
     if tags.len() > limits.tags {
@@ -26,7 +26,7 @@ pub(super) fn tags(tags: Vec<String>, limits: &RequestLimits) -> Result<Vec<Stri
 }
 
 /// Checks a note's length; an empty note is none. A NUL has no place in a text column.
-pub(super) fn note(note: Option<String>, limits: &RequestLimits) -> Result<Option<String>, Error> {
+pub(crate) fn note(note: Option<String>, limits: &RequestLimits) -> Result<Option<String>, Error> {
     let Some(note) = note.filter(|note| !note.is_empty()) else { return Ok(None) };
     if note.chars().count() > limits.note {
         let most = limits.note;
@@ -40,7 +40,7 @@ pub(super) fn note(note: Option<String>, limits: &RequestLimits) -> Result<Optio
 
 /// Refuses NUL in what is stored as text and shown: one of the databases cannot hold it, and no program takes it as an
 /// argument.
-pub(super) fn texts(text: &str, manifest: &Manifest) -> Result<(), Error> {
+pub(crate) fn texts(text: &str, manifest: &Manifest) -> Result<(), Error> {
     let triggers = manifest.triggers.iter().flat_map(|trigger| match &trigger.action {
         Action::Email { to, cc, in_reply_to } => [to.as_deref(), cc.as_deref(), in_reply_to.as_deref()],
         Action::Webhook { url } => [Some(url.as_str()), None, None],

@@ -15,9 +15,9 @@ use ropewalk_http::files;
 use ropewalk_model::ids::{ArtifactId, JobId};
 use std::sync::Arc;
 
-struct ArtifactBytes {
-    farm: Arc<Farm>,
-    open: OpenArtifact,
+pub(crate) struct ArtifactBytes {
+    pub(crate) farm: Arc<Farm>,
+    pub(crate) open: OpenArtifact,
 }
 
 impl files::Source for ArtifactBytes {

@@ -2,7 +2,7 @@
 
 mod accounts;
 mod farm;
-mod files;
+pub(crate) mod files;
 mod jobs;
 mod logs;
 pub(crate) mod view;

@@ -209,7 +209,7 @@ pub(crate) struct ArtifactView {
 
 impl From<Artifact> for ArtifactView {
     fn from(artifact: Artifact) -> Self {
-        let Artifact { id, path, size, sha256 } = artifact;
+        let Artifact { id, path, size, sha256, .. } = artifact;
         ArtifactView { id: id.0, path, size, sha256 }
     }
 }

@@ -11,7 +11,7 @@ use ropewalk_model::time::Time;
 
 /// Columns of [`read_job`], from `jobs j JOIN users u`.
 pub(super) const SELECT: &str = "SELECT j.id, j.kind, j.owner, u.name AS owner_name, j.job_group, j.round, j.status, \
-    j.cause, j.visibility, j.note, j.tags, j.manifest, j.image, j.runner, j.created, j.updated, j.queued, \
+    j.cause, j.visibility, j.note, j.tags, j.manifest, j.image, j.secrets, j.runner, j.created, j.updated, j.queued, \
     j.started, j.ended FROM jobs j JOIN users u ON u.id = j.owner";
 
 pub(super) fn read_job(row: &Row) -> Result<Job, StoreError> {
@@ -30,6 +30,7 @@ pub(super) fn read_job(row: &Row) -> Result<Job, StoreError> {
         tags: from_json(row, "tags")?,
         manifest: row.get("manifest")?,
         image: row.get("image")?,
+        secrets: row.get("secrets")?,
         runner: row.get("runner")?,
         created: Time(row.get("created")?),
         updated: Time(row.get("updated")?),
@@ -142,19 +143,34 @@ async fn facts(tx: &Tx, attempt: AttemptId) -> Result<Vec<(String, String)>, Sto
     rows.iter().map(|row| Ok((row.get("key")?, row.get("value")?))).collect()
 }
 
+/// Columns of [`read_artifact`], from `artifacts f`.
+const ARTIFACT: &str = "SELECT f.id, f.path, f.size, f.sha256, f.link,
+    COALESCE(f.created, (SELECT a.leased FROM attempts a WHERE a.id = f.attempt)) AS created";
+
 /// Those of the last attempt: what an attempt published that was lost afterwards is not a result.
 pub(super) async fn artifacts(db: &Database, job: JobId) -> Result<Vec<Artifact>, StoreError> {
-    let sql = "SELECT f.id, f.path, f.size, f.sha256 FROM jobs j JOIN artifacts f ON f.attempt =
+    let sql = format!(
+        "{ARTIFACT} FROM jobs j JOIN artifacts f ON f.attempt =
             (SELECT a.id FROM attempts a WHERE a.work = j.work ORDER BY a.number DESC LIMIT 1)
-        WHERE j.id = $1 ORDER BY f.id";
-    let rows = db.query_all("list the artifacts of a job", sql, vec![job.0.into()]).await?;
-    let artifact = |row: &Row| {
-        Ok(Artifact {
-            id: ArtifactId(row.get("id")?),
-            path: row.get("path")?,
-            size: narrow(row, "size")?,
-            sha256: row.get("sha256")?,
-        })
-    };
-    rows.iter().map(artifact).collect()
+        WHERE j.id = $1 ORDER BY f.id"
+    );
+    let rows = db.query_all("list the artifacts of a job", &sql, vec![job.0.into()]).await?;
+    rows.iter().map(read_artifact).collect()
+}
+
+pub(super) async fn artifact_by_link(db: &Database, link: &str) -> Result<Option<Artifact>, StoreError> {
+    let sql = format!("{ARTIFACT} FROM artifacts f WHERE f.link = $1");
+    let row = db.query_one("look up an artifact by its link", &sql, vec![link.into()]).await?;
+    row.as_ref().map(read_artifact).transpose()
+}
+
+fn read_artifact(row: &Row) -> Result<Artifact, StoreError> {
+    Ok(Artifact {
+        id: ArtifactId(row.get("id")?),
+        path: row.get("path")?,
+        size: narrow(row, "size")?,
+        sha256: row.get("sha256")?,
+        created: Time(row.get("created")?),
+        link: row.get("link")?,
+    })
 }

@@ -80,8 +80,8 @@ async fn insert_job(change: &mut Change<'_>, new: &NewJob, root: WorkId) -> Resu
     let tx = change.tx;
     let sql =
         "INSERT INTO jobs (kind, owner, round, status, visibility, note, tags, manifest, image, triggers,
-            work, execute, events, created, updated)
-        VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12) RETURNING id";
+            work, execute, secrets, events, created, updated)
+        VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $13) RETURNING id";
     let values = vec![
         new.kind.to_string().into(),
         new.owner.0.into(),
@@ -94,6 +94,7 @@ async fn insert_job(change: &mut Change<'_>, new: &NewJob, root: WorkId) -> Resu
         to_json(&new.triggers)?.into(),
         root.0.into(),
         new.execute.into(),
+        new.secrets.into(),
         change.now.0.into(),
     ];
     let Some(row) = tx.query_one(sql, values).await? else {

@@ -2,6 +2,7 @@
 
 mod m0001_identity_and_blobs;
 mod m0002_jobs_and_queue;
+mod m0003_secrets_and_links;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -13,7 +14,11 @@ struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_identity_and_blobs::Step), Box::new(m0002_jobs_and_queue::Step)]
+        vec![
+            Box::new(m0001_identity_and_blobs::Step),
+            Box::new(m0002_jobs_and_queue::Step),
+            Box::new(m0003_secrets_and_links::Step),
+        ]
     }
 }
 

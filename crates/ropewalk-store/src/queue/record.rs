@@ -83,11 +83,29 @@ async fn artifact(
 ) -> Result<(), StoreError> {
     let size = i64::try_from(size)
         .map_err(|_| StoreError::Refused(format!("a file of {size} bytes is larger than any can be")))?;
-    let sql = "INSERT INTO artifacts (attempt, path, size, sha256) VALUES ($1, $2, $3, $4)";
-    let values = vec![attempt.id.0.into(), path.into(), size.into(), sha256.into()];
+    let sql =
+        "INSERT INTO artifacts (attempt, path, size, sha256, created, link) VALUES ($1, $2, $3, $4, $5, $6)";
+    let values = vec![
+        attempt.id.0.into(),
+        path.into(),
+        size.into(),
+        sha256.into(),
+        change.now.0.into(),
+        new_link()?.into(),
+    ];
     change.tx.execute(sql, values).await?;
     for job in JobRow::open_of(change.tx, attempt.work).await? {
         change.event(job.id, &Fact::Artifact { round: job.round, path: path.to_owned() }).await?;
     }
     Ok(())
+}
+
+/// 128 random bits: nobody guesses the link of a private job's file.
+fn new_link() -> Result<String, StoreError> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| StoreError::Unavailable {
+        tried: "make a link".into(),
+        reason: format!("the system gave no random bytes: {error}"),
+    })?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

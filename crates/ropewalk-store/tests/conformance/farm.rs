@@ -53,6 +53,7 @@ pub fn job(owner: UserId, root: WorkRef) -> NewJob {
         note: None,
         tags: vec![],
         image: Some("dummy".into()),
+        secrets: false,
         steps: vec!["s0".into(), "s1".into()],
         triggers: vec![],
         root,

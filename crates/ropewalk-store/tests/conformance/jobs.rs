@@ -27,13 +27,14 @@ pub async fn a_job_goes_from_submission_to_success_and_says_so_in_events(env: En
         note: Some("for *mary*".into()),
         tags: vec!["a".into(), "b".into()],
         visibility: Visibility::Unlisted,
+        secrets: true,
         ..job(mary, WorkRef::New(0))
     };
     let made = env.submit(vec![work()], vec![new]).await;
     let id = made.jobs[0];
     let queued = env.job(id).await;
     assert_eq!((queued.status, queued.round, queued.queued), (JobStatus::Queued, 1, Some(env.clock.now())));
-    assert_eq!((queued.note.as_deref(), queued.tags.len()), (Some("for *mary*"), 2));
+    assert_eq!((queued.note.as_deref(), queued.tags.len(), queued.secrets), (Some("for *mary*"), 2, true));
     assert_eq!((queued.visibility, queued.owner_name.as_str()), (Visibility::Unlisted, "mary"));
     assert_eq!(env.store.root_work(id).await.expect("a work"), made.works[0]);
 
@@ -71,6 +72,10 @@ pub async fn a_job_goes_from_submission_to_success_and_says_so_in_events(env: En
     assert_eq!(attempts[0].facts, [("image.digest".to_string(), "sha256:1".to_string())]);
     let files = env.store.artifacts(id).await.expect("artifacts");
     assert_eq!((files[0].path.as_str(), files[0].size), ("out.tar", 7));
+    assert!(files[0].created > queued.created && files[0].created < env.clock.now(), "{:?}", files[0]);
+    assert!(files[0].link.len() == 32 && files[0].link.bytes().all(|b| b.is_ascii_hexdigit()));
+    assert_eq!(env.store.artifact_by_link(&files[0].link).await.expect("an answer"), Some(files[0].clone()));
+    assert_eq!(env.store.artifact_by_link("").await.expect("an answer"), None);
 
     let events = env.store.events(id, 0, 100).await.expect("events");
     assert_eq!(events.iter().map(|e| e.number).collect::<Vec<_>>(), (1..=8).collect::<Vec<i64>>());

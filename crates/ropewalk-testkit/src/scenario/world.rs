@@ -293,6 +293,7 @@ fn new_job(spec: &JobSpec, owner: UserId, root: WorkRef, works: &[WorkSpec]) -> 
         note: None,
         tags: vec![],
         image: None,
+        secrets: false,
         steps: (0..steps).map(|step| format!("s{step}")).collect(),
         triggers: spec.triggers.clone(),
         root,

@@ -128,9 +128,11 @@ fn translate(refusal: LinkRefusal) -> LinkError {
     match refusal {
         LinkRefusal::Superseded => LinkError::Superseded,
         LinkRefusal::Failed(error) => match error.kind {
-            Kind::Malformed | Kind::Forbidden | Kind::Unauthenticated => {
-                LinkError::Refused(error.to_string())
-            }
+            Kind::Malformed
+            | Kind::Forbidden
+            | Kind::Unauthenticated
+            | Kind::UnreadableToken
+            | Kind::InvalidToken => LinkError::Refused(error.to_string()),
             _ => LinkError::Retry(error.to_string()),
         },
     }

@@ -1,0 +1,95 @@
+//! Groups: jobs that are started together, and what is done when all of them have ended.
+
+use crate::access::{self, Caller};
+use crate::error::{Error, Kind};
+use crate::farm::Farm;
+use crate::port::{Group, JobFilter, NewGroup, Trigger};
+use crate::submit::labels;
+use ropewalk_model::grant::{Mode, Scope};
+use ropewalk_model::ids::{GroupId, JobId};
+use ropewalk_model::job::{Job, JobKind, Visibility};
+
+/// A group to be made.
+#[derive(Clone, Debug)]
+pub struct GroupWish {
+    /// Its members: the caller's own pending jobs that are in no group.
+    pub jobs: Vec<JobId>,
+    /// What is done when all have ended.
+    pub triggers: Vec<Trigger>,
+    /// Free text, markdown. Empty is none.
+    pub note: Option<String>,
+    /// Queue them at once.
+    pub execute: bool,
+}
+
+impl Farm {
+    /// Makes a group of pending builds.sr.ht jobs, or changes nothing.
+    pub async fn create_group(&self, by: &Caller, wish: GroupWish) -> Result<Group, Error> {
+        access::holds(by, Scope::Jobs, Mode::Rw)?;
+        let owner = access::owner(by)?.id;
+        let limits = &self.settings.requests;
+        if wish.jobs.is_empty() {
+            return Err(Error::malformed("a group needs at least one job").about("jobIds"));
+        }
+        if wish.jobs.len() > limits.group {
+            let most = limits.group;
+            let text = format!("a group has at most {most} jobs (limits.group)");
+            return Err(Error::malformed(text).about("jobIds"));
+        }
+        for job in &wish.jobs {
+            let found = self.store.job(*job).await?;
+            if found.is_none_or(|job| job.kind != JobKind::Srht || job.owner != owner) {
+                let text = format!("invalid list of job IDs: job {job} is not yours; no group was made");
+                return Err(Error::new(Kind::Conflict, text).about("jobIds"));
+            }
+        }
+        let GroupWish { jobs, triggers, note, execute } = wish;
+        let note = labels::note(note, limits)?;
+        Ok(self.store.create_group(NewGroup { owner, jobs, triggers, note, execute }).await?)
+    }
+
+    /// Queues the pending jobs of a group. Groups of others are as missing as no group.
+    pub async fn start_group(&self, by: &Caller, number: GroupId) -> Result<Group, Error> {
+        access::holds(by, Scope::Jobs, Mode::Rw)?;
+        let missing = || Error::missing(format_args!("job group {number} of your account"));
+        let group = self.store.group(number).await?.ok_or_else(missing)?;
+        if !access::owns(by, group.owner) {
+            return Err(missing());
+        }
+        self.store.start_group(number).await?;
+        Ok(group)
+    }
+
+    /// The group of a job that the caller may know of. Its triggers hold addresses: they are for its owner.
+    pub async fn group_of(&self, by: &Caller, job: &Job) -> Result<Option<Group>, Error> {
+        self.job(by, job.id).await?;
+        let Some(number) = job.group else { return Ok(None) };
+        let group = self.store.group(number).await?;
+        Ok(group.map(|group| match access::owns(by, group.owner) {
+            true => group,
+            false => Group { triggers: vec![], ..group },
+        }))
+    }
+
+    /// Members of a group that the caller may know of, oldest first: all of their own, public ones of others.
+    pub async fn group_jobs(&self, by: &Caller, group: &Group) -> Result<Vec<Job>, Error> {
+        access::holds(by, Scope::Jobs, Mode::Ro)?;
+        let visibility = (!access::owns(by, group.owner)).then_some(Visibility::Public);
+        let filter = JobFilter {
+            group: Some(group.id),
+            visibility,
+            seen_by: access::seen_by(by),
+            ..JobFilter::default()
+        };
+        let (mut jobs, mut before) = (vec![], None);
+        loop {
+            let page = self.store.jobs(&filter, before, crate::jobs::PAGE_MAX).await?;
+            jobs.extend(page.items);
+            before = page.next;
+            if before.is_none() {
+                jobs.reverse();
+                return Ok(jobs);
+            }
+        }
+    }
+}
