@@ -163,7 +163,8 @@ fn prepare_layer(spec: &Spec) -> Result<(), SandboxError> {
 }
 
 fn make_folders(spec: &Spec) -> Result<(), SandboxError> {
-    let host: &[&str] = if spec.image.rootfs().usr.is_some() { &["usr/upper", "usr/work"] } else { &[] };
+    let host: &[&str] =
+        if spec.image.rootfs().usr.is_some() { &["usr/upper", "usr/work", "usr/below"] } else { &[] };
     for name in ["upper", "work"].iter().chain(host) {
         let path = spec.layer.join(name);
         std::fs::create_dir_all(&path).doing(format_args!("create {}", path.display()))?;

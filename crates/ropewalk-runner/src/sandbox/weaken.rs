@@ -18,6 +18,8 @@ pub enum Guard {
     Collect,
     /// The packet filter and the routes of the network by nat.
     Network,
+    /// Only what everybody may read of the machine's `/usr`.
+    HostFiles,
     /// Control groups, where the host lets us have them: limits are watched then.
     ControlGroups,
     /// Counting what processes share, map, hold open or leave behind, in memory and on the disk.

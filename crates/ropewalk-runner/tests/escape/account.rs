@@ -1,5 +1,6 @@
 //! Whom tests run as: root where we are root, and an ordinary account always.
 
+use crate::canary::{self, Canary};
 use crate::farm::Farm;
 use crate::scenario::Scenario;
 use crate::{hoards, image};
@@ -96,6 +97,11 @@ impl Account {
             Some(Some(farm)) => Some(farm?),
             None => None,
         };
+        let canary = match scenario.needs.contains(&"canary").then(Canary::plant) {
+            Some(None) => return Ok(()),
+            Some(canary) => canary,
+            None => None,
+        };
         let mut command = match scenario.needs.contains(&"disk") {
             false => self.command(farm.as_ref()),
             true => match self.with_small_disk() {
@@ -107,6 +113,9 @@ impl Account {
         for &name in scenario.needs {
             match name {
                 "farm" | "disk" => {}
+                "canary" => {
+                    command.env(canary::FOLDER, canary.as_ref().map_or("".as_ref(), Canary::folder));
+                }
                 "mirror" if mirror_answers() => {}
                 "mirror" => {
                     println!("NOT RUN here: {}: no package mirror answers", scenario.name);

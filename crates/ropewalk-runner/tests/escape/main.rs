@@ -15,6 +15,7 @@
 mod account;
 mod attempts;
 mod bench;
+mod canary;
 mod cords;
 mod farm;
 mod hoards;

@@ -1,13 +1,13 @@
 //! What a fresh single-threaded process does.
 
-use crate::{attempts, bench, cords, hoards, hostile, limits, net, work};
+use crate::{attempts, bench, canary, cords, hoards, hostile, limits, net, work};
 use std::path::Path;
 
 /// One scenario.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// Images that must have been made for it, `attempts` and `hoard` for compiled programs,
-    /// `disk` for a small disk, `farm` for two network
+    /// `disk` for a small disk, `canary` for files of the host's root, `farm` for two network
     /// namespaces, `mirror` for a package mirror that answers.
     pub(crate) needs: &'static [&'static str],
     run: fn(&Path),
@@ -80,6 +80,8 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     ["base"] net::the_network_ends_with_the_sandbox,
     ["base"] bench::latencies,
     ["base", "mirror"] net::packages_and_sources_come_through_the_network,
+    ["canary"] canary::what_only_the_hosts_root_may_read_stays_unread,
+    ["canary"] canary::it_is_read_when_its_guard_is_off,
     ["mirror"] net::packages_come_into_the_machines_own_image_for_root,
     ["base"] attempts::every_file_comes_out_when_its_guard_is_off,
 ];

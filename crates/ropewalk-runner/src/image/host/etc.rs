@@ -1,7 +1,8 @@
 //! What of the machine's `/etc` goes into the image.
 
 /// Files and folders that tools and package scripts need and that say nothing about the machine's
-/// people or secrets.
+/// people or secrets. Not among them, though tools read them: what administrators write settings of
+/// their own into, keys to services too (`default`, `environment`, `opt`, `profile.d`).
 pub(super) const COPIED: &[&str] = &[
     "adduser.conf",
     "alternatives",
@@ -14,11 +15,11 @@ pub(super) const COPIED: &[&str] = &[
     "crypto-policies",
     "debconf.conf",
     "debian_version",
-    "default",
+    "default/locale",
+    "default/useradd",
     "deluser.conf",
     "dpkg",
     "emacs",
-    "environment",
     "ethertypes",
     "fonts",
     "gai.conf",
@@ -48,7 +49,6 @@ pub(super) const COPIED: &[&str] = &[
     "mke2fs.conf",
     "networks",
     "nsswitch.conf",
-    "opt",
     "os-release",
     "pacman.conf",
     "pacman.d",
@@ -57,7 +57,6 @@ pub(super) const COPIED: &[&str] = &[
     "perl",
     "pki",
     "profile",
-    "profile.d",
     "protocols",
     "python",
     "python2.7",
@@ -165,6 +164,9 @@ mod tests {
         assert!(has_secret(b"machine \"http://token@proxy:3128\";"));
         assert!(!has_secret(b"deb http://mirror.example.org/debian stable main # a@b\n"));
         assert!(!has_secret(b"-----BEGIN CERTIFICATE-----"));
+        for settings in ["default", "environment", "opt", "profile.d"] {
+            assert!(!COPIED.contains(&settings), "{settings}");
+        }
         assert!(stays_out("apt/auth.conf.d") && stays_out("ssl/x.key") && !stays_out("ssl/certs"));
     }
 }

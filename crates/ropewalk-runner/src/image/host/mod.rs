@@ -15,7 +15,7 @@ use std::path::Path;
 /// Its name.
 pub(super) const NAME: &str = "host";
 /// Raised when what is generated changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How `/usr` gets into a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -19,15 +19,19 @@ const CAPABILITY_VERSION: u32 = 0x2008_0522;
 /// here.
 pub(super) fn become_init() -> Result<(), SandboxError> {
     range::become_root()?;
-    // After the change of id, which clears it.
-    set_parent_process_death_signal(Some(Signal::KILL)).doing("tie init to the supervisor")?;
-    // Root inside must not be able to look into this process either.
-    let dumpable =
-        if is_off(Guard::Dumpable) { DumpableBehavior::Dumpable } else { DumpableBehavior::NotDumpable };
-    set_dumpable_behavior(dumpable).doing("make init not dumpable")?;
+    tie()?;
     setsid().doing("start a session")?;
     rustix::process::umask(rustix::fs::Mode::from(0o022));
     Ok(())
+}
+
+/// Lets this process die with the supervisor, and root inside not look into it. To be done after every
+/// change of id, file system ids included: it undoes both.
+pub(super) fn tie() -> Result<(), SandboxError> {
+    set_parent_process_death_signal(Some(Signal::KILL)).doing("tie init to the supervisor")?;
+    let dumpable =
+        if is_off(Guard::Dumpable) { DumpableBehavior::Dumpable } else { DumpableBehavior::NotDumpable };
+    set_dumpable_behavior(dumpable).doing("make init not dumpable")
 }
 
 /// Limits that every process inside inherits and none can raise.

@@ -3,10 +3,10 @@
 
 use super::super::mountfd::{NODEV, NOSUID, RDONLY, STRICT, attach, attach_on, clone_tree, new_fs, set_attr};
 use super::super::weaken::{Guard, is_off};
-use super::super::{Doing, Network, SandboxError, Spec};
-use super::devices;
+use super::super::{Doing, Network, SandboxError, Spec, range};
+use super::{devices, privileges};
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, fstat, open};
+use rustix::fs::{Mode, OFlags, fstat, open, openat};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use std::fs::create_dir_all;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,12 @@ struct HostUsr {
     /// Lower folders, the topmost first.
     lower: Vec<OwnedFd>,
     layer: OwnedFd,
+    /// Its files are the range's own: root inside would read what only the host's root may.
+    ours: bool,
 }
+
+/// No account of the range: what it may read, everybody may.
+const ANYBODY: u32 = range::COUNT - 1;
 
 /// Mounts that are attached once the new root is in place.
 pub(super) struct Pieces {
@@ -84,7 +89,17 @@ impl HostUsr {
             }
             None => vec![generated, folder(Path::new("/usr"))?],
         };
-        Ok(HostUsr { lower, layer: folder(&spec.layer.join("usr"))? })
+        let ours = spec.image.idmapped_usr().is_some();
+        Ok(HostUsr { lower, layer: folder(&spec.layer.join("usr"))?, ours })
+    }
+
+    /// Mounts it, to be written into.
+    fn mount(self) -> Result<OwnedFd, SandboxError> {
+        let HostUsr { mut lower, layer, ours } = self;
+        if ours && !is_off(Guard::HostFiles) {
+            lower = vec![readable_by_all(lower, &layer)?];
+        }
+        overlay(&lower, &layer)
     }
 }
 
@@ -92,10 +107,7 @@ impl HostUsr {
 pub(super) fn change_root(host: FromHost) -> Result<Pieces, SandboxError> {
     let FromHost { image, layer, usr, pieces } = host;
     let root = overlay(std::slice::from_ref(&image), &layer)?;
-    let usr = match &usr {
-        Some(usr) => Some(overlay(&usr.lower, &usr.layer)?),
-        None => None,
-    };
+    let usr = usr.map(HostUsr::mount).transpose()?;
     attach_on(&root, &image)?;
     rustix::process::fchdir(&root).doing("enter the new root")?;
     rustix::process::pivot_root(".", ".").doing("change the root")?;
@@ -107,12 +119,48 @@ pub(super) fn change_root(host: FromHost) -> Result<Pieces, SandboxError> {
     Ok(pieces)
 }
 
+/// The same folders with only those files in sight that everybody may read: the kernel asks for the rights of whoever
+/// mounted an overlay too, and this one belongs to an account that owns nothing. It is mounted on the layer's own
+/// `below`, because overlayfs takes layers of this mount namespace only.
+fn readable_by_all(mut lower: Vec<OwnedFd>, layer: &OwnedFd) -> Result<OwnedFd, SandboxError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let below = openat(layer, "below", flags, Mode::empty()).doing("open the layer's folder below /usr")?;
+    // Without an upper folder there must be two lower ones.
+    lower.push(below.try_clone().doing("copy a descriptor")?);
+    let options = [("lowerdir", paths(&lower)), ("userxattr", String::new())];
+    // The rights over files go with the id of root, and come back with it.
+    set_file_ids(ANYBODY)?;
+    let mounted =
+        new_fs("overlay", &options.each_ref().map(|(key, value)| (*key, value.as_str())), RDONLY | NODEV);
+    set_file_ids(0)?;
+    privileges::tie()?;
+    let mounted = mounted?;
+    attach_on(&mounted, &below)?;
+    Ok(mounted)
+}
+
+/// Who this process is to the file system.
+fn set_file_ids(id: u32) -> Result<(), SandboxError> {
+    // SAFETY: plain numbers. The calls say who it was before, and nothing about success: hence the second round.
+    let now = unsafe {
+        libc::setfsgid(id);
+        libc::setfsuid(id);
+        [libc::setfsgid(u32::MAX), libc::setfsuid(u32::MAX)]
+    };
+    let set = now.iter().all(|now| now.cast_unsigned() == id);
+    set.then_some(()).ok_or_else(|| SandboxError::Refused(format!("cannot be {id} to the file system")))
+}
+
+fn paths(folders: &[OwnedFd]) -> String {
+    let paths: Vec<String> = folders.iter().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd())).collect();
+    paths.join(":")
+}
+
 /// Lower folders under a layer's `upper`. Paths through descriptors also hide the host's paths from
 /// `/proc/mounts`.
 fn overlay(lower: &[OwnedFd], layer: &OwnedFd) -> Result<OwnedFd, SandboxError> {
-    let lower: Vec<String> = lower.iter().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd())).collect();
     let options = [
-        ("lowerdir", lower.join(":")),
+        ("lowerdir", paths(lower)),
         ("upperdir", format!("/proc/self/fd/{}/upper", layer.as_raw_fd())),
         ("workdir", format!("/proc/self/fd/{}/work", layer.as_raw_fd())),
         ("userxattr", String::new()),
