@@ -6,11 +6,12 @@ mod config;
 mod data;
 mod doctor;
 mod exit;
+mod papers;
 mod run;
 mod serve;
 mod supervise;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use config::Loaded;
 use exit::Exit;
 use std::path::{Path, PathBuf};
@@ -45,9 +46,14 @@ enum Command {
     Token(admin::token::Arguments),
     Image(admin::image::Arguments),
     Doctor(doctor::Arguments),
-    #[command(hide = true)]
+    Completions(papers::Completions),
+    Man(papers::Man),
+}
+
+/// What the program starts of itself. Nobody else calls it, so no help, page or completion names it.
+#[derive(Parser)]
+enum Own {
     Supervise(supervise::Arguments),
-    #[command(hide = true)]
     Clean(supervise::Arguments),
 }
 
@@ -56,7 +62,11 @@ fn main() -> ExitCode {
     if let Some(exit) = ropewalk_runner::inside::run_if_asked() {
         return exit;
     }
-    exit::report(Arguments::parse().run())
+    exit::report(match Own::try_parse() {
+        Ok(Own::Supervise(arguments)) => supervise::supervise(&arguments),
+        Ok(Own::Clean(arguments)) => supervise::clean(&arguments),
+        Err(_) => Arguments::parse().run(),
+    })
 }
 
 impl Arguments {
@@ -90,8 +100,8 @@ impl Arguments {
             Command::Doctor(arguments) => {
                 self.with_config(&[], |loaded, data| doctor::run(arguments, loaded, data))
             }
-            Command::Supervise(arguments) => supervise::supervise(arguments),
-            Command::Clean(arguments) => supervise::clean(arguments),
+            Command::Completions(arguments) => papers::completions(arguments, Arguments::command()),
+            Command::Man(arguments) => papers::man(arguments, Arguments::command()),
         }
     }
 

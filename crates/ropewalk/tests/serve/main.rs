@@ -9,6 +9,7 @@ mod builds;
 mod commands;
 mod hostile;
 mod openapi;
+mod papers;
 mod restart;
 mod server;
 mod streams;
