@@ -149,7 +149,7 @@ pub(crate) fn load(
     };
     let mut layers = Layers::new()?;
     if let Some(file) = &file {
-        let text = std::fs::read_to_string(file).map_err(|error| {
+        let text = crate::text::read(file, crate::text::SETTINGS_MAX).map_err(|error| {
             Failure::usage(format_args!("cannot read the configuration {}: {error}", file.display()))
         })?;
         layers.add_file(file, &text)?;

@@ -10,6 +10,7 @@ mod papers;
 mod run;
 mod serve;
 mod supervise;
+mod text;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use config::Loaded;

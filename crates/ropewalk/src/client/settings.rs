@@ -1,6 +1,7 @@
 //! Which server the client commands ask, and with which token.
 
 use crate::exit::Failure;
+use crate::text::{self, SETTINGS_MAX};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
@@ -72,7 +73,7 @@ fn path() -> anyhow::Result<PathBuf> {
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match text::read(path, SETTINGS_MAX) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(File::default()),
         other => other.with_context(|| format!("cannot read {}", path.display()))?,
     };
@@ -81,7 +82,7 @@ fn read(path: &Path) -> anyhow::Result<File> {
 }
 
 fn token_of(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).map_err(|error| {
+    text::read(path, SETTINGS_MAX).map_err(|error| {
         Failure::usage(format_args!("cannot read the token file {}: {error}", path.display()))
     })
 }

@@ -7,8 +7,8 @@ use super::settings::Asking;
 use crate::exit::{Exit, Failure};
 use http::Method;
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// Manifests that are looked for when none is named.
 const DEFAULTS: &[&str] = &[".build.yml", ".build.yaml"];
@@ -80,7 +80,7 @@ impl Arguments {
 
     fn read(&self) -> anyhow::Result<Vec<String>> {
         if !self.manifests.is_empty() {
-            return self.manifests.iter().map(read).collect();
+            return self.manifests.iter().map(|path| read(path)).collect();
         }
         let found = DEFAULTS.iter().map(PathBuf::from).find(|path| path.exists());
         let found = found.ok_or_else(|| {
@@ -90,14 +90,7 @@ impl Arguments {
     }
 }
 
-fn read(path: &PathBuf) -> anyhow::Result<String> {
-    if path.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(|error| {
-            Failure::usage(format_args!("cannot read the manifest from standard input: {error}"))
-        })?;
-        return Ok(text);
-    }
-    std::fs::read_to_string(path)
+fn read(path: &Path) -> anyhow::Result<String> {
+    crate::text::read_manifest(path)
         .map_err(|error| Failure::usage(format_args!("cannot read the manifest {}: {error}", path.display())))
 }

@@ -5,30 +5,21 @@ use crate::config::Config;
 use crate::exit::Failure;
 use ropewalk_model::manifest::{Manifest, PlanOptions, check};
 use ropewalk_model::plan::Plan;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 /// What is run when nothing is named.
 const DEFAULT: &str = ".build.yml";
-/// A manifest has 16 KiB; what is longer is refused with its size.
-const MAX: u64 = 1 << 20;
 
 /// The manifest's text.
 pub(super) fn read(path: Option<&Path>) -> anyhow::Result<String> {
     let path = path.unwrap_or(Path::new(DEFAULT));
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().take(MAX).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(MAX).read_to_string(&mut text))
-    };
-    match read {
-        Ok(_) => Ok(text),
-        Err(error) => Err(Failure::usage(format_args!(
+    crate::text::read_manifest(path).map_err(|error| {
+        Failure::usage(format_args!(
             "cannot read the manifest {}: {error}; name another file, or - for standard input",
             path.display()
-        ))),
-    }
+        ))
+    })
 }
 
 /// The plan; problems of the manifest go to standard error.

@@ -13,6 +13,7 @@
 //! ```
 
 use crate::exit::Failure;
+use crate::text::{self, SETTINGS_MAX};
 use ropewalk_model::link::{RunValues, SecretKind, SecretValue};
 use ropewalk_model::plan::Plan;
 use ropewalk_model::secret::Secret;
@@ -46,7 +47,7 @@ pub(super) fn values(plan: &Plan, file: Option<&Path>) -> anyhow::Result<RunValu
     let Some(file) = file else { return Ok(RunValues::default()) };
     let refuse =
         |why: String| Failure::usage(format_args!("cannot use the secrets file {}: {why}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|e| refuse(e.to_string()))?;
+    let text = text::read(file, SETTINGS_MAX).map_err(|e| refuse(e.to_string()))?;
     // Not the parser's whole message: it would quote the file.
     let entries: BTreeMap<String, Entry> =
         toml::from_str(&text).map_err(|e: toml::de::Error| refuse(e.message().to_owned()))?;
@@ -64,7 +65,9 @@ impl Entry {
         use base64::Engine;
         let bytes = match (self.value, self.from) {
             (Some(value), None) => value.into_bytes(),
-            (None, Some(from)) => std::fs::read(beside.join(&from)).map_err(|e| format!("{from}: {e}"))?,
+            (None, Some(from)) => {
+                text::read_bytes(&beside.join(&from), SETTINGS_MAX).map_err(|e| format!("{from}: {e}"))?
+            }
             _ => return Err("write either `value` or `from`".into()),
         };
         let kind = match (self.kind, self.path) {

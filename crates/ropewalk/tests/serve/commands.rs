@@ -50,6 +50,27 @@ fn unknown_keys_are_refused_with_a_hint() {
     }
 }
 
+#[tokio::test]
+async fn what_has_no_end_is_not_read_for_ever() {
+    let server = Server::start_with(Engine::Sqlite, &["--no-runner"]).await;
+    for arguments in [
+        &["submit", "/dev/zero"][..],
+        &["submit", "-"],
+        &["run", "/dev/zero"],
+        &["run", "-"],
+        &["run", "--check", "/dev/zero"],
+        &["list", "--token-file", "/dev/zero"],
+        &["--config", "/dev/zero", "doctor"],
+    ] {
+        let mut command = server.command(arguments);
+        command.stdin(std::fs::File::open("/dev/zero").unwrap());
+        let output = command.output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {words}");
+        assert!(words.contains("longer than 1048576 bytes") && words.len() < 300, "{arguments:?}: {words}");
+    }
+}
+
 #[test]
 fn doctor_shows_every_value_with_its_origin() {
     let home = tempfile::tempdir().unwrap();
