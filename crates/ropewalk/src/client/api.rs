@@ -165,10 +165,32 @@ fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {
     let message = words.unwrap_or_else(|| format!("the server answered {status}"));
     let exit = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Refused,
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-            Exit::Unreachable
-        }
+        // A proxy that cannot reach the server.
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Exit::Unreachable,
         _ => Exit::Failed,
     };
-    Failure { exit, message }.into()
+    let passes = exit == Exit::Unreachable || status == StatusCode::SERVICE_UNAVAILABLE;
+    Failure { exit, message, passes }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_answers_is_not_unreachable() {
+        for (status, exit, passes) in [
+            (401, Exit::Refused, false),
+            (403, Exit::Refused, false),
+            (404, Exit::Failed, false),
+            (500, Exit::Failed, false),
+            (502, Exit::Unreachable, true),
+            (503, Exit::Failed, true),
+        ] {
+            let error = refusal(StatusCode::from_u16(status).unwrap(), br#"{"error":"the disk is full"}"#);
+            let failure = error.downcast_ref::<Failure>().unwrap();
+            assert_eq!((failure.exit, failure.passes), (exit, passes), "{status}");
+            assert_eq!(failure.message, "the disk is full");
+        }
+    }
 }

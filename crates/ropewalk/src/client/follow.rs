@@ -2,7 +2,7 @@
 
 use super::api::Api;
 use super::sse::{Event, Events};
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -78,5 +78,5 @@ fn print(piece: &Value) -> anyhow::Result<()> {
 }
 
 fn is_passing(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<Failure>().is_some_and(|failure| failure.exit == Exit::Unreachable)
+    error.downcast_ref::<Failure>().is_some_and(|failure| failure.passes)
 }

@@ -111,6 +111,7 @@ fn conclude(spool: &Spool, plan: &Plan, interrupted: bool) -> anyhow::Result<Exi
     match outcome {
         _ if interrupted => Ok(Exit::Interrupted),
         Some(Outcome::Success) => Ok(Exit::Success),
+        Some(Outcome::Failure { cause: Cause::Cancelled, .. }) if is_unread() => Ok(Exit::Unread),
         Some(Outcome::Failure { cause: Cause::Cancelled, .. }) => Ok(Exit::Interrupted),
         Some(Outcome::Failure { .. }) => Ok(Exit::Failed),
         None => {
@@ -118,6 +119,15 @@ fn conclude(spool: &Spool, plan: &Plan, interrupted: bool) -> anyhow::Result<Exi
             anyhow::bail!("the supervisor ended without a result: {}", words.trim())
         }
     }
+}
+
+/// Whether standard output is a pipe that nobody reads any more: the supervisor, which shares it, ends the build then.
+fn is_unread() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let out = std::io::stdout();
+    let mut fds = [PollFd::new(&out, PollFlags::OUT)];
+    let polled = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    polled.is_ok() && fds.iter().any(|fd| fd.revents().contains(PollFlags::ERR))
 }
 
 fn keep_artifact(spool: &Spool, plan: &Plan, path: &str) -> anyhow::Result<()> {

@@ -31,7 +31,7 @@ impl Parts {
     pub(crate) async fn open(config: &Config, data: &Path) -> anyhow::Result<Parts> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let url = config.database_url(data);
-        keep_private(data).with_context(|| format!("cannot write to {}", data.display()))?;
+        keep_private(config, data)?;
         let store = SqlStore::open(&url, clock.clone())
             .await
             .with_context(|| format!("cannot open the database {}", without_password(&url)))?;
@@ -77,10 +77,21 @@ impl Parts {
 }
 
 /// What the server keeps is for its own account only. SQLite's other files take the mode of the first.
-fn keep_private(data: &Path) -> std::io::Result<()> {
-    for folder in ["blobs", "logs"] {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data.join(folder))?;
+fn keep_private(config: &Config, data: &Path) -> anyhow::Result<()> {
+    for folder in ["blobs", "logs"].map(|name| data.join(name)) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(|| {
+            format!("cannot make the folder {}: may this account write to it?", folder.display())
+        })?;
+    }
+    if !config.database.url.is_empty() {
+        return Ok(());
     }
     let database = data.join(DATABASE);
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(database).map(drop)
+    let opened = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&database);
+    opened.map(drop).with_context(|| {
+        let database = database.display();
+        format!(
+            "cannot write the database {database}: it must be a file that this account may read and write"
+        )
+    })
 }

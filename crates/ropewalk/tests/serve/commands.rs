@@ -71,6 +71,53 @@ async fn what_has_no_end_is_not_read_for_ever() {
     }
 }
 
+/// The program of that pipe is gone before the command prints its first byte.
+fn unread(mut command: std::process::Command) -> (Option<i32>, String) {
+    let (read, write) = std::io::pipe().unwrap();
+    command.stdout(write).stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    drop((read, command));
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test]
+async fn output_that_nobody_reads_ends_a_command_quietly() {
+    let server = Server::start(Engine::Sqlite).await;
+    let manifest = server.manifest("image: host\ntasks:\n  - a: seq 100000\n");
+    for arguments in [
+        &["submit", &manifest][..],
+        &["list"],
+        &["list", "--json"],
+        &["show", "1"],
+        &["user", "list"],
+        &["run", "--check", &manifest],
+        &["run", &manifest],
+    ] {
+        let (code, words) = unread(server.command(arguments));
+        assert_eq!(code, Some(141), "{arguments:?}: {words}");
+        let noise = words.lines().find(|line| !line.starts_with("warning: "));
+        assert_eq!(noise, None, "{arguments:?}");
+    }
+    server.wait_for(1, "success");
+    for arguments in [&["logs", "1"][..], &["logs", "--follow", "1"]] {
+        assert_eq!(unread(server.command(arguments)), (Some(141), String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_written_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("d");
+    let database = data.join("ropewalk.db");
+    std::fs::create_dir_all(&database).unwrap();
+    let mut command = program(home.path());
+    let output = command.args(["user", "list", "--data"]).arg(&data).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(words.contains(&format!("cannot write the database {}", database.display())), "{words}");
+}
+
 #[test]
 fn doctor_shows_every_value_with_its_origin() {
     let home = tempfile::tempdir().unwrap();
