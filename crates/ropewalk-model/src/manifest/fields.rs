@@ -1,6 +1,7 @@
 //! The rules of each key.
 
 use super::grants;
+use super::image_name::{IMAGE_MAX, IMAGE_RULE, is_image_name};
 use super::keys::Key;
 use super::problem::Place;
 use super::read::Reader;
@@ -11,8 +12,6 @@ use crate::limits::BuildLimits;
 use crate::plan::{EnvValue, PlanStep, Source};
 use std::collections::{BTreeMap, HashMap};
 
-/// Characters of an image's name.
-const IMAGE_MAX: usize = 128;
 /// Characters of a task's name.
 const TASK_NAME_MAX: usize = 128;
 /// Characters of a secret's UUID or name.
@@ -25,10 +24,9 @@ pub(super) fn image(reader: &mut Reader<'_>, _: &Key, node: &Node) {
     reader.places.image = Some(node.place);
     let problem = if name.is_empty() {
         Some(("image is required".into(), "name one, such as `debian/stable`"))
-    } else if name.chars().count() > IMAGE_MAX {
-        Some((format!("the image's name is longer than {IMAGE_MAX} characters"), "use a shorter name"))
     } else if !is_image_name(name) {
-        Some((format!("`{name}` cannot name an image"), "write `name` or `name/release`"))
+        let shown: String = name.chars().take(IMAGE_MAX).collect();
+        Some((format!("`{shown}` cannot name an image"), IMAGE_RULE))
     } else {
         None
     };
@@ -36,13 +34,6 @@ pub(super) fn image(reader: &mut Reader<'_>, _: &Key, node: &Node) {
         return reader.problems.error(node.place, message, hint);
     }
     reader.manifest.image = name.into();
-}
-
-/// The name becomes a path below the images' folder: it must stay there.
-fn is_image_name(name: &str) -> bool {
-    let path = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    path && !name.starts_with('-')
-        && !name.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\')
 }
 
 pub(super) fn arch(reader: &mut Reader<'_>, _: &Key, node: &Node) {

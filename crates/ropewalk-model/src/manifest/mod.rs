@@ -5,6 +5,7 @@
 
 mod fields;
 mod grants;
+mod image_name;
 mod keys;
 mod limits;
 mod plan;
@@ -17,6 +18,7 @@ mod tree;
 mod triggers;
 mod types;
 
+pub use image_name::{IMAGE_MAX, IMAGE_RULE, is_image_name};
 pub use keys::{KEYS, Key, KeyType, markdown};
 pub use limits::ManifestLimits;
 pub use plan::{PlanOptions, plan};

@@ -312,10 +312,24 @@ fn failure_covers_every_bad_end() {
 
 #[test]
 fn image_names_stay_below_the_images() {
-    for name in ["../x", "/x", "a//b", "a/./b", "a/", "'a b'", "\"a\\nb\"", "-a", "'a\\b'"] {
+    for name in [
+        "../x",
+        "/x",
+        "a//b",
+        "a/./b",
+        "a/",
+        "'a b'",
+        "\"a\\nb\"",
+        "-a",
+        "'a\\b'",
+        "HOST",
+        "a;id",
+        "é",
+        "a$b",
+    ] {
         assert_eq!(errors(&format!("image: {name}\nshell: true\n")).len(), 1, "{name}");
     }
-    let long = |n: usize| errors(&format!("image: {}\nshell: true\n", "é".repeat(n))).len();
+    let long = |n: usize| errors(&format!("image: {}\nshell: true\n", "e".repeat(n))).len();
     assert_eq!((long(128), long(129)), (0, 1));
 }
 

@@ -1,10 +1,8 @@
 //! Names of images.
 
 use super::ImageError;
+use ropewalk_model::manifest::is_image_name;
 use std::fmt;
-
-/// Longest name in bytes.
-const MAX: usize = 128;
 
 /// A legal image name: parts of `a-z 0-9 . _ -` that start with a letter or digit, joined by `/`,
 /// and optionally `:TAG` (`A-Z` too), at most 128 bytes. `debian/stable`, `archlinux`, `rust:1.95`.
@@ -17,14 +15,11 @@ impl ImageName {
     /// # Errors
     /// [`ImageError::Name`].
     pub fn parse(name: &str) -> Result<ImageName, ImageError> {
-        let (path, tag) = match name.split_once(':') {
-            Some((path, tag)) => (path, Some(tag)),
-            None => (name, None),
-        };
-        let legal = name.len() <= MAX
-            && path.split('/').all(|part| !part.bytes().any(|b| b.is_ascii_uppercase()) && word(part))
-            && tag.is_none_or(word);
-        if legal { Ok(ImageName(name.to_owned())) } else { Err(ImageError::Name(name.to_owned())) }
+        if is_image_name(name) {
+            Ok(ImageName(name.to_owned()))
+        } else {
+            Err(ImageError::Name(name.to_owned()))
+        }
     }
 
     /// The name.
@@ -49,11 +44,6 @@ impl fmt::Display for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-fn word(part: &str) -> bool {
-    part.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
-        && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ const ANSWER_MAX: usize = 64 << 20;
 pub(crate) struct Api {
     transport: Transport,
     server: String,
+    /// Why this server with this token, for whoever it refuses.
+    choice: Option<String>,
 }
 
 enum Transport {
@@ -35,7 +37,7 @@ pub(crate) type Raw = reqwest::Response;
 
 impl Api {
     /// Asks a server over the network.
-    pub(crate) fn over_network(server: &str, token: Option<String>) -> anyhow::Result<Api> {
+    pub(crate) fn over_network(server: &str, token: Option<String>, choice: String) -> anyhow::Result<Api> {
         let url: http::Uri = server
             .parse()
             .ok()
@@ -48,18 +50,20 @@ impl Api {
             // What is meant is this machine, not that of a proxy.
             client = client.no_proxy();
         }
-        Ok(Api { transport: Transport::Http { client: client.build()?, token }, server: server.into() })
+        let transport = Transport::Http { client: client.build()?, token };
+        Ok(Api { transport, server: server.into(), choice: Some(choice) })
     }
 
     /// Asks the server that holds this data folder.
     pub(crate) fn over_socket(socket: &Path) -> anyhow::Result<Api> {
         let client = reqwest::Client::builder().no_proxy().unix_socket(socket).build()?;
-        Ok(Api { transport: Transport::Http { client, token: None }, server: "http://localhost".into() })
+        let transport = Transport::Http { client, token: None };
+        Ok(Api { transport, server: "http://localhost".into(), choice: None })
     }
 
     /// Asks doors in this process, as an administrator.
     pub(crate) fn here(doors: Router) -> Api {
-        Api { transport: Transport::Here(doors), server: "http://localhost".into() }
+        Api { transport: Transport::Here(doors), server: "http://localhost".into(), choice: None }
     }
 
     /// Asks for JSON.
@@ -83,7 +87,7 @@ impl Api {
             Transport::Here(doors) => ask_here(doors.clone(), method, path, body).await?,
         };
         if !status.is_success() {
-            return Err(refusal(status, &bytes));
+            return Err(refusal(status, &bytes, self.choice.as_deref()));
         }
         let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
         serde_json::from_slice(bytes)
@@ -98,7 +102,7 @@ impl Api {
         }
         let status = response.status();
         let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
-        Err(refusal(status, &bytes))
+        Err(refusal(status, &bytes, self.choice.as_deref()))
     }
 
     async fn send(
@@ -131,8 +135,9 @@ impl Api {
             cause = inner;
         }
         let server = &self.server;
+        let choice = self.choice.as_ref().map(|choice| format!(" ({choice})")).unwrap_or_default();
         Failure::unreachable(format_args!(
-            "the server {server} does not answer: {cause}; is `ropewalk serve` running there? --server names another"
+            "the server {server} does not answer: {cause}; is `ropewalk serve` running there?{choice}"
         ))
     }
 }
@@ -159,10 +164,14 @@ async fn ask_here(
 }
 
 /// The server's own words, with the exit code that fits.
-fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {
+fn refusal(status: StatusCode, body: &[u8], choice: Option<&str>) -> anyhow::Error {
     let told: Option<Value> = serde_json::from_slice(body).ok();
     let words = told.as_ref().and_then(|told| told.get("error")?.as_str()).map(String::from);
     let message = words.unwrap_or_else(|| format!("the server answered {status}"));
+    let message = match choice.filter(|_| status == StatusCode::UNAUTHORIZED) {
+        Some(choice) => format!("{message} ({choice})"),
+        None => message,
+    };
     let exit = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::Refused,
         // A proxy that cannot reach the server.
@@ -187,7 +196,8 @@ mod tests {
             (502, Exit::Unreachable, true),
             (503, Exit::Failed, true),
         ] {
-            let error = refusal(StatusCode::from_u16(status).unwrap(), br#"{"error":"the disk is full"}"#);
+            let error =
+                refusal(StatusCode::from_u16(status).unwrap(), br#"{"error":"the disk is full"}"#, None);
             let failure = error.downcast_ref::<Failure>().unwrap();
             assert_eq!((failure.exit, failure.passes), (exit, passes), "{status}");
             assert_eq!(failure.message, "the disk is full");

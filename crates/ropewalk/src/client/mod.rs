@@ -28,8 +28,8 @@ pub(crate) fn run(
     asking: &Asking,
     command: impl AsyncFnOnce(&Api) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
-    let Settings { server, token } = asking.settings()?;
-    let api = Api::over_network(&server, token)?;
+    let Settings { server, token, choice } = asking.settings()?;
+    let api = Api::over_network(&server, token, choice)?;
     block_on(async {
         tokio::select! {
             exit = command(&api) => exit,

@@ -35,35 +35,55 @@ pub(crate) struct Asking {
 pub(crate) struct Settings {
     pub(crate) server: String,
     pub(crate) token: Option<String>,
+    /// Where both came from and how to choose others, for whoever is refused.
+    pub(crate) choice: String,
 }
 
 impl Asking {
     /// Flags win over variables, those over the file.
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
-        let file = read(&path()?)?;
-        let given = match &self.token_file {
-            Some(path) => Some(token_of(path)?),
-            None => std::env::var("ROPEWALK_TOKEN").ok().filter(|token| !token.trim().is_empty()),
+        let path = path()?;
+        let file = read(&path)?;
+        let variable = std::env::var("ROPEWALK_TOKEN").ok().filter(|token| !token.trim().is_empty());
+        let (given, given_by) = match &self.token_file {
+            Some(path) => (Some(token_of(path)?), path.display().to_string()),
+            None => (variable, "ROPEWALK_TOKEN".into()),
         };
         let server = self.server.clone().or(file.server.clone()).unwrap_or_else(|| SERVER.into());
         let server = server.trim_end_matches('/').to_string();
         // The file's token is for the file's server: it is not sent to whatever a flag names.
         let own = file.server.as_deref().unwrap_or(SERVER).trim_end_matches('/') == server;
+        let token_from = match (&given, &file.token) {
+            (Some(_), _) => format!("the token of {given_by}"),
+            (None, Some(_)) if own => format!("the token of {}", path.display()),
+            _ => "no token".into(),
+        };
+        let choice = format!(
+            "{server} was asked with {token_from}; --server and --token-file name others (ROPEWALK_SERVER, ROPEWALK_TOKEN)"
+        );
         let token = given.or(file.token.filter(|_| own)).map(|token| token.trim().to_string());
-        Ok(Settings { server, token })
+        Ok(Settings { server, token, choice })
     }
 }
 
-/// Writes server and token of a first start. An earlier file for another server stays; none is returned then.
-pub(crate) fn save_first(server: &str, token: &str) -> anyhow::Result<Option<PathBuf>> {
+/// What became of the settings of a first start.
+pub(crate) enum Saved {
+    /// They are in this file.
+    In(PathBuf),
+    /// This file names another server, and stays as it was.
+    Other { path: PathBuf, server: String },
+}
+
+/// Writes server and token of a first start. An earlier file for another server stays.
+pub(crate) fn save_first(server: &str, token: &str) -> anyhow::Result<Saved> {
     let path = path()?;
     let held = read(&path)?;
-    if held.server.is_some_and(|held| held.trim_end_matches('/') != server) {
-        return Ok(None);
+    if let Some(held) = held.server.filter(|held| held.trim_end_matches('/') != server) {
+        return Ok(Saved::Other { path, server: held });
     }
     let file = File { server: Some(server.into()), token: Some(token.into()) };
     write(&path, &toml::to_string(&file)?).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(Some(path))
+    Ok(Saved::In(path))
 }
 
 fn path() -> anyhow::Result<PathBuf> {

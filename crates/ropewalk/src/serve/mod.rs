@@ -67,6 +67,7 @@ async fn serve_here(config: &Config, data: &Path) -> anyhow::Result<Exit> {
         async move { farm.tend().await }
     });
     welcome(config, data, first)?;
+    first_run::told(data)?;
 
     let serving = tokio::spawn(listen::serve(tcp, admin, doors, listen::Limits::new(config), stopping));
     tokio::select! {

@@ -58,6 +58,77 @@ async fn the_first_start_makes_an_administrator_and_says_how_to_log_in() {
     assert_eq!(server.token(), token);
 }
 
+/// As if the server was killed after it made the user and before it said anything.
+#[tokio::test]
+async fn a_first_start_that_was_cut_short_is_made_up_for() {
+    let mut server = idle().await;
+    let untold = server.data().join("first-run.untold");
+    assert!(!untold.exists());
+    let before = server.token();
+    let password = |server: &Server| {
+        let text = std::fs::read_to_string(server.data().join("first-run.txt")).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("password ")).unwrap().to_string()
+    };
+    let lost = password(&server);
+    server.terminate();
+    std::fs::write(&untold, "").unwrap();
+    server.start_again();
+    assert!(server.welcome.contains("first start") && !untold.exists(), "{}", server.welcome);
+    let client = server.client();
+    let log_in = async |password: &str| {
+        let body = json!({ "name": "admin", "password": password });
+        client.send("POST", "/api/n1/login", None, body).await.0
+    };
+    assert_eq!((log_in(&password(&server)).await, log_in(&lost).await), (201, 401));
+    assert_eq!(client.get("/api/n1/user", Some(&server.token())).await.0, 200);
+    assert_eq!(client.get("/api/n1/user", Some(&before)).await.0, 401);
+    server.terminate();
+    server.start_again();
+    assert!(!server.welcome.contains("first start"), "{}", server.welcome);
+}
+
+#[tokio::test]
+async fn a_second_folder_says_how_its_server_is_asked() {
+    let first = idle().await;
+    let second = tempfile::tempdir().unwrap();
+    let config = second.path().join(".config/ropewalk");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::copy(first.home().join(".config/ropewalk/client.toml"), config.join("client.toml")).unwrap();
+    let data = second.path().join("d");
+    let mut command = program(second.path());
+    command.args(["serve", "--no-runner", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = vec![];
+    for line in std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap())) {
+        said.push(line.unwrap());
+        if said.last().unwrap().starts_with("API ") {
+            break;
+        }
+    }
+    let said = said.join("\n");
+    assert!(said.contains(&format!("go on asking {}", first.origin)), "{said}");
+    let line = said.lines().find_map(|line| line.trim().strip_prefix("ropewalk list ")).unwrap();
+    let run = |arguments: Vec<&str>| program(second.path()).arg("list").args(arguments).output().unwrap();
+    let listed = run(line.split(' ').collect());
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    // The first server's token is not the second one's.
+    let other = config.join("client.toml");
+    let token = second.path().join("wrong");
+    std::fs::write(&token, first.token()).unwrap();
+    let server = line.split(' ').nth(1).unwrap();
+    let refused = run(vec!["--server", server, "--token-file", token.to_str().unwrap()]);
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(4), "{words}");
+    for part in [server, token.to_str().unwrap(), "--token-file", "--server"] {
+        assert!(words.contains(part), "{part} in {words}");
+    }
+    drop(first);
+    let gone = String::from_utf8_lossy(&run(vec![]).stderr).into_owned();
+    assert!(gone.contains(other.to_str().unwrap()) && gone.contains("--server"), "{gone}");
+    crate::server::signal(child.id(), rustix::process::Signal::TERM);
+    assert!(child.wait().unwrap().success());
+}
+
 #[tokio::test]
 async fn what_was_made_is_valid_on_the_next_request() {
     let server = idle().await;
