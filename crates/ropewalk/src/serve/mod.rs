@@ -67,7 +67,6 @@ async fn serve_here(config: &Config, data: &Path) -> anyhow::Result<Exit> {
         async move { farm.tend().await }
     });
     welcome(config, data, first)?;
-    first_run::told(data)?;
 
     let serving = tokio::spawn(listen::serve(tcp, admin, doors, listen::Limits::new(config), stopping));
     tokio::select! {
@@ -99,6 +98,8 @@ fn welcome(config: &Config, data: &Path, first: Option<String>) -> anyhow::Resul
     let mut out = std::io::stdout();
     if let Some(first) = first {
         writeln!(out, "{first}")?;
+        out.flush()?;
+        first_run::told(data)?;
     }
     writeln!(out, "Ropewalk serves {} from {}", config.origin(), data.display())?;
     writeln!(out, "API {}/api/n1/openapi.json", config.origin())?;
