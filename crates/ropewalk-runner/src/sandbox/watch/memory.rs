@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 /// How long one exact count may take. What it does not reach counts as what it has at most.
 const COUNT: Duration = Duration::from_millis(400);
-/// How many times as long as the last exact count took no other begins: it must not eat a processor.
+/// How many times as long as the last exact count took no other begins, unless it was over the limit: it must not eat
+/// a processor.
 const REST: u32 = 3;
 /// A count that is over by more than this part of the limit is believed at once.
 const FAR: u64 = 2;
@@ -74,13 +75,15 @@ impl Memory {
         if at_most > self.limit && self.no_count_before.is_none_or(|then| Instant::now() >= then) {
             let began = Instant::now();
             let used = self.count(&mut spaces, stored, &open);
-            self.no_count_before = Instant::now().checked_add(began.elapsed() * REST);
             let over = used > self.limit;
             // Processes are counted one after another: what they begin to share meanwhile counts too much, once.
             if over && (self.was_over || used > self.limit.saturating_add(self.limit / FAR)) {
                 return Some(Breach::Memory { used, limit: self.limit });
             }
             self.was_over = over;
+            // What is over is looked at again at once.
+            self.no_count_before =
+                if over { None } else { Instant::now().checked_add(began.elapsed() * REST) };
         }
         let stock = Stock::of_memory()?;
         let over = self.shortage.look(Instant::now(), stock, at_most);
