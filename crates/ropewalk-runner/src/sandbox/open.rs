@@ -12,8 +12,8 @@ use std::cell::RefCell;
 use std::io::{PipeReader, Write};
 use std::time::{Duration, Instant};
 
-/// How long init may take for one answer; steps are waited for with poll. A hostile image (a FIFO
-/// as `/etc/hosts`) may stop init, but not us.
+/// How long init may take for one answer; steps are waited for with poll. Whatever stops init, it does
+/// not stop us.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long a control group may count processes that are gone.

@@ -385,6 +385,55 @@ pub(crate) fn import(folder: &Path) {
     catalog.import(&folder.join("source.tar"), "tested").unwrap();
 }
 
+pub(crate) fn files_that_have_no_end_are_refused(home: &Path) {
+    let shop = Shop::new(home);
+    let base = || Tar::new().folder("bin").folder("etc");
+    let long = "x".repeat((1 << 20) + 1);
+    let cases = [
+        ("etc/passwd", base().link("etc/passwd", "/dev/zero").done()),
+        ("etc/group", base().link("etc/group", "../dev/zero").done()),
+        ("etc/shadow", base().link("etc/shadow", "/proc/self/mem").done()),
+        ("etc/hosts", base().link("etc/hosts", "/proc/sysrq-trigger").done()),
+        ("etc/hosts", base().file("etc/hosts", &long).done()),
+        ("etc/passwd", base().file("etc/passwd", &long).done()),
+        ("etc/group", base().folder("etc/group").done()),
+        (
+            "etc/sudoers",
+            base()
+                .folder("usr/bin")
+                .entry(tar::EntryType::Regular, "usr/bin/sudo", "", 0o4755, 0, b"x")
+                .file("etc/sudoers", &long)
+                .done(),
+        ),
+    ];
+    // All before the first sandbox: afterwards nothing can be imported.
+    let mut worlds = vec![];
+    for (at, (file, tar)) in cases.iter().enumerate() {
+        let source = shop.file("source.tar", tar);
+        shop.catalog.import(&source, &format!("case{at}")).unwrap();
+        worlds.push((*file, World::of(home, shop.catalog.resolve(&format!("case{at}")).unwrap())));
+    }
+    let source = shop.file("source.tar", &base().file("etc/hosts", "").done());
+    shop.catalog.import(&source, "fifo").unwrap();
+    let fifo = World::of(home, shop.catalog.resolve("fifo").unwrap());
+    let refused = |file: &str, world: &World| {
+        let began = std::time::Instant::now();
+        let error = world.try_open().unwrap_err().to_string();
+        assert!(error.contains(&format!("/{file} of the image")), "{file}: {error}");
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{file}");
+    };
+    for (file, world) in &worlds {
+        refused(file, world);
+    }
+    // No archive brings one, but a disk may. The process has entered the range by now and owns the image's files.
+    let place = fifo.image.folder.join("etc/hosts");
+    std::fs::remove_file(&place).unwrap();
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o644));
+    rustix::fs::mknodat(rustix::fs::CWD, &place, kind, mode, 0).unwrap();
+    refused("etc/hosts", &fifo);
+    std::fs::remove_dir_all(&shop.folder).unwrap();
+}
+
 pub(crate) fn a_hostile_root_cannot_lead_mounts_astray(home: &Path) {
     let shop = Shop::new(home);
     let goal = shop.folder.to_str().unwrap().to_owned();

@@ -71,6 +71,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     [] hostile::a_missing_image_names_those_there_are_and_the_command,
     [] hostile::an_image_in_use_stays,
     [] hostile::imports_at_once_and_killed_ones_leave_one_whole_image,
+    [] hostile::files_that_have_no_end_are_refused,
     [] hostile::a_hostile_root_cannot_lead_mounts_astray,
     ["base", "farm"] net::the_world_is_reached_and_nothing_near,
     ["base", "farm"] net::everything_near_is_reached_when_the_guard_is_off,

@@ -1,15 +1,14 @@
 //! The build account, and the host name, in the sandbox's own layer.
 
 use super::super::{BUILD, BUILD_ID, Doing, HOME, Network, SandboxError, Spec};
-use super::sudo;
+use super::{file, sudo};
 use std::fs;
 use std::os::unix::fs::chown;
-use std::path::Path;
 
 pub(super) fn set_up(spec: &Spec) -> Result<(), SandboxError> {
     add("/etc/passwd", &format!("{BUILD}:x:{BUILD_ID}:{BUILD_ID}:{BUILD}:{HOME}:/bin/sh"))?;
     add("/etc/group", &format!("{BUILD}:x:{BUILD_ID}:"))?;
-    if Path::new("/etc/shadow").exists() {
+    if file::read("/etc/shadow")?.is_some() {
         add("/etc/shadow", &format!("{BUILD}:*:19000:0:99999:7:::"))?;
     }
     fs::create_dir_all(HOME).doing(format_args!("create {HOME}"))?;
@@ -21,9 +20,9 @@ pub(super) fn set_up(spec: &Spec) -> Result<(), SandboxError> {
 
 /// Adds an account's line unless it is there.
 fn add(path: &str, line: &str) -> Result<(), SandboxError> {
-    let old = fs::read(path).unwrap_or_default();
+    let old = file::read(path)?.unwrap_or_default();
     let new = with_line(&old, line);
-    if new == old { Ok(()) } else { fs::write(path, new).doing(format_args!("write {path}")) }
+    if new == old { Ok(()) } else { file::write(path, &new) }
 }
 
 /// The file with the line, and without another of the same name. It comes right after root's:
@@ -50,9 +49,12 @@ pub(super) fn name_host(name: &str) -> Result<(), SandboxError> {
 }
 
 fn append(path: &str, line: &str) -> Result<(), SandboxError> {
-    let old = fs::read_to_string(path).unwrap_or_default();
-    let (old, gap) = (old.trim_end(), if old.is_empty() { "" } else { "\n" });
-    fs::write(path, format!("{old}{gap}{line}\n")).doing(format_args!("write {path}"))
+    let mut text = file::read(path)?.unwrap_or_default().trim_ascii_end().to_vec();
+    if !text.is_empty() {
+        text.push(b'\n');
+    }
+    text.extend(line.bytes().chain([b'\n']));
+    file::write(path, &text)
 }
 
 fn loopback_up() -> Result<(), SandboxError> {

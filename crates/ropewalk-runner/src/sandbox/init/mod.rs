@@ -6,6 +6,7 @@
 mod accounts;
 mod collect;
 mod devices;
+mod file;
 mod ipc;
 mod masks;
 mod privileges;

@@ -1,6 +1,7 @@
 //! Sudo for the build account, whatever the image brings.
 
 use super::super::{BUILD, Doing, SandboxError};
+use super::file;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -16,9 +17,10 @@ pub(super) fn set_up() -> Result<(), SandboxError> {
     // Also where sudo is missing: a step may install it.
     fs::create_dir_all("/etc/sudoers.d").doing("create /etc/sudoers.d")?;
     let rule = format!("{BUILD} ALL=(ALL:ALL) NOPASSWD: ALL\nDefaults:{BUILD} !use_pty\n");
-    let file = format!("/etc/sudoers.d/{BUILD}");
-    fs::write(&file, rule).doing(format_args!("write {file}"))?;
-    fs::set_permissions(&file, PermissionsExt::from_mode(0o440)).doing(format_args!("chmod {file}"))?;
+    let place = format!("/etc/sudoers.d/{BUILD}");
+    let _ = fs::remove_file(&place);
+    file::write(&place, rule.as_bytes())?;
+    fs::set_permissions(&place, PermissionsExt::from_mode(0o440)).doing(format_args!("chmod {place}"))?;
     if works() { include_rules() } else { place_stand_in() }
 }
 
@@ -26,14 +28,15 @@ pub(super) fn set_up() -> Result<(), SandboxError> {
 fn include_rules() -> Result<(), SandboxError> {
     const INCLUDE: &str = "includedir /etc/sudoers.d";
     let path = "/etc/sudoers";
-    let mut rules = fs::read_to_string(path).unwrap_or_else(|_| "root ALL=(ALL:ALL) ALL\n".into());
+    let rules = file::read(path)?.and_then(|bytes| String::from_utf8(bytes).ok());
+    let mut rules = rules.unwrap_or_else(|| "root ALL=(ALL:ALL) ALL\n".into());
     // Both `#` and `@` may stand before it; `##` is a comment.
     if rules.lines().any(|line| line.get(1..).is_some_and(|rest| rest.trim_end() == INCLUDE)) {
         return Ok(());
     }
     rules += &format!("\n@{INCLUDE}\n");
     let _ = fs::remove_file(path);
-    fs::write(path, rules).doing(format_args!("write {path}"))?;
+    file::write(path, rules.as_bytes())?;
     fs::set_permissions(path, PermissionsExt::from_mode(0o440)).doing(format_args!("chmod {path}"))
 }
 
