@@ -53,6 +53,8 @@ static int refused(int e) {
 
 // Only attempts that this opens; all of them without it.
 static const char *only;
+// The folder that the supervisor's arguments name.
+static const char *host_path;
 
 typedef long (*attempt)(void);
 static void try(const char *name, const char *opened_by, int arguments_count, attempt a) {
@@ -96,6 +98,12 @@ static long is_a_file(const char *path) {
   if (fd < 0) return -1;
   if (fstat(fd, &s) || !S_ISREG(s.st_mode)) return refuse(EACCES);
   return 0;
+}
+static long contains(const char *path, const char *text) {
+  int fd = open(path, O_RDONLY);
+  ssize_t got = fd < 0 ? -1 : read(fd, buf, sizeof buf);
+  if (got < 0) return -1;
+  return memmem(buf, got, text, strlen(text)) ? 0 : refuse(EACCES);
 }
 static long has_entries(const char *path) {
   DIR *d = opendir(path);
@@ -232,6 +240,7 @@ int main(int count, char **arguments) {
   char *file = getenv("HOST_FILE"), *folder = getenv("HOST_FOLDER"), *other = getenv("OTHER_BUILD"), *name = getenv("HOST_SOCKET");
   int port = atoi(getenv("HOST_PORT")), pid = atoi(getenv("HOST_PID")), shm = atoi(getenv("HOST_SHM"));
   home = getenv("HOME");
+  host_path = getenv("HOST_HOME");
   char process[64];
   snprintf(process, sizeof process, "/proc/%d/environ", pid);
 
@@ -269,6 +278,7 @@ int main(int count, char **arguments) {
   DO("setns into its own namespace", "seccomp,capabilities", enter("/proc/self/ns/uts", 0));
   DO("setns into init's mounts", "seccomp,capabilities,dumpable", enter("/proc/1/ns/mnt", 0));
 
+  DO("the host's folders in init's arguments", "masks", contains("/proc/1/cmdline", host_path));
   DO("init's environment", "capabilities,dumpable", can_read("/proc/1/environ"));
   DO("init's memory", "capabilities,dumpable", open("/proc/1/mem", O_RDWR));
   DO("init's map", "capabilities,dumpable", can_read("/proc/1/maps"));

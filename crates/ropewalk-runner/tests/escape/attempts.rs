@@ -80,6 +80,7 @@ impl Host {
 
     fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
+            ("HOST_HOME", self.folder.parent().unwrap().display().to_string()),
             ("HOST_FILE", self.file.display().to_string()),
             ("HOST_FOLDER", self.folder.display().to_string()),
             ("OTHER_BUILD", self.other_build.display().to_string()),

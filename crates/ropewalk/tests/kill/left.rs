@@ -37,10 +37,20 @@ fn processes(folder: &Path, mark: &str) -> Vec<String> {
         entry.file_name().to_str()?.parse::<i32>().ok()?;
         let line =
             String::from_utf8_lossy(&std::fs::read(entry.path().join("cmdline")).ok()?).replace('\0', " ");
-        (line.contains(&folder) || line.trim_end() == sleeper)
-            .then(|| format!("process {} {line}", entry.file_name().display()))
+        let is_left = line.contains(&folder) || line.trim_end() == sleeper || is_orphan(&line, &entry.path());
+        is_left.then(|| format!("process {} {line}", entry.file_name().display()))
     });
     lines.collect()
+}
+
+/// Whether it is the first process of a sandbox whose supervisor is gone: it names no folder.
+fn is_orphan(line: &str, process: &Path) -> bool {
+    line.starts_with("ropewalk-init") && {
+        let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
+        let parent = parent.map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+        parent.is_some_and(|line| !line.windows(9).any(|part| part == b"supervise"))
+    }
 }
 
 fn mounts(folder: &Path) -> Vec<String> {

@@ -14,14 +14,19 @@ mod root;
 mod serve;
 mod step;
 mod sudo;
+mod title;
 
 use super::message::send;
+use super::weaken::{Guard, is_off};
 use super::{Answer, Network, SandboxError, Spec, network};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io::{PipeReader, Read};
 
 /// Runs as PID 1; never returns.
 pub(super) fn run(spec: &Spec, socket: BorrowedFd<'_>, mut wait: PipeReader) -> ! {
+    if !is_off(Guard::Masks) {
+        title::hide_start();
+    }
     // End of file instead of the byte: the supervisor is gone.
     if wait.read(&mut [0]).is_ok_and(|n| n == 1) {
         drop(wait);
