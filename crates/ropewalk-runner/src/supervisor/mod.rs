@@ -26,6 +26,7 @@ use redact::Patterns;
 use ropewalk_model::fault::{Point, visit};
 use ropewalk_model::link::{AttemptFact, RunValues};
 use ropewalk_model::plan::PlanError;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signals::Signals;
 use std::io::BufRead;
 use std::path::Path;
@@ -57,6 +58,7 @@ pub enum SuperviseError {
 pub fn supervise(path: &Path) -> Result<(), SuperviseError> {
     // Fails only for the leader of a group, which is in nobody's way.
     let _ = rustix::process::setsid();
+    raise_open_files();
     let signals = Signals::take().map_err(|e| SuperviseError::System("take signals", e))?;
     let spool = Spool::open(path)?;
     // Before the values are read: an agent that starts anew must not take this attempt for dead.
@@ -86,6 +88,13 @@ pub fn supervise(path: &Path) -> Result<(), SuperviseError> {
     let _ = spool.remove_layer();
     drop(lock);
     Ok(())
+}
+
+/// Each script whose output is still open takes a pipe. What is inside the sandbox has limits of its own.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Refused nowhere; and what there is may do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn read_values() -> Result<RunValues, SuperviseError> {

@@ -3,13 +3,18 @@
 use super::super::weaken::{Guard, is_off};
 use super::super::{Doing, Limits, SandboxError, range, seccomp};
 use rustix::process::{
-    DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal, setsid,
+    DumpableBehavior, Resource, Rlimit, Signal, getrlimit, set_dumpable_behavior,
+    set_parent_process_death_signal, setrlimit, setsid,
 };
 use std::io;
 
 /// The bounding set of steps: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP
 /// NET_BIND_SERVICE SYS_CHROOT SETFCAP.
 pub(super) const CAPABILITIES: [u32; 11] = [0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31];
+/// Open files of a process inside, and to how many it may raise that: what a login session has under systemd. Programs
+/// that use `select` break beyond the first number, and some close as many descriptors as there may be.
+const OPEN_FILES: u64 = 1024;
+const OPEN_FILES_MOST: u64 = 524_288;
 /// Numbers past the kernel's last capability are refused; none needs more than 64.
 const LAST_CAPABILITY: u32 = 63;
 /// `_LINUX_CAPABILITY_VERSION_3`.
@@ -41,12 +46,21 @@ pub(super) fn limit(limits: &Limits) {
     // One file cannot pass the disk limit between two looks of the watch.
     set_limit(libc::RLIMIT_FSIZE, limits.disk);
     set_limit(libc::RLIMIT_CORE, 0);
+    limit_open_files();
 }
 
 fn set_limit(resource: libc::__rlimit_resource_t, value: u64) {
     let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
     // SAFETY: the structure outlives the call.
     unsafe { libc::setrlimit(resource, &raw const limit) };
+}
+
+/// The same on every machine, whatever the agent was started with, as far as the agent's own limit allows.
+fn limit_open_files() {
+    let most = getrlimit(Resource::Nofile).maximum.unwrap_or(OPEN_FILES_MOST).min(OPEN_FILES_MOST);
+    let limit = Rlimit { current: Some(OPEN_FILES.min(most)), maximum: Some(most) };
+    // Lowering needs no right.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Turns a child of init into a step: between fork and exec, system calls only.
