@@ -4,6 +4,7 @@ use crate::bench::Bench;
 use ropewalk_runner::image::Catalog;
 use ropewalk_runner::sandbox::range;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -100,14 +101,24 @@ impl Account {
         self.own(&self.home);
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(&self.home, mode).unwrap();
-        self.copy(&std::env::current_exe().unwrap());
-        self.copy(Path::new(env!("CARGO_BIN_EXE_ropewalk")))
+        let programs = self.programs();
+        std::fs::create_dir_all(&programs).unwrap();
+        self.own(&programs);
+        self.copy(&std::env::current_exe().unwrap(), &programs);
+        self.copy(Path::new(env!("CARGO_BIN_EXE_ropewalk")), &programs)
     }
 
-    fn copy(&self, source: &Path) -> PathBuf {
-        let copy = self.home.join(source.file_name().unwrap());
+    /// Another checkout on this machine may test its own program at the same time.
+    fn programs(&self) -> PathBuf {
+        let mut hash = DefaultHasher::new();
+        env!("CARGO_BIN_EXE_ropewalk").hash(&mut hash);
+        self.home.join(format!("programs-{:016x}", hash.finish()))
+    }
+
+    fn copy(&self, source: &Path, folder: &Path) -> PathBuf {
+        let copy = folder.join(source.file_name().unwrap());
         if !same(source, &copy) {
-            let new = self.home.join(format!("new-{}", std::process::id()));
+            let new = folder.join(format!("new-{}", std::process::id()));
             std::fs::copy(source, &new).unwrap();
             std::fs::rename(&new, &copy).unwrap();
         }
@@ -121,13 +132,13 @@ impl Account {
         let tar = String::from_utf8(made.stdout).unwrap();
         let tar = PathBuf::from(tar.trim());
         // The account may not read our folders.
-        let copy = self.copy(&tar);
+        let copy = self.copy(&tar, &self.home);
         self.import_tar(&copy, IMAGE);
     }
 
     /// Takes an image in, as the account.
     pub(crate) fn import_tar(&self, tar: &Path, name: &str) {
-        let me = self.home.join(std::env::current_exe().unwrap().file_name().unwrap());
+        let me = self.programs().join(std::env::current_exe().unwrap().file_name().unwrap());
         let data = self.home.join("data");
         let import = self.command(me).arg("--import").args([&data, tar]).arg(name).output().unwrap();
         assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
