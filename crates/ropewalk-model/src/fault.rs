@@ -53,6 +53,25 @@ pub const VARIABLE: &str = "ROPEWALK_FAULT";
 /// anything, so that each fault happens once although processes that start later inherit the variables.
 pub const MARK: &str = "ROPEWALK_FAULT_MARK";
 
+/// Environment variable that gives the program another version of the spool, as a later one will have.
+pub const VERSION: &str = "ROPEWALK_FAULT_VERSION";
+
+/// The version of spools that this program makes; it reads those of the one before too.
+#[cfg(feature = "faults")]
+#[must_use]
+pub fn spool_version() -> u32 {
+    let other = std::env::var(VERSION).ok().and_then(|text| text.parse().ok());
+    other.unwrap_or(crate::link::LINK_VERSION)
+}
+
+/// The version of spools that this program makes; it reads those of the one before too.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+#[must_use]
+pub fn spool_version() -> u32 {
+    crate::link::LINK_VERSION
+}
+
 /// Ends the process here without any clean-up, if this point is armed and its visit has come.
 #[cfg(feature = "faults")]
 pub fn visit(point: Point) {

@@ -2,9 +2,8 @@
 
 use super::head::boot_id;
 use super::{At, Head, Settings, Spool, SpoolError, control, write_whole};
-use ropewalk_model::fault::{Point, visit};
+use ropewalk_model::fault::{Point, spool_version, visit};
 use ropewalk_model::ids::{AttemptId, Fence, JobId, WorkId};
-use ropewalk_model::link::LINK_VERSION;
 use ropewalk_model::plan::SealedPlan;
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
@@ -27,7 +26,7 @@ pub fn create(
     let name = format!("{attempt}-{}", fence.0);
     let unfinished = folder.join(format!("{UNFINISHED}{name}"));
     let path = folder.join(&name);
-    let head = Head { version: LINK_VERSION, boot: boot_id(), attempt, work, fence, job, settings };
+    let head = Head { version: spool_version(), boot: boot_id(), attempt, work, fence, job, settings };
     visit(Point::SpoolBeforeCreate);
     fill(&unfinished, &head, plan)
         .and_then(|()| {

@@ -1,6 +1,6 @@
 //! What can go wrong with a spool.
 
-use ropewalk_model::link::LINK_VERSION;
+use ropewalk_model::fault::spool_version;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,8 @@ pub enum SpoolError {
     },
     /// A later program made it.
     #[error(
-        "the spool {path} has version {found}, this program reads up to {LINK_VERSION}: start the program that made it, or a later one"
+        "the spool {path} has version {found}, this program reads up to {known}: start the program that made it, or a later one",
+        known = spool_version()
     )]
     Newer {
         /// The spool.
@@ -30,7 +31,7 @@ pub enum SpoolError {
     /// A program too old made it.
     #[error(
         "the spool {path} has version {found}, this program reads from {oldest}: start the program before this one once, and wait until its builds have ended",
-        oldest = LINK_VERSION.saturating_sub(1)
+        oldest = spool_version().saturating_sub(1)
     )]
     Older {
         /// The spool.

@@ -2,15 +2,15 @@
 
 use super::{At, SpoolError};
 use crate::sandbox::Network;
+use ropewalk_model::fault::spool_version;
 use ropewalk_model::ids::{AttemptId, Fence, JobId, WorkId};
-use ropewalk_model::link::LINK_VERSION;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The content of `spool.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// [`LINK_VERSION`] of the program that made the spool.
+    /// [`spool_version`] of the program that made the spool.
     pub version: u32,
     /// Boot id of the kernel that ran then. Under another one nothing of the build can be alive.
     pub boot: String,
@@ -64,10 +64,10 @@ impl Head {
         // The version first: a later program's head may look different.
         let Version { version: found } = serde_json::from_slice(&bytes).map_err(malformed)?;
         let spool = || path.parent().unwrap_or(path).to_path_buf();
-        if found > LINK_VERSION {
+        if found > spool_version() {
             return Err(SpoolError::Newer { path: spool(), found });
         }
-        if found + 1 < LINK_VERSION {
+        if found.saturating_add(1) < spool_version() {
             return Err(SpoolError::Older { path: spool(), found });
         }
         serde_json::from_slice(&bytes).map_err(malformed)

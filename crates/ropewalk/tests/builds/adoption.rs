@@ -3,24 +3,27 @@
 use crate::bench::Bench;
 use crate::farm::{Farm, cause, plan_of};
 use crate::leftovers::{Leftovers, supervisors};
+#[cfg(feature = "faults")]
+use ropewalk_model::fault::VERSION;
 use ropewalk_model::limits::BuildLimits;
-use ropewalk_model::link::{AttemptFact, LINK_VERSION, LogName, Outcome, RunValues};
+#[cfg(feature = "faults")]
+use ropewalk_model::link::LINK_VERSION;
+use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues};
 use ropewalk_model::status::Cause;
 use rustix::process::{Signal, kill_process};
 use std::process::Command;
-use std::time::Duration;
 
 type Test = fn(&Bench);
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
-    ("a_spool_of_the_version_before_is_adopted", older),
-    ("a_spool_of_a_later_version_is_left_alone_and_named", newer),
+    #[cfg(feature = "faults")]
+    ("programs_of_two_versions_share_spools_or_leave_them_alone", versions),
     ("after_a_reboot_an_attempt_is_lost_and_removed", reboot),
     ("a_supervisor_whose_spool_was_removed_ends", removed),
     ("a_full_disk_ends_the_build_and_not_the_agent", full_disk),
 ];
 
-const COUNT: &str =
+pub(crate) const COUNT: &str =
     "tasks:\n- count: |\n    set +x\n    for i in $(seq 1 100); do echo \"line $i\"; sleep 0.01; done\n";
 
 fn expected() -> Vec<u8> {
@@ -28,7 +31,7 @@ fn expected() -> Vec<u8> {
 }
 
 /// Starts a build, kills its agent in the middle, and changes the head of its spool.
-fn orphan<'a>(bench: &'a Bench, manifest: &str) -> (Farm<'a>, i64) {
+pub(crate) fn orphan<'a>(bench: &'a Bench, manifest: &str) -> (Farm<'a>, i64) {
     let mut farm = Farm::new(bench);
     let id = farm.offer(&plan_of(manifest, BuildLimits::default()), RunValues::default());
     farm.start_agent();
@@ -44,27 +47,54 @@ fn change_head(bench: &Bench, id: i64, key: &str, value: serde_json::Value) {
     std::fs::write(path, head.to_string()).unwrap();
 }
 
-fn older(bench: &Bench) {
-    let (mut farm, id) = orphan(bench, COUNT);
-    change_head(bench, id, "version", (LINK_VERSION - 1).into());
-    farm.start_agent();
-    assert_eq!(farm.ended(id), Outcome::Success);
-    assert!(farm.server.log(id, LogName::Step(0)) == expected());
+/// A program with another version of the spool, from the next start on.
+#[cfg(feature = "faults")]
+fn become_version(farm: &mut Farm<'_>, version: u32) {
+    farm.kill_agent();
+    farm.unset(VERSION);
+    farm.set(VERSION, &version.to_string());
 }
 
-fn newer(bench: &Bench) {
-    let (mut farm, id) = orphan(bench, COUNT);
-    change_head(bench, id, "version", (LINK_VERSION + 1).into());
+/// Builds that programs of two versions start are carried on by the other one, or left alone.
+#[cfg(feature = "faults")]
+fn versions(bench: &Bench) {
+    let mut farm = Farm::new(bench);
+    let plan = plan_of(COUNT, BuildLimits::default());
+    let running = |farm: &mut Farm<'_>| {
+        farm.kill_agent();
+        let id = farm.offer(&plan, RunValues::default());
+        farm.start_agent();
+        farm.wait("the step", |farm| farm.server.facts(id).contains(&AttemptFact::StepStarted { step: 0 }));
+        id
+    };
+    let whole = |farm: &mut Farm<'_>, id: i64| {
+        assert_eq!(farm.ended(id), Outcome::Success);
+        assert!(farm.server.log(id, LogName::Step(0)) == expected());
+    };
+    // A later program adopts.
+    let id = running(&mut farm);
+    become_version(&mut farm, LINK_VERSION + 1);
+    farm.start_agent();
+    whole(&mut farm, id);
+    // An earlier one leaves alone, and says so, until the later one is back.
+    let id = running(&mut farm);
+    become_version(&mut farm, LINK_VERSION);
     farm.start_agent();
     let says = format!("has version {}, this program reads up to {LINK_VERSION}", LINK_VERSION + 1);
     farm.wait("a clear error", |farm| farm.agent_log().contains(&says));
     assert!(farm.has_spool(id));
-    // The later program comes back.
-    farm.kill_agent();
-    change_head(bench, id, "version", LINK_VERSION.into());
+    become_version(&mut farm, LINK_VERSION + 1);
     farm.start_agent();
-    assert_eq!(farm.ended(id), Outcome::Success);
-    assert!(farm.server.log(id, LogName::Step(0)) == expected());
+    whole(&mut farm, id);
+    // So does one that is two versions later.
+    let id = running(&mut farm);
+    become_version(&mut farm, LINK_VERSION + 3);
+    farm.start_agent();
+    let says = format!("has version {}, this program reads from {}", LINK_VERSION + 1, LINK_VERSION + 2);
+    farm.wait("a clear error", |farm| farm.agent_log().contains(&says));
+    become_version(&mut farm, LINK_VERSION + 2);
+    farm.start_agent();
+    whole(&mut farm, id);
 }
 
 fn reboot(bench: &Bench) {
@@ -121,8 +151,13 @@ fn full_disk(bench: &Bench) {
     let whole: String = (1..=log.lines().count() + 1).map(|n| format!("line {n}\n")).collect();
     assert!(format!("+ set +x\n{whole}").starts_with(&log), "{log}");
     // A work that waits is taken once there is room.
+    let refusals = |farm: &Farm<'_>| {
+        let says = ["no works are taken: the disk is nearly full", "a build waits for room on the disk"];
+        says.map(|says| farm.agent_log().matches(says).count()).iter().sum::<usize>()
+    };
+    let before = refusals(&farm);
     let next = farm.offer(&plan_of(COUNT, BuildLimits::default()), RunValues::default());
-    std::thread::sleep(Duration::from_millis(500));
+    farm.wait("a refusal", |farm| refusals(farm) > before);
     assert!(farm.server.facts(next).is_empty());
     disk.empty();
     assert_eq!(farm.ended(next), Outcome::Success);
