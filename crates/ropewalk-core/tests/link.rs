@@ -181,8 +181,12 @@ async fn a_question_that_was_dropped_loses_no_work() {
 async fn work_that_comes_while_a_runner_asks_is_offered_at_once() {
     let world = world().await;
     let runner = world.runner("r", &[]).await;
+    world.clock.advance(Duration::from_secs(1));
     let (offers, job) = tokio::join!(runner.ask(1), async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // The runner was seen at the new time: it has looked, and found nothing.
+        while world.store.runners().await.unwrap()[0].seen == FakeClock::START {
+            tokio::task::yield_now().await;
+        }
         world.submit(MANIFEST).await
     });
     assert_eq!(offers.unwrap()[0].values.job, Some(job.id));

@@ -152,7 +152,12 @@ fn silent_server(bench: &Bench) {
     farm.start_agent();
     farm.wait("the step", |farm| farm.server.facts(id).contains(&AttemptFact::StepStarted { step: 0 }));
     farm.server.silence(true);
-    std::thread::sleep(Duration::from_millis(1500));
+    // It goes on meanwhile.
+    let log = bench.folder.join(format!("spools/{id}-{id}/logs/step-0.log"));
+    farm.wait("the end of the step", |_| {
+        std::fs::read_to_string(&log).is_ok_and(|log| log.ends_with("\nb\n"))
+    });
+    assert_eq!(farm.server.outcome(id), None);
     farm.kill_agent();
     farm.start_agent();
     farm.server.silence(false);
