@@ -7,3 +7,4 @@ pub mod inside;
 pub mod sandbox;
 pub mod spool;
 pub mod supervisor;
+mod tree;

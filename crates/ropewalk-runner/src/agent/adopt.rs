@@ -19,7 +19,7 @@ pub(super) struct Alone {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Makes sure that there is one agent, and removes spools that were never finished.
-pub(super) async fn enter(spools: &Path) -> Result<Alone, AgentError> {
+pub(super) async fn enter(spools: &Path, program: &Path) -> Result<Alone, AgentError> {
     let failed = |what| move |source| AgentError::Spools { what, path: spools.into(), source };
     std::fs::create_dir_all(spools).map_err(failed("create"))?;
     let file = File::create(spools.join("lock")).map_err(failed("lock"))?;
@@ -30,7 +30,7 @@ pub(super) async fn enter(spools: &Path) -> Result<Alone, AgentError> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    sweep_unfinished(spools);
+    sweep_unfinished(spools, program);
     Ok(Alone { _file: file })
 }
 

@@ -10,8 +10,8 @@ use super::wake::Wake;
 use crate::sandbox::cgroup;
 use crate::spool::{Lock, Spool, SpoolError};
 use ropewalk_model::status::Cause;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -176,9 +176,11 @@ impl<L: Link> Following<L> {
     /// Waits until nothing of the sandbox lives, and removes what it had of the host.
     async fn last_breath(&self) {
         let until = Instant::now() + LAST_BREATH;
-        let name = self.spool.name();
         let init = self.spool.init();
-        let left = || init.is_some_and(|init| init.is_alive()) || !cgroup::remove(&name);
+        // By our own place the groups of version 2 would be found only by an agent in the group of the first.
+        let noted = self.spool.supervisor().map(|supervisor| supervisor.groups);
+        let groups = noted.unwrap_or_else(|| cgroup::groups(&self.spool.name()));
+        let left = || init.is_some_and(|init| init.is_alive()) || !cgroup::remove(&groups);
         while left() && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -188,7 +190,7 @@ impl<L: Link> Following<L> {
         let Following { spool, lock, .. } = self;
         loop {
             let (again, program) = (spool.clone(), program.clone());
-            match tokio::task::spawn_blocking(move || remove(again, &program)).await {
+            match tokio::task::spawn_blocking(move || again.remove_by(&program)).await {
                 Ok(Ok(())) => break,
                 Ok(Err(error)) => tracing::error!("a spool is not removed yet: {error}"),
                 Err(error) => tracing::error!("a spool is not removed yet: {error}"),
@@ -197,14 +199,4 @@ impl<L: Link> Following<L> {
         }
         drop(lock);
     }
-}
-
-/// Removes the spool; files of the id range from inside it, by a process of its own.
-fn remove(spool: Spool, program: &Path) -> Result<(), SpoolError> {
-    if spool.has_layer() {
-        let mut clean = Command::new(program);
-        clean.arg("clean").arg(spool.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let _ = clean.status();
-    }
-    spool.remove()
 }

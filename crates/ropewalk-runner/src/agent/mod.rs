@@ -107,7 +107,7 @@ pub async fn run<L: Link>(
     config: Config,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<usize, AgentError> {
-    let _lock = adopt::enter(&config.spools).await?;
+    let _lock = adopt::enter(&config.spools, &config.program).await?;
     let found = adopt::find(&config.spools);
     let held: Vec<Held> = found.iter().map(held_by).collect();
     let now = Instant::now();

@@ -6,6 +6,7 @@ use super::unpack::{self, Limits, Unpacked};
 use super::{ImageError, host, oci};
 use crate::inside;
 use crate::sandbox::{Doing as _, SandboxError, range};
+use crate::tree;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -160,7 +161,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = tree::remove(&self.folder);
     }
 }
 
@@ -175,7 +176,7 @@ fn sweep(roots: &Path) {
             io::Result::Ok(folder)
         };
         if left && let Ok(_lock) = free() {
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = tree::remove(&entry.path());
         }
     }
 }
@@ -188,6 +189,6 @@ fn remove(folder: &Path) -> Result<Outcome, ImageError> {
     }
     let old = folder.with_file_name(format!(".old-{}", std::process::id()));
     fs::rename(folder, &old).doing(format_args!("take away {}", folder.display()))?;
-    fs::remove_dir_all(&old).doing(format_args!("remove {}", old.display()))?;
+    tree::remove(&old).doing(format_args!("remove {}", old.display()))?;
     Ok(Outcome::Removed)
 }

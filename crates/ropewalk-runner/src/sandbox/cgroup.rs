@@ -40,7 +40,7 @@ impl Layout {
         Layout::PerController { memory, pids, cpu }
     }
 
-    fn folders(&self) -> Vec<&Path> {
+    fn folders(self) -> Vec<PathBuf> {
         match self {
             Layout::Unified(folder) => vec![folder],
             Layout::PerController { memory, pids, cpu } => vec![memory, pids, cpu],
@@ -126,14 +126,20 @@ fn kills(events: &str) -> u64 {
     line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Removes the groups of the sandbox `name`, also those that a killed supervisor left. False when
-/// one of them still has a process that is about to end.
-pub fn remove(name: &str) -> bool {
-    let gone = |folder: &Path| match remove_dir(folder) {
+/// Where the groups of the sandbox `name` are that this process opens, whether or not they exist.
+#[must_use]
+pub fn groups(name: &str) -> Vec<PathBuf> {
+    Layout::of(name).folders()
+}
+
+/// Removes the groups of a sandbox, also those that a killed supervisor left. False when one of them
+/// still has a process that is about to end.
+pub fn remove(groups: &[PathBuf]) -> bool {
+    let gone = |folder: &PathBuf| match remove_dir(folder) {
         Ok(()) => true,
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     };
-    Layout::of(name).folders().into_iter().filter(|folder| !gone(folder)).count() == 0
+    groups.iter().filter(|folder| !gone(folder)).count() == 0
 }
 
 #[cfg(test)]

@@ -132,9 +132,9 @@ impl Sandbox {
             self.network = None;
             // Its descriptors hold the sandbox's temporary files.
             self.watch = None;
-            let began = Instant::now();
+            let (groups, began) = (cgroup::groups(&self.name), Instant::now());
             // The kernel takes a moment to forget processes that are already gone.
-            while !cgroup::remove(&self.name) && began.elapsed() < EMPTYING {
+            while !cgroup::remove(&groups) && began.elapsed() < EMPTYING {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }

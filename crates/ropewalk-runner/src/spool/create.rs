@@ -34,7 +34,7 @@ pub fn create(
             sync_folder(folder)
         })
         .inspect_err(|_| {
-            let _ = std::fs::remove_dir_all(&unfinished);
+            let _ = crate::tree::remove(&unfinished);
         })?;
     visit(Point::SpoolAfterCreate);
     Spool::open(&path)
@@ -46,7 +46,7 @@ fn fill(path: &Path, head: &Head, plan: &SealedPlan) -> Result<(), SpoolError> {
         write_whole(path, &bytes)
     };
     if path.exists() {
-        std::fs::remove_dir_all(path).at("remove", path)?;
+        crate::tree::remove(path).at("remove", path)?;
     }
     // Nobody else may reach a setuid file that the build leaves in its layer.
     std::fs::DirBuilder::new().mode(0o700).create(path).at("create", path)?;

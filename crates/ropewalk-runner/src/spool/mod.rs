@@ -10,7 +10,7 @@
 //! | `logs/` | supervisor | one plain file a log |
 //! | `artifacts/` | supervisor | collected files by position in the plan |
 //! | `layer/` | supervisor | what the build wrote; belongs to the id range |
-//! | `supervisor.json` | supervisor | its process and its deadline |
+//! | `supervisor.json` | supervisor | its process, its deadline and the control groups of its sandbox |
 //! | `init.json` | supervisor | the sandbox's first process |
 //! | `errors` | supervisor | its standard error |
 //! | `agent/sent.json` | agent | what the server has acknowledged |
@@ -27,7 +27,6 @@ mod process;
 mod remove;
 #[cfg(test)]
 mod tests;
-mod tree;
 
 pub use create::create;
 pub use error::SpoolError;
@@ -42,6 +41,9 @@ pub(crate) use error::At;
 
 use ropewalk_model::plan::SealedPlan;
 use std::path::{Path, PathBuf};
+
+/// Folder of what the build wrote.
+const LAYER: &str = "layer";
 
 /// An attempt's folder, of a version that this program understands.
 #[derive(Clone, Debug)]
@@ -99,7 +101,7 @@ impl Spool {
     /// What the build wrote over its image.
     #[must_use]
     pub fn layer(&self) -> PathBuf {
-        self.path.join("layer")
+        self.path.join(LAYER)
     }
 
     /// Where the supervisor's standard error goes.

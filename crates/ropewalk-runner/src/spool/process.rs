@@ -6,9 +6,11 @@
 //! and does nothing more.
 
 use super::{At, Spool, SpoolError, read_json, write_whole};
+use crate::sandbox::cgroup;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 const SUPERVISOR: &str = "supervisor.json";
@@ -68,6 +70,9 @@ pub struct Supervisor {
     /// When it ends the build, in milliseconds of the kernel's monotonic clock, which all processes share until the
     /// next boot.
     pub deadline: u64,
+    /// Folders of the control groups that its sandbox has where it may have any: with version 2 they depend on the
+    /// group that the supervisor is in.
+    pub groups: Vec<PathBuf>,
 }
 
 impl Supervisor {
@@ -99,7 +104,8 @@ impl Spool {
             return Err(SpoolError::Malformed { path: "/proc/self/stat".into(), why: "no such file".into() });
         };
         let deadline = monotonic().saturating_add(build_time.saturating_mul(1000));
-        let text = serde_json::to_vec(&Supervisor { process, deadline })
+        let groups = cgroup::groups(&self.name());
+        let text = serde_json::to_vec(&Supervisor { process, deadline, groups })
             .map_err(|e| SpoolError::Malformed { path: path.clone(), why: e.to_string() })?;
         let new = path.with_extension("new");
         std::fs::write(&new, text).at("write", &new)?;

@@ -1,30 +1,68 @@
 //! Removing a spool, and what a build left in it.
 
-use super::{At, Spool, SpoolError, UNFINISHED};
+use super::{At, LAYER, Spool, SpoolError, UNFINISHED};
 use crate::sandbox::range;
+use crate::tree;
 use ropewalk_model::fault::{Point, visit};
+use std::io::ErrorKind;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-/// Removes what the build wrote in the spool at `path`. Its files belong to the id range and can be
-/// removed only from inside it, so the process must have one thread; it stays in the range.
+/// Removes what the build wrote in the spool at `path`; all of a spool whose making or removal was cut short. Files of a
+/// build belong to the id range and can be removed only from inside it, so the process must have one thread; it stays in
+/// the range.
 ///
 /// # Errors
 /// When the range cannot be entered or a file not be removed.
 pub fn clean(path: &Path) -> Result<(), SpoolError> {
-    let spool = Spool::open(path)?;
-    if !spool.layer().exists() {
+    let path = path.canonicalize().at("find the spool", path)?;
+    let target = if is_unfinished(&path) { path.clone() } else { path.join(LAYER) };
+    if !target.exists() {
         return Ok(());
     }
-    range::enter().map_err(|error| SpoolError::Range { path: path.into(), why: error.to_string() })?;
-    spool.remove_layer()
+    range::enter().map_err(|error| SpoolError::Range { path, why: error.to_string() })?;
+    remove_tree(&target)
 }
 
-/// Removes what of a spool's making or removal was cut short. Nobody may be making one in `folder`.
-pub fn sweep_unfinished(folder: &Path) {
+/// Removes what of a spool's making or removal was cut short. Nobody may be making one in `folder`. `program` is this
+/// one, for what belongs to the id range.
+pub fn sweep_unfinished(folder: &Path, program: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED)) {
-            let _ = std::fs::remove_dir_all(entry.path());
+        let path = entry.path();
+        if !is_unfinished(&path) {
+            continue;
         }
+        // A link is not followed.
+        let removed = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => remove_tree(&path).or_else(|_| clean_by(program, &path)),
+            _ => std::fs::remove_file(&path).at("remove", &path),
+        };
+        if let Err(error) = removed {
+            tracing::error!("what is left of a spool stays: {error}");
+        }
+    }
+}
+
+fn is_unfinished(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(UNFINISHED))
+}
+
+/// Lets a process of its own, which may enter the range, [`clean`] the spool at `path`.
+fn clean_by(program: &Path, path: &Path) -> Result<(), SpoolError> {
+    let mut clean = Command::new(program);
+    clean.arg("clean").arg(path).stdin(Stdio::null()).stdout(Stdio::null());
+    let output = clean.output().at("start", program)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let why = output.stderr.trim_ascii().escape_ascii().to_string();
+    Err(SpoolError::Range { path: path.into(), why })
+}
+
+fn remove_tree(path: &Path) -> Result<(), SpoolError> {
+    match tree::remove(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at("remove", path),
+        _ => Ok(()),
     }
 }
 
@@ -37,11 +75,18 @@ impl Spool {
 
     /// Removes what the build wrote. Must be called inside the id range.
     pub(crate) fn remove_layer(&self) -> Result<(), SpoolError> {
-        let layer = self.layer();
-        match super::tree::remove(&layer) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", &layer),
-            _ => Ok(()),
+        remove_tree(&self.layer())
+    }
+
+    /// Removes the spool, and by `program`, which is this one, what the build left in it.
+    ///
+    /// # Errors
+    /// As [`Spool::remove`].
+    pub fn remove_by(self, program: &Path) -> Result<(), SpoolError> {
+        if self.has_layer() {
+            clean_by(program, self.path())?;
         }
+        self.remove()
     }
 
     /// Removes the spool: the attempt is over and its end acknowledged. The layer must be gone.
@@ -61,10 +106,7 @@ impl Spool {
         if self.path().exists() {
             std::fs::rename(self.path(), &gone).at("rename", self.path())?;
         }
-        match std::fs::remove_dir_all(&gone) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("remove", &gone)?,
-            _ => {}
-        }
+        remove_tree(&gone)?;
         visit(Point::SpoolAfterRemove);
         Ok(())
     }

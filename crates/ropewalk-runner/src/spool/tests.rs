@@ -153,7 +153,7 @@ fn a_removed_spool_is_gone_and_half_a_one_is_swept() {
     let (folder, spool) = spool();
     std::fs::create_dir(folder.path().join(".new-1-1")).unwrap();
     spool.remove().unwrap();
-    sweep_unfinished(folder.path());
+    sweep_unfinished(folder.path(), Path::new("/no/such/program"));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn nothing_outlives_a_killed_supervisor(home: &Path) {
         child.wait().unwrap();
         until("all is dead", || marked(&mark) == 0 && followers(child.id()) == 0);
         let name = format!("work-{}-0", child.id());
-        until("its control groups are gone", || cgroup::remove(&name));
+        until("its control groups are gone", || cgroup::remove(&cgroup::groups(&name)));
         for controller in ["memory", "pids", "cpu", "unified", "."] {
             let left = Path::new("/sys/fs/cgroup").join(controller).join(format!("ropewalk-{name}"));
             assert!(!left.exists(), "{}", left.display());

@@ -5,7 +5,8 @@ use ropewalk_runner::spool::{Spool, sweep_unfinished};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
+
+const PROGRAM: &str = "/proc/self/exe";
 
 /// Held by every run while it lives: a spool whose supervisor has not begun yet is not locked itself.
 pub(super) struct Present {
@@ -24,7 +25,7 @@ pub(super) fn enter(folder: &Path) -> anyhow::Result<Present> {
 }
 
 fn sweep(folder: &Path) {
-    sweep_unfinished(folder);
+    sweep_unfinished(folder, Path::new(PROGRAM));
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         // A build whose run was killed may still be on its way out.
         if let Ok(spool) = Spool::open(&entry.path())
@@ -37,10 +38,5 @@ fn sweep(folder: &Path) {
 
 /// Removes a spool whose build is over. What cannot be removed now is tried again by the next run.
 pub(super) fn remove(spool: Spool) {
-    if spool.has_layer() {
-        let mut clean = Command::new("/proc/self/exe");
-        clean.arg("clean").arg(spool.path()).stdin(Stdio::null()).stdout(Stdio::null());
-        let _ = clean.status();
-    }
-    let _ = spool.remove();
+    let _ = spool.remove_by(Path::new(PROGRAM));
 }

@@ -74,6 +74,11 @@ impl Bench {
         self.account.import_tar(&both, name);
     }
 
+    /// The tar of the usual image.
+    pub(crate) fn image_tar(&self) -> PathBuf {
+        self.account.image_tar()
+    }
+
     /// Writes a file below the working directory, owned by the account.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.join(name);

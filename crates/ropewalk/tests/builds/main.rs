@@ -13,6 +13,7 @@ mod farm;
 mod faults;
 mod leftovers;
 mod outcomes;
+mod removal;
 mod secrets;
 mod semantics;
 mod sources;
@@ -47,7 +48,8 @@ fn main() {
     for account in accounts {
         let tests =
             semantics::TESTS.iter().chain(sources::TESTS).chain(command::TESTS).chain(outcomes::TESTS);
-        let tests = tests.chain(secrets::TESTS).chain(adoption::TESTS).chain(survival::TESTS);
+        let tests =
+            tests.chain(secrets::TESTS).chain(adoption::TESTS).chain(survival::TESTS).chain(removal::TESTS);
         #[cfg(feature = "faults")]
         let tests = tests.chain(faults::TESTS);
         for (name, test) in tests {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// With the first thing that cannot be removed; `top` is then still there.
-pub(super) fn remove(top: &Path) -> io::Result<()> {
+pub(crate) fn remove(top: &Path) -> io::Result<()> {
     let mut numbers = Numbers { next: 0, top };
     let mut folders = VecDeque::new();
     empty(top, |folder| {
