@@ -1,5 +1,5 @@
 # The short names for what a person does here. See README.md.
-.PHONY: run test test-kill lint
+.PHONY: run test test-kill fuzz lint
 
 # Builds the release binary, serves, runs examples/hello.yml and goes on serving.
 run:
@@ -19,3 +19,8 @@ lint:
 test-kill:
 	scripts/packages.sh test
 	ROPEWALK_KILL=all cargo nextest run -p ropewalk --features faults -E 'binary(kill)'
+
+# Each reader of untrusted bytes gets a minute of mutated input. make test runs a short form.
+fuzz:
+	scripts/packages.sh test
+	scripts/fuzz.sh 60

@@ -11,6 +11,7 @@ cargo nextest run --workspace --features ropewalk/faults || result=$?
 # The project's own manifest, by the program that was just built, in a folder that is called as the project is.
 rm -rf target/own && git clone -q . target/own/ropewalk && git -C target/own/ropewalk remote remove origin
 (cd target/own/ropewalk && ../../debug/ropewalk --data ../data run) || result=$?
+scripts/fuzz.sh "${FUZZ_SECONDS:-5}" || result=$?
 not_run=$(grep -ohE 'NOT RUN here: [^<]*' target/nextest/default/junit.xml | sort -u || true)
 if [ -n "$not_run" ]; then printf '\n%s\n' "$not_run"; fi
 exit "$result"
