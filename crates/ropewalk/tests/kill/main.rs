@@ -11,7 +11,7 @@ mod left;
 mod manifests;
 
 use farm::{Engine, Farm};
-use left::assert_nothing_left;
+use left::{Before, assert_nothing_left};
 use libtest_mimic::{Arguments, Failed, Trial};
 use manifests::Story;
 use ropewalk_model::fault::Point;
@@ -20,7 +20,10 @@ use strum::IntoEnumIterator;
 
 fn main() {
     let all = std::env::var_os("ROPEWALK_KILL").is_some_and(|value| value == "all");
-    let mut trials = vec![];
+    let mut trials = vec![Trial::test("what_is_left_is_found", || {
+        left::finds_an_orphan();
+        Ok(())
+    })];
     for (at, point) in Point::iter().enumerate() {
         for engine in [Engine::Sqlite, Engine::Postgres] {
             // The short form takes every point once; each engine gets points before a write and points after one.
@@ -34,7 +37,7 @@ fn main() {
 
 /// A job is submitted to a server that ends at the point; what is started again must carry it to its one right end.
 fn ended_at(point: Point, engine: Engine) -> Result<(), Failed> {
-    let before = left::groups();
+    let before = Before::look();
     let mut farm = Farm::new(engine)?;
     let mark = farm.mark_of_builds();
     let story = Story::about(point, &mark);
