@@ -122,8 +122,7 @@ impl Account {
                     return Ok(());
                 }
                 "attempts" | "hoard" => {
-                    let Some(program) = image::program(&self.home, name)? else { return Ok(()) };
-                    command.env(image::variable(name), program);
+                    command.env(image::variable(name), image::program(&self.home, name)?);
                 }
                 image => {
                     command.env(image::variable(image), image::tar(image)?);

@@ -12,7 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// How many attempts there must be, the control apart.
-const AT_LEAST: usize = 80;
+const AT_LEAST: usize = 122;
+/// How many of them must get through without their guard where the agent is root. On the leanest kernel that we know
+/// (Linux 6.18 without modules, kexec, `/dev/mem`, `AF_ALG`, dummy interfaces and TIOCSTI) 13 are held by that alone.
+/// Three more may be missing, for kernels without userfaultfd, fanotify and their like.
+const CONFIRMED_AS_ROOT: usize = 106;
+/// The same for an ordinary account, which cannot make the 34 attempts that need the host's root outside.
+const CONFIRMED_AS_ACCOUNT: usize = 78;
 
 /// One line of what the program printed.
 #[derive(Debug)]
@@ -170,9 +176,8 @@ pub(crate) fn every_attempt_gets_through_when_its_guard_is_off(home: &Path) {
         judge(verdicts);
     }
     println!(":: {confirmed} attempts got through without their guards");
-    // A kernel may lack what some attempts need; most must be real anywhere.
-    let enough = if is_root { AT_LEAST } else { 60 };
-    assert!(confirmed >= enough, "only {confirmed} attempts got through without their guards");
+    let enough = if is_root { CONFIRMED_AS_ROOT } else { CONFIRMED_AS_ACCOUNT };
+    assert!(confirmed >= enough, "only {confirmed} of {enough} attempts got through without their guards");
 }
 
 fn guard(name: &str) -> Option<Guard> {

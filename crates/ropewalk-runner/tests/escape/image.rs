@@ -18,8 +18,8 @@ pub(crate) fn variable(name: &str) -> String {
     format!("ROPEWALK_TEST_IMAGE_{}", name.to_uppercase())
 }
 
-/// Compiles `NAME.c` into a folder; `None`, and a word about it, where there is no compiler.
-pub(crate) fn program(folder: &Path, name: &str) -> Result<Option<PathBuf>, String> {
+/// Compiles `NAME.c` into a folder, with the compiler that links Rust programs: it is always there.
+pub(crate) fn program(folder: &Path, name: &str) -> Result<PathBuf, String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/escape/{name}.c"));
     let program = folder.join(name);
     // Once for all processes: a program that is replaced while a sandbox opens cannot be bound any more.
@@ -27,20 +27,14 @@ pub(crate) fn program(folder: &Path, name: &str) -> Result<Option<PathBuf>, Stri
     lock.lock().map_err(|e| e.to_string())?;
     let made_at = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
     if made_at(&program) > made_at(&source) {
-        return Ok(Some(program));
+        return Ok(program);
     }
     let new = folder.join(format!("{name}-{}-{:?}", std::process::id(), std::thread::current().id()));
-    let made = Command::new("gcc").args(["-static", "-w", "-pthread", "-o"]).arg(&new).arg(&source).output();
-    let made = match made {
-        Ok(made) => made,
-        Err(e) => {
-            println!("NOT RUN here: {name} to escape: gcc: {e}");
-            return Ok(None);
-        }
-    };
+    let made = Command::new("cc").args(["-static", "-w", "-pthread", "-o"]).arg(&new).arg(&source).output();
+    let made = made.map_err(|e| format!("cc: {e}: install a C compiler and the static C library"))?;
     if !made.status.success() {
         return Err(String::from_utf8_lossy(&made.stderr).into_owned());
     }
     std::fs::rename(&new, &program).map_err(|e| e.to_string())?;
-    Ok(Some(program))
+    Ok(program)
 }

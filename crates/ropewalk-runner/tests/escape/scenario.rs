@@ -42,6 +42,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     ["base"] work::a_sandbox_opened_ahead_of_time_takes_its_name_later,
     ["base"] work::only_plain_files_below_home_come_out,
     [] work::the_machines_own_image_shows_its_programs_and_nobody,
+    ["base"] work::no_folder_of_the_host_is_named,
     [] work::the_machines_own_image_takes_packages_as_root_only,
     ["base"] cords::nothing_outlives_a_killed_supervisor,
     ["base"] cords::sixty_four_builds_in_a_row_leave_nothing,

@@ -118,6 +118,20 @@ pub(crate) fn the_machines_own_image_shows_its_programs_and_nobody(home: &Path) 
     );
 }
 
+pub(crate) fn no_folder_of_the_host_is_named(home: &Path) {
+    // The machine's own image first: after it this process can open it no more.
+    for world in [World::host(home), World::new(home, "base")] {
+        let read = "for f in cmdline environ mountinfo mounts mountstats cgroup; do
+            sudo cat /proc/1/$f /proc/self/$f 2>/dev/null || true; done | tr '\\0' '\\n'";
+        let (_, text) = step(&world.open(), read);
+        assert!(text.contains("ropewalk-init") && text.contains("overlay"), "{text}");
+        for name in [home, &world.work, &world.image.folder] {
+            let name = name.to_str().unwrap();
+            assert!(!text.contains(name), "{name}: {text}");
+        }
+    }
+}
+
 pub(crate) fn the_machines_own_image_takes_packages_as_root_only(home: &Path) {
     let world = World::host(home);
     let takes = world.image.takes_packages();
