@@ -5,7 +5,7 @@ use super::file;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-/// Stands in where the image has none: see `helper/sudo.rs`.
+/// Stands in where the image has none: see the crate's folder `sudo`.
 const STAND_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sudo"));
 /// First in the search path, so that it also hides one that cannot work (an image whose files
 /// belong to nobody).
