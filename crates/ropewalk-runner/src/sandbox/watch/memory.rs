@@ -9,15 +9,15 @@ use super::tree::Shared;
 use super::{Breach, files, tree};
 use std::time::{Duration, Instant};
 
-/// How long one exact count may take. What it does not reach counts as what it has at most.
+/// How much of a processor's time one exact count may take (not of the clock's: the machine may be busy with others).
+/// What it does not reach counts as what it has at most.
 const COUNT: Duration = Duration::from_millis(400);
 /// How many times as long as the last exact count took no other begins, unless it was over the limit: it must not eat
 /// a processor.
 const REST: u32 = 3;
-/// A count that is over by more than this part of the limit is believed at once.
-const FAR: u64 = 2;
-/// What must stay available on the machine, whatever the limits say.
+/// What must stay available on the machine, whatever the limits say; on small machines a part of all there is.
 const RESERVE: u64 = 256 << 20;
+const RESERVED_PART: u64 = 32;
 
 /// How a sandbox's memory is watched.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn new(init: i32, limit: u64, group: Option<Group>) -> std::io::Result<Memory> {
         let (device, stores) = (files::memory_device()?, Stores::default());
-        let shortage = Shortage::new(RESERVE);
+        let reserve = Stock::of_memory().map_or(RESERVE, |stock| RESERVE.min(stock.whole / RESERVED_PART));
+        let shortage = Shortage::new(reserve);
         Ok(Memory { init, limit, group, device, stores, no_count_before: None, was_over: false, shortage })
     }
 
@@ -76,8 +77,9 @@ impl Memory {
             let began = Instant::now();
             let used = self.count(&mut spaces, stored, &open);
             let over = used > self.limit;
-            // Processes are counted one after another: what they begin to share meanwhile counts too much, once.
-            if over && (self.was_over || used > self.limit.saturating_add(self.limit / FAR)) {
+            // Processes are counted one after another: what they begin to share meanwhile counts too
+            // much, once.
+            if over && self.was_over {
                 return Some(Breach::Memory { used, limit: self.limit });
             }
             self.was_over = over;
@@ -92,7 +94,7 @@ impl Memory {
 
     /// What is in use exactly, or the first figure that is within the limit.
     fn count(&self, spaces: &mut Vec<Space>, stored: u64, open: &files::Nameless) -> u64 {
-        let began = Instant::now();
+        let began = processor_time();
         spaces.sort_by_key(|space| std::cmp::Reverse(space.at_most()));
         // Between a fork that shares all memory (vfork) and its exec two processes have the same.
         spaces.dedup_by(|later, kept| {
@@ -103,11 +105,17 @@ impl Memory {
         };
         let mut used = spaces.iter().map(Space::at_most).fold(stored, u64::saturating_add);
         for space in spaces {
-            if used <= self.limit || began.elapsed() > COUNT {
+            if used <= self.limit || processor_time().saturating_sub(began) > COUNT {
                 break;
             }
             used = used.saturating_sub(space.at_most()).saturating_add(space.part(&counts));
         }
         used
     }
+}
+
+/// What this thread has taken of a processor so far.
+fn processor_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(now).unwrap_or_default()
 }

@@ -26,11 +26,16 @@ impl Stock {
         Ok(Stock { left: bytes(disk.f_bavail), whole: bytes(disk.f_blocks) })
     }
 
-    /// Of the machine's memory; `None` where the kernel does not say.
+    /// Of the machine's memory and swap space; `None` where the kernel does not say.
     pub(super) fn of_memory() -> Option<Stock> {
-        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-        Some(Stock { left: value(&text, "MemAvailable:")?, whole: value(&text, "MemTotal:")? })
+        of_meminfo(&std::fs::read_to_string("/proc/meminfo").ok()?)
     }
+}
+
+fn of_meminfo(text: &str) -> Option<Stock> {
+    let sum =
+        |memory: &str, swap: &str| Some(value(text, memory)?.saturating_add(value(text, swap).unwrap_or(0)));
+    Some(Stock { left: sum("MemAvailable:", "SwapFree:")?, whole: sum("MemTotal:", "SwapTotal:")? })
 }
 
 fn value(meminfo: &str, name: &str) -> Option<u64> {
@@ -142,6 +147,9 @@ mod tests {
     fn the_kernels_figures_are_read() {
         assert_eq!(value("MemTotal:       24683656 kB\nMemFree: 1 kB\n", "MemFree:"), Some(1024));
         assert_eq!(value("MemTotal: 5\n", "MemTotal:"), None);
+        let text = "MemTotal: 8 kB\nMemAvailable: 3 kB\nSwapTotal: 4 kB\nSwapFree: 2 kB\n";
+        assert_eq!(of_meminfo(text), Some(Stock { left: 5 << 10, whole: 12 << 10 }));
+        assert_eq!(of_meminfo("MemTotal: 8 kB\n"), None);
         assert!(Stock::of_memory().is_some_and(|stock| stock.left < stock.whole));
     }
 }
