@@ -57,6 +57,11 @@ impl Farm {
         &self.settings
     }
 
+    /// Now, by the farm's clock.
+    pub fn now(&self) -> ropewalk_model::time::Time {
+        self.clock.now()
+    }
+
     /// Passes when the database answers.
     pub async fn ready(&self) -> Result<(), Error> {
         Ok(self.store.users(None, 1).await.map(drop)?)

@@ -14,6 +14,9 @@ use ropewalk_model::status::{Cause, JobStatus};
 /// Items that one part of a list holds at most.
 pub const PAGE_MAX: u32 = 100;
 
+/// Jobs that a badge looks at; older ones do not count.
+pub const BADGE_LOOKS_AT: u32 = 2000;
+
 /// What a person asks a list of jobs for.
 #[derive(Clone, Debug, Default)]
 pub struct JobQuery {
@@ -89,6 +92,37 @@ impl Farm {
         let JobQuery { kind, status, visibility, .. } = query;
         let filter = JobFilter { owner, visibility, kind, status, group: None, seen_by: access::seen_by(by) };
         Ok(self.store.jobs(&filter, before, limit.clamp(1, PAGE_MAX)).await?)
+    }
+
+    /// Passes if there is a user of that name. builds.sr.ht's addresses tell that to anybody, and so do its pages.
+    pub async fn user_exists(&self, name: &str) -> Result<(), Error> {
+        let user = self.user_named(name).await?;
+        user.map(drop).ok_or_else(|| Error::missing(format_args!("user {name:?}")))
+    }
+
+    /// How the newest job of a user went that ended by itself, whatever its visibility; of those only whose tags,
+    /// joined by slashes, begin with `tags`, in any case. Looks at the [`BADGE_LOOKS_AT`] newest jobs.
+    pub async fn badge(&self, user: &str, tags: &str) -> Result<Option<JobStatus>, Error> {
+        let owner = self.user_named(user).await?;
+        let owner = owner.ok_or_else(|| Error::missing(format_args!("user {user:?}")))?.id;
+        let filter = JobFilter { owner: Some(owner), ..JobFilter::default() };
+        let tags = tags.to_lowercase();
+        let counts = |job: &Job| {
+            matches!(job.status, JobStatus::Success | JobStatus::Failed | JobStatus::Timeout)
+                && job.tags.join("/").to_lowercase().starts_with(&tags)
+        };
+        let mut before = None;
+        for _ in 0..BADGE_LOOKS_AT / PAGE_MAX {
+            let page = self.store.jobs(&filter, before, PAGE_MAX).await?;
+            if let Some(job) = page.items.iter().find(|job| counts(job)) {
+                return Ok(Some(job.status));
+            }
+            if page.next.is_none() {
+                break;
+            }
+            before = page.next;
+        }
+        Ok(None)
     }
 
     /// A job's steps in order.

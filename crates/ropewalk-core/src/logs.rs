@@ -3,7 +3,7 @@
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
-use crate::port::{LogRef, LogSlice};
+use crate::port::{Landmark, LogRef, LogSlice, Seek};
 use ropewalk_model::ids::JobId;
 use ropewalk_model::link::LogName;
 use std::time::Duration;
@@ -107,6 +107,11 @@ impl Farm {
         self.job(&by, job).await?;
         access::read(&by)?;
         Ok(by)
+    }
+
+    /// A place of a log at or shortly before the one that is looked for, and how many newlines stand before it.
+    pub async fn log_landmark(&self, open: OpenLog, seek: Seek) -> Result<Landmark, Error> {
+        Ok(self.logs.landmark(open.log, seek).await?)
     }
 
     /// Resolves when a log may be longer than `known`, or complete; at the latest after some seconds, so that the

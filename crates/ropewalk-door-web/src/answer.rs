@@ -69,7 +69,7 @@ fn status(kind: Kind) -> StatusCode {
 }
 
 /// Shows an error. What went wrong inside is for the log only.
-pub fn render(error: &Error) -> Response {
+pub(crate) fn render(error: &Error) -> Response {
     let message = match error.kind {
         Kind::Internal => {
             tracing::error!("a request failed: {error}");
@@ -99,16 +99,6 @@ pub fn render(error: &Error) -> Response {
         _ => {}
     }
     response
-}
-
-/// The answer for addresses that no route has.
-pub(crate) async fn nothing_here() -> Failed {
-    Error::missing("such address").into()
-}
-
-/// The answer for methods that a route does not have; `Allow` is set around it.
-pub(crate) async fn wrong_method(method: http::Method) -> Failed {
-    Error::new(Kind::WrongMethod, format!("this address takes no {method}: see the header Allow")).into()
 }
 
 #[cfg(test)]

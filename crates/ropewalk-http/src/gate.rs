@@ -2,14 +2,16 @@
 
 use crate::credentials::{Presented, presented};
 use crate::rates::Rates;
+use crate::session::{COOKIE_NAME, Session, cookie, refuse_strangers};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use ipnet::IpNet;
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::farm::Farm;
+use ropewalk_core::identity::form_key;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -30,10 +32,11 @@ pub struct Client(pub IpAddr);
 /// How a door shows an error.
 pub type Render = fn(&Error) -> Response;
 
-/// Decides who asks. Handlers find [`Caller`] and [`Client`] in the request's extensions.
+/// Decides who asks. Handlers find [`Caller`], [`Client`] and, of a browser that has logged in, [`Session`] in the
+/// request's extensions.
 #[derive(Clone)]
 pub struct Gate {
-    /// Knows the tokens.
+    /// Knows the tokens and the sessions.
     pub farm: Arc<Farm>,
     /// Counts requests.
     pub rates: Arc<Rates>,
@@ -48,26 +51,34 @@ pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -
     let render = (gate.render)(request.uri().path());
     let peer =
         request.extensions().get::<Peer>().copied().unwrap_or(Peer::Remote(Ipv4Addr::UNSPECIFIED.into()));
-    match identify(&gate, peer, request.headers()).await {
-        Ok((caller, client)) => {
-            request.extensions_mut().insert(caller);
-            request.extensions_mut().insert(client);
+    match identify(&gate, peer, request.method(), request.headers()).await {
+        Ok(Asker { caller, client, session }) => {
+            let extensions = request.extensions_mut();
+            extensions.insert(caller);
+            extensions.insert(client);
+            if let Some(session) = session {
+                extensions.insert(session);
+            }
             next.run(request).await
         }
         Err(error) => render(&error),
     }
 }
 
-async fn identify(gate: &Gate, peer: Peer, headers: &HeaderMap) -> Result<(Caller, Client), Error> {
+struct Asker {
+    caller: Caller,
+    client: Client,
+    session: Option<Session>,
+}
+
+async fn identify(gate: &Gate, peer: Peer, method: &Method, headers: &HeaderMap) -> Result<Asker, Error> {
     let Peer::Remote(address) = peer else {
-        return Ok((Caller::Local, Client(Ipv4Addr::LOCALHOST.into())));
+        let client = Client(Ipv4Addr::LOCALHOST.into());
+        return Ok(Asker { caller: Caller::Local, client, session: None });
     };
     let address = client(address, headers, &gate.trusted);
     let token = match presented(headers) {
-        Presented::Nothing => {
-            gate.rates.anonymous(address)?;
-            return Ok((Caller::Anonymous, Client(address)));
-        }
+        Presented::Nothing => return browser(gate, address, method, headers).await,
         Presented::Unreadable => {
             gate.rates.anonymous(address)?;
             return Err(Error::new(
@@ -80,13 +91,28 @@ async fn identify(gate: &Gate, peer: Peer, headers: &HeaderMap) -> Result<(Calle
     match gate.farm.authenticate(token).await {
         Ok(caller) => {
             gate.rates.token(key(token))?;
-            Ok((caller, Client(address)))
+            Ok(Asker { caller, client: Client(address), session: None })
         }
         Err(error) => {
             gate.rates.anonymous(address)?;
             Err(error)
         }
     }
+}
+
+/// A session if the cookie is one; else nobody in particular.
+async fn browser(gate: &Gate, address: IpAddr, method: &Method, headers: &HeaderMap) -> Result<Asker, Error> {
+    let client = Client(address);
+    if let Some(secret) = cookie(headers, COOKIE_NAME)
+        && let Some(caller) = gate.farm.session(secret).await?
+    {
+        gate.rates.token(key(secret))?;
+        refuse_strangers(method, headers, &gate.farm.settings().origin)?;
+        let session = Session { secret: secret.into(), form_key: form_key(secret) };
+        return Ok(Asker { caller, client, session: Some(session) });
+    }
+    gate.rates.anonymous(address)?;
+    Ok(Asker { caller: Caller::Anonymous, client, session: None })
 }
 
 fn key(token: &str) -> u64 {

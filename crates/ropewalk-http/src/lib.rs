@@ -10,3 +10,4 @@ pub mod protect;
 pub mod range;
 pub mod rates;
 pub mod readiness;
+pub mod session;

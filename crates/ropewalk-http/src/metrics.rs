@@ -76,10 +76,13 @@ impl Drop for StreamCount {
 /// Middleware: counts a request and the time to the head of its answer.
 pub async fn measure(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_string();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
     let method = known(request.method());
     let response = next.run(request).await;
     let status = response.status().as_u16();
+    // Behind a fallback are routes that only the answer tells.
+    let matched = matched.or_else(|| response.extensions().get::<MatchedPath>().cloned());
+    let route = matched.map_or_else(String::new, |route| route.as_str().to_string());
     metrics.requests.get_or_create(&Labels { method, route, status }).inc();
     metrics.seconds.observe(started.elapsed().as_secs_f64());
     response

@@ -4,14 +4,14 @@
 //! another name, made durable, noted in the database and only then given its name: a name that exists holds all of
 //! its bytes, and the database knows every one that exists.
 
-mod format;
+pub(crate) mod format;
 mod records;
 
 use crate::SqlStore;
 use crate::files;
 use async_trait::async_trait;
 use format::{Reader, Writer};
-use ropewalk_core::port::{BlobRef, Blobs, StoreError};
+use ropewalk_core::port::{BlobRef, Blobs, Landmark, Seek, StoreError};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -80,6 +80,11 @@ impl Blobs for DiskBlobs {
         files::blocking(move || read(&path, &blob, from, length)).await
     }
 
+    async fn landmark(&self, blob: &BlobRef, seek: Seek) -> Result<Landmark, StoreError> {
+        let (path, blob) = (self.path(&blob.sha256)?, blob.clone());
+        files::blocking(move || Ok(open(&path, &blob)?.landmark(seek))).await
+    }
+
     async fn remove(&self, sha256: &str) -> Result<(), StoreError> {
         let path = self.path(sha256)?;
         files::blocking(move || match std::fs::remove_file(&path) {
@@ -122,14 +127,21 @@ fn compress(source: &Path, unfinished: &Path) -> Result<(BlobRef, tempfile::Name
 }
 
 fn read(path: &Path, blob: &BlobRef, from: u64, length: usize) -> Result<Vec<u8>, StoreError> {
-    let damaged = |what: String| StoreError::Corrupt(format!("blob {}: {what}", path.display()));
+    open(path, blob)?.read(from, length).map_err(|e| damaged(path, &e.to_string()))
+}
+
+fn damaged(path: &Path, what: &str) -> StoreError {
+    StoreError::Corrupt(format!("blob {}: {what}", path.display()))
+}
+
+fn open(path: &Path, blob: &BlobRef) -> Result<Reader, StoreError> {
     let file = match File::open(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Err(damaged("its file is missing".into())),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Err(damaged(path, "its file is missing")),
         other => other.map_err(files::failed("read", path))?,
     };
-    let reader = Reader::open(file).map_err(|e| damaged(e.to_string()))?;
+    let reader = Reader::open(file).map_err(|e| damaged(path, &e.to_string()))?;
     if reader.size() != blob.size {
-        return Err(damaged(format!("it holds {} bytes instead of {}", reader.size(), blob.size)));
+        return Err(damaged(path, &format!("it holds {} bytes instead of {}", reader.size(), blob.size)));
     }
-    reader.read(from, length).map_err(|e| damaged(e.to_string()))
+    Ok(reader)
 }

@@ -1,11 +1,12 @@
-//! Users and tokens.
+//! Users, tokens and sessions.
 
+mod sessions;
 mod tokens;
 mod users;
 
 use crate::SqlStore;
 use async_trait::async_trait;
-use ropewalk_core::port::{Identity, NewToken, NewUser, StoreError, Token, User};
+use ropewalk_core::port::{Identity, NewSession, NewToken, NewUser, StoreError, Token, User};
 use ropewalk_model::ids::{TokenId, UserId};
 
 #[async_trait]
@@ -48,5 +49,17 @@ impl Identity for SqlStore {
 
     async fn revoke_token(&self, user: UserId, token: TokenId) -> Result<(), StoreError> {
         self.db.write(tokens::REVOKE, (user, token), tokens::revoke).await
+    }
+
+    async fn create_session(&self, new: NewSession) -> Result<(), StoreError> {
+        self.db.write(sessions::CREATE, (new, self.now()), sessions::create).await
+    }
+
+    async fn session_by_hash(&self, hash: &str) -> Result<Option<User>, StoreError> {
+        sessions::by_hash(&self.db, hash, self.now()).await
+    }
+
+    async fn end_session(&self, hash: &str) -> Result<(), StoreError> {
+        self.db.write(sessions::END, (hash.to_owned(),), sessions::end).await
     }
 }

@@ -7,14 +7,16 @@
 mod appended;
 mod index;
 mod layout;
+mod lines;
 #[cfg(test)]
 mod tests;
 
+use crate::blobs::format::count;
 use crate::files;
 use appended::Appended;
 use async_trait::async_trait;
 use layout::{Layout, Part};
-use ropewalk_core::port::{BlobRef, Blobs, LogRef, LogSlice, Logs, StoreError};
+use ropewalk_core::port::{BlobRef, Blobs, Landmark, LogRef, LogSlice, Logs, Seek, StoreError};
 use ropewalk_model::ids::AttemptId;
 use ropewalk_model::link::{LogName, LogPiece};
 use std::future::Future;
@@ -149,6 +151,55 @@ impl DiskLogs {
         Ok(LogSlice { bytes, size: layout.size(), complete: contents.complete })
     }
 
+    async fn try_landmark(&self, log: LogRef, seek: Seek) -> Result<Landmark, StoreError> {
+        let (layout, contents) = self.layout(log).await?;
+        let mut before = Landmark::default();
+        for part in layout.parts_from(0) {
+            let within = match seek {
+                Seek::Offset(offset) => Seek::Offset(offset.saturating_sub(before.offset)),
+                Seek::Newlines(newlines) => Seek::Newlines(newlines.saturating_sub(before.newlines)),
+            };
+            let (found, newlines) = self.landmark_in(log, &contents, part, within).await?;
+            let length = part.range(0).1;
+            let place = Landmark {
+                offset: before.offset + found.offset.min(length),
+                newlines: before.newlines + found.newlines,
+            };
+            before = Landmark { offset: before.offset + length, newlines: before.newlines + newlines };
+            let is_here = match seek {
+                Seek::Offset(offset) => offset < before.offset,
+                Seek::Newlines(newlines) => newlines <= before.newlines,
+            };
+            if is_here {
+                return Ok(place);
+            }
+        }
+        Ok(before)
+    }
+
+    /// A landmark within a part, and all newlines of the part.
+    async fn landmark_in(
+        &self,
+        log: LogRef,
+        contents: &Contents,
+        part: &Part,
+        seek: Seek,
+    ) -> Result<(Landmark, u64), StoreError> {
+        let Some(chapter) = part.chapter.and_then(|at| contents.chapters.get(at)) else {
+            return Ok((Landmark::default(), count(part.mark.as_bytes()) as u64));
+        };
+        match &chapter.blob {
+            Some(blob) => {
+                let all = self.blobs.landmark(blob, Seek::Offset(blob.size)).await?.newlines;
+                Ok((self.blobs.landmark(blob, seek).await?, all))
+            }
+            None => {
+                let (appended, attempt) = (self.appended.clone(), chapter.attempt);
+                files::blocking(move || appended.landmark(attempt, log.log, seek)).await
+            }
+        }
+    }
+
     async fn read_part(
         &self,
         log: LogRef,
@@ -218,6 +269,15 @@ impl Logs for DiskLogs {
             read => return read,
         }
         self.try_read(log, from, length).await
+    }
+
+    async fn landmark(&self, log: LogRef, seek: Seek) -> Result<Landmark, StoreError> {
+        match self.try_landmark(log, seek).await {
+            // As above.
+            Err(StoreError::Missing(_)) => {}
+            found => return found,
+        }
+        self.try_landmark(log, seek).await
     }
 
     async fn grown(&self, log: LogRef, known: u64) {

@@ -1,7 +1,8 @@
-//! Users, passwords and tokens.
+//! Users, passwords, tokens and sessions.
 
 mod password;
 mod secret;
+mod session;
 
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub(crate) use password::Passwords;
 pub use password::{PASSWORD_MAX, PASSWORD_MIN};
 pub use secret::new_secret;
+pub use session::{SESSION_LASTS, form_key};
 
 /// Characters of a user name.
 pub const NAME_MAX: usize = 32;
@@ -84,7 +86,7 @@ impl Farm {
         }
     }
 
-    /// Replaces a user's password; none closes the account to passwords. Tokens stay valid.
+    /// Replaces a user's password. It ends the user's sessions; tokens stay valid.
     pub async fn set_password(&self, by: &Caller, name: &str, password: Secret) -> Result<(), Error> {
         let user = self.user(by, name).await?;
         access::set_password(by, &user)?;
@@ -135,10 +137,13 @@ impl Farm {
         self.by_digest(secret::digest(presented)).await?.ok_or_else(refused)
     }
 
-    /// The same caller as they are now; none if their token is not valid any more.
+    /// The same caller as they are now; none if their token or session is not valid any more.
     pub(crate) async fn again(&self, by: &Caller) -> Result<Option<Caller>, Error> {
         match by {
-            Caller::User { token: Some(digest), .. } => self.by_digest(digest.clone()).await,
+            Caller::User { token: Some(digest), .. } => match self.by_digest(digest.clone()).await? {
+                None => self.session_by_digest(digest.clone()).await,
+                now => Ok(now),
+            },
             other => Ok(Some(other.clone())),
         }
     }
@@ -156,19 +161,21 @@ impl Farm {
     /// Turns name and password into a token that lasts [`LOGIN_LASTS`]. Unknown names, accounts without a password
     /// and wrong passwords get one answer, after the same work.
     pub async fn log_in(&self, name: &str, password: Secret) -> Result<(User, Token, Secret), Error> {
+        let user = self.check_password(name, password).await?;
+        let comment = Some("log-in with password".into());
+        let wish = TokenWish { grants: Grants::All, comment, lifetime: Some(LOGIN_LASTS) };
+        let (token, secret) = self.mint(&user, wish).await?;
+        Ok((user, token, secret))
+    }
+
+    async fn check_password(&self, name: &str, password: Secret) -> Result<User, Error> {
         let user = self.user_named(name).await?;
         let hash = match &user {
             Some(user) => self.store.password_hash(user.id).await?,
             None => None,
         };
         let matches = self.passwords.verify(password, hash).await?;
-        let Some(user) = user.filter(|_| matches) else {
-            return Err(Error::new(Kind::Unauthenticated, "name or password is wrong"));
-        };
-        let comment = Some("log-in with password".into());
-        let wish = TokenWish { grants: Grants::All, comment, lifetime: Some(LOGIN_LASTS) };
-        let (token, secret) = self.mint(&user, wish).await?;
-        Ok((user, token, secret))
+        user.filter(|_| matches).ok_or_else(|| Error::new(Kind::Unauthenticated, "name or password is wrong"))
     }
 
     /// Texts that cannot be a name name nobody; a database need not be asked, nor understand them.

@@ -13,6 +13,27 @@ pub struct BlobRef {
     pub size: u64,
 }
 
+/// A place in bytes, and how many newlines stand before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Landmark {
+    /// Bytes before it.
+    pub offset: u64,
+    /// Newlines among them.
+    pub newlines: u64,
+}
+
+/// What a landmark is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// This byte; the end, if there are fewer.
+    Offset(u64),
+    /// The byte after so many newlines; the end, if there are fewer.
+    Newlines(u64),
+}
+
+/// Bytes from a landmark to the next one, at most.
+pub const LANDMARKS_EVERY: u64 = 1 << 20;
+
 /// Port for blobs. The truth about which exist is in the database.
 #[async_trait]
 pub trait Blobs: Send + Sync {
@@ -20,6 +41,9 @@ pub trait Blobs: Send + Sync {
     async fn put_file(&self, path: &Path) -> Result<BlobRef, StoreError>;
     /// Raw bytes `from..from + length` of a blob, fewer at its end.
     async fn read(&self, blob: &BlobRef, from: u64, length: usize) -> Result<Vec<u8>, StoreError>;
+    /// The last landmark at or before a place: at most [`LANDMARKS_EVERY`] bytes before it, without reading what stands
+    /// before.
+    async fn landmark(&self, blob: &BlobRef, seek: Seek) -> Result<Landmark, StoreError>;
     /// Removes a blob that nothing refers to any more.
     async fn remove(&self, sha256: &str) -> Result<(), StoreError>;
 }

@@ -1,4 +1,4 @@
-//! Users and tokens.
+//! Users, tokens and sessions.
 
 use super::StoreError;
 use async_trait::async_trait;
@@ -114,7 +114,18 @@ pub struct NewToken {
     pub expires: Option<Time>,
 }
 
-/// Port for users and tokens.
+/// A log-in of a browser.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Whose it is.
+    pub user: UserId,
+    /// SHA-256 of the secret, 64 hexadecimal digits.
+    pub hash: String,
+    /// Not valid from then on.
+    pub expires: Time,
+}
+
+/// Port for users, tokens and sessions.
 #[async_trait]
 pub trait Identity: Send + Sync {
     /// Makes a user. [`StoreError::Conflict`] if the name is taken.
@@ -127,7 +138,7 @@ pub trait Identity: Send + Sync {
     async fn users(&self, after: Option<&str>, limit: u32) -> Result<Vec<User>, StoreError>;
     /// The argon2id string of a user who has a password.
     async fn password_hash(&self, user: UserId) -> Result<Option<String>, StoreError>;
-    /// Replaces the password.
+    /// Replaces the password and ends the user's sessions.
     async fn set_password_hash(&self, user: UserId, hash: String) -> Result<(), StoreError>;
     /// Makes a token.
     async fn create_token(&self, new: NewToken) -> Result<Token, StoreError>;
@@ -138,4 +149,10 @@ pub trait Identity: Send + Sync {
     async fn tokens(&self, user: UserId) -> Result<Vec<Token>, StoreError>;
     /// Ends a token at once. [`StoreError::Missing`] if it is not that user's.
     async fn revoke_token(&self, user: UserId, token: TokenId) -> Result<(), StoreError>;
+    /// Makes a session, and forgets those that have expired.
+    async fn create_session(&self, new: NewSession) -> Result<(), StoreError>;
+    /// Who a session belongs to; none if it was ended or has expired.
+    async fn session_by_hash(&self, hash: &str) -> Result<Option<User>, StoreError>;
+    /// Ends a session. Nothing happens if there is none.
+    async fn end_session(&self, hash: &str) -> Result<(), StoreError>;
 }

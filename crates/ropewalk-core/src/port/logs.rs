@@ -1,6 +1,6 @@
 //! Logs while they are written and after.
 
-use super::{BlobRef, StoreError};
+use super::{BlobRef, Landmark, Seek, StoreError};
 use async_trait::async_trait;
 use ropewalk_model::ids::{AttemptId, JobId};
 use ropewalk_model::link::{LogName, LogPiece};
@@ -40,6 +40,8 @@ pub trait Logs: Send + Sync {
     async fn tidy(&self) -> Result<usize, StoreError>;
     /// Bytes `from..` of a job's log, at most `length`. An offset once served stays valid for ever.
     async fn read(&self, log: LogRef, from: u64, length: usize) -> Result<LogSlice, StoreError>;
+    /// The last landmark at or before a place of a job's log, as [`Blobs::landmark`](super::Blobs::landmark) says.
+    async fn landmark(&self, log: LogRef, seek: Seek) -> Result<Landmark, StoreError>;
     /// Resolves when the log may be longer than `known`, or complete; possibly too often.
     async fn grown(&self, log: LogRef, known: u64);
 }

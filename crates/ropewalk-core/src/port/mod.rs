@@ -13,11 +13,11 @@ mod jobs;
 mod logs;
 mod queue;
 
-pub use blobs::{BlobRef, Blobs};
+pub use blobs::{BlobRef, Blobs, LANDMARKS_EVERY, Landmark, Seek};
 pub use clock::{Clock, SystemClock};
 pub use deliveries::{Deliveries, Delivery, NewDelivery, Trigger, TriggerAction, TriggerCondition};
 pub use error::StoreError;
-pub use identity::{Identity, NewToken, NewUser, Role, Token, User};
+pub use identity::{Identity, NewSession, NewToken, NewUser, Role, Token, User};
 pub use jobs::{
     Artifact, AttemptSummary, Culprit, Group, JobFilter, Jobs, Loss, NewGroup, NewJob, NewWork, Page,
     Submission, Submitted, WorkRef,

@@ -1,9 +1,11 @@
 //! The compressed form of a blob: zstd frames of 1 MiB of raw bytes each, and an index of them.
 //!
 //! It is Zstandard's "seekable format": the index is a last frame that decoders skip, so that `zstd -d` reads a blob
-//! as it is. Each frame carries a checksum of its content.
+//! as it is. Each frame carries a checksum of its content. Before the index stands one more frame that decoders skip: how
+//! many newlines each frame holds, so that a line is found without reading what stands before it.
 //! <https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md>
 
+use ropewalk_core::port::{Landmark, Seek};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -18,6 +20,10 @@ const LEVEL: i32 = 3;
 
 /// First bytes of a frame that decoders skip.
 const SKIPPED: u32 = 0x184D_2A5E;
+/// First bytes of the frame of newlines, which decoders skip too.
+const NEWLINES: u32 = 0x184D_2A50;
+/// Bytes of the number of newlines in a frame.
+const COUNT: usize = 4;
 /// Last bytes of the index.
 const SEEKABLE: u32 = 0x8F92_EAB1;
 /// Bytes of an entry: compressed and raw size of a frame.
@@ -43,13 +49,14 @@ pub(super) struct Writer<W> {
     to: W,
     compressor: zstd::bulk::Compressor<'static>,
     entries: Vec<u8>,
+    newlines: Vec<u8>,
 }
 
 impl<W: Write> Writer<W> {
     pub(super) fn new(to: W) -> io::Result<Writer<W>> {
         let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
         compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-        Ok(Writer { to, compressor, entries: Vec::new() })
+        Ok(Writer { to, compressor, entries: Vec::new(), newlines: Vec::new() })
     }
 
     /// Writes the next frame: [`FRAME`] raw bytes, or fewer in the last one.
@@ -58,11 +65,15 @@ impl<W: Write> Writer<W> {
         self.to.write_all(&compressed)?;
         self.entries.extend(number(compressed.len())?);
         self.entries.extend(number(raw.len())?);
+        self.newlines.extend(number(count(raw))?);
         Ok(())
     }
 
     pub(super) fn finish(mut self) -> io::Result<()> {
         let frames = self.entries.len() / ENTRY;
+        self.to.write_all(&NEWLINES.to_le_bytes())?;
+        self.to.write_all(&number(self.newlines.len())?)?;
+        self.to.write_all(&self.newlines)?;
         self.to.write_all(&SKIPPED.to_le_bytes())?;
         self.to.write_all(&number(self.entries.len() + FOOT)?)?;
         self.to.write_all(&self.entries)?;
@@ -85,6 +96,8 @@ struct Frame {
     compressed: usize,
     raw_at: u64,
     raw: usize,
+    /// Newlines of all frames before this one, and in this one.
+    newlines: (u64, u64),
 }
 
 impl Reader {
@@ -107,7 +120,15 @@ impl Reader {
         if skipped != (SKIPPED, count * ENTRY as u32 + FOOT as u32) {
             return Err(Damage::Index);
         }
-        let (frames, size) = frames(entries, index_at)?;
+        let at = HEAD as u64 + u64::from(count) * COUNT as u64;
+        let newlines_at = index_at.checked_sub(at).ok_or(Damage::Index)?;
+        let mut newlines = vec![0; HEAD + count as usize * COUNT];
+        file.read_exact_at(&mut newlines, newlines_at)?;
+        let mut newlines = newlines.as_slice();
+        if (take(&mut newlines)?, take(&mut newlines)?) != (NEWLINES, count * COUNT as u32) {
+            return Err(Damage::Index);
+        }
+        let (frames, size) = frames(entries, newlines, newlines_at)?;
         Ok(Reader { file, frames, size })
     }
 
@@ -133,6 +154,22 @@ impl Reader {
         Ok(bytes)
     }
 
+    /// The start of the frame in which a place lies; the end of all frames if it lies behind.
+    pub(super) fn landmark(&self, seek: Seek) -> Landmark {
+        let is_before = |frame: &Frame| match seek {
+            Seek::Offset(offset) => frame.raw_at + frame.raw as u64 <= offset,
+            Seek::Newlines(wanted) => wanted > 0 && frame.newlines.0 + frame.newlines.1 < wanted,
+        };
+        match self.frames.get(self.frames.partition_point(is_before)) {
+            Some(frame) => Landmark { offset: frame.raw_at, newlines: frame.newlines.0 },
+            None => Landmark { offset: self.size, newlines: self.newlines() },
+        }
+    }
+
+    fn newlines(&self) -> u64 {
+        self.frames.last().map_or(0, |last| last.newlines.0 + last.newlines.1)
+    }
+
     fn frame(&self, frame: &Frame) -> io::Result<Vec<u8>> {
         let mut compressed = vec![0; frame.compressed];
         self.file.read_exact_at(&mut compressed, frame.at)?;
@@ -141,19 +178,26 @@ impl Reader {
     }
 }
 
-/// Where each frame lies. They must fill the file up to the index.
-fn frames(mut entries: &[u8], index_at: u64) -> Result<(Vec<Frame>, u64), Damage> {
-    let (mut frames, mut at, mut raw_at) = (Vec::new(), 0, 0);
+/// Newlines of some bytes.
+pub(crate) fn count(raw: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', raw).count()
+}
+
+/// Where each frame lies. They must fill the file up to the newlines.
+fn frames(mut entries: &[u8], mut newlines: &[u8], end: u64) -> Result<(Vec<Frame>, u64), Damage> {
+    let (mut frames, mut at, mut raw_at, mut before) = (Vec::new(), 0, 0, 0);
     while !entries.is_empty() {
         let (compressed, raw) = (take(&mut entries)? as usize, take(&mut entries)? as usize);
-        if raw > FRAME {
+        let within = take(&mut newlines)? as usize;
+        if raw > FRAME || within > raw {
             return Err(Damage::Index);
         }
-        frames.push(Frame { at, compressed, raw_at, raw });
+        frames.push(Frame { at, compressed, raw_at, raw, newlines: (before, within as u64) });
+        before += within as u64;
         at += compressed as u64;
         raw_at += raw as u64;
     }
-    if at == index_at { Ok((frames, raw_at)) } else { Err(Damage::Index) }
+    if at == end { Ok((frames, raw_at)) } else { Err(Damage::Index) }
 }
 
 fn number(length: usize) -> io::Result<[u8; 4]> {
@@ -224,6 +268,30 @@ mod tests {
                 assert!(reader.read(from as u64, length).unwrap() == expected, "{from}+{length}");
             }
         }
+    }
+
+    #[test]
+    fn a_landmark_is_the_start_of_the_frame_that_holds_the_place() {
+        let mut raw = vec![b'x'; 2 * FRAME + 10];
+        for at in [5, FRAME - 1, FRAME, 2 * FRAME + 3] {
+            raw[at] = b'\n';
+        }
+        let reader = opened(&written(&raw)).unwrap();
+        let at = |seek| {
+            let Landmark { offset, newlines } = reader.landmark(seek);
+            (offset as usize, newlines)
+        };
+        assert_eq!(at(Seek::Offset(0)), (0, 0));
+        assert_eq!(at(Seek::Offset(FRAME as u64 - 1)), (0, 0));
+        assert_eq!(at(Seek::Offset(FRAME as u64)), (FRAME, 2));
+        assert_eq!(at(Seek::Offset(u64::MAX)), (2 * FRAME + 10, 4));
+        // Line 3 begins with a frame, after a newline that ends the frame before.
+        assert_eq!([0, 1, 2].map(|n| at(Seek::Newlines(n))), [(0, 0); 3]);
+        assert_eq!(at(Seek::Newlines(3)), (FRAME, 2));
+        assert_eq!(at(Seek::Newlines(4)), (2 * FRAME, 3));
+        assert_eq!(at(Seek::Newlines(5)), (2 * FRAME + 10, 4));
+        let empty = opened(&written(&[])).unwrap();
+        assert_eq!(empty.landmark(Seek::Newlines(0)), Landmark::default());
     }
 
     proptest! {

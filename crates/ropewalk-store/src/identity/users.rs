@@ -36,7 +36,7 @@ pub(super) async fn set_password_hash(
     let sql = "UPDATE users SET password_hash = $2, updated = $3 WHERE id = $1";
     match tx.execute(sql, vec![id.0.into(), hash.as_str().into(), now.0.into()]).await? {
         0 => Err(StoreError::Missing(format!("user {id}"))),
-        _ => Ok(()),
+        _ => tx.execute("DELETE FROM sessions WHERE user_id = $1", vec![id.0.into()]).await.map(|_| ()),
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Readers see durable bytes only, so that not even a crash of the machine takes back what was served.
 
+use super::lines::Lines;
 use crate::files;
-use ropewalk_core::port::StoreError;
+use ropewalk_core::port::{Landmark, Seek, StoreError};
 use ropewalk_model::fault::{Point, visit};
 use ropewalk_model::ids::AttemptId;
 use ropewalk_model::link::{LogName, LogPiece};
@@ -14,6 +15,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+
+/// Bytes read at once to count their newlines.
+const COUNTED_AT_ONCE: usize = 1 << 20;
 
 /// The files below one folder. Every method may block.
 pub(super) struct Appended {
@@ -30,6 +34,8 @@ struct Known {
     durable: watch::Sender<u64>,
     /// Held while it is written.
     writing: Mutex<()>,
+    /// Where its lines are, as far as somebody asked or this run wrote them.
+    lines: Mutex<Lines>,
 }
 
 impl Appended {
@@ -58,6 +64,7 @@ impl Appended {
         visit(Point::LogBeforeAppend);
         write(&path, durable, new)?;
         visit(Point::LogAfterAppend);
+        lock(&known.lines).note(durable, new);
         let durable = durable + new.len() as u64;
         known.durable.send_replace(durable);
         Ok(durable)
@@ -160,6 +167,28 @@ impl Appended {
         Ok(bytes)
     }
 
+    /// The last landmark at or before a place among the bytes that readers may see, and all newlines of these.
+    pub(super) fn landmark(
+        &self,
+        attempt: AttemptId,
+        log: LogName,
+        seek: Seek,
+    ) -> Result<(Landmark, u64), StoreError> {
+        let known = self.known(attempt, log)?;
+        let durable = *known.durable.borrow();
+        let mut lines = lock(&known.lines);
+        while lines.counted() < durable {
+            let piece = usize::try_from(durable - lines.counted()).unwrap_or(usize::MAX).min(COUNTED_AT_ONCE);
+            let bytes = self.read(attempt, log, lines.counted(), piece)?;
+            if bytes.is_empty() {
+                break;
+            }
+            let at = lines.counted();
+            lines.note(at, &bytes);
+        }
+        Ok((lines.landmark(seek), lines.newlines()))
+    }
+
     /// Changes whenever the file grows after this call; ends when it goes.
     pub(super) fn growth(
         &self,
@@ -175,7 +204,11 @@ impl Appended {
             return Ok(known.clone());
         }
         let durable = length(&self.path(attempt, log))?;
-        let known = Arc::new(Known { durable: watch::Sender::new(durable), writing: Mutex::default() });
+        let known = Arc::new(Known {
+            durable: watch::Sender::new(durable),
+            writing: Mutex::default(),
+            lines: Mutex::default(),
+        });
         all.insert((attempt, log), known.clone());
         Ok(known)
     }

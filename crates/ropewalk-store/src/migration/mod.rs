@@ -3,6 +3,7 @@
 mod m0001_identity_and_blobs;
 mod m0002_jobs_and_queue;
 mod m0003_secrets_and_links;
+mod m0004_sessions;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -18,6 +19,7 @@ impl MigratorTrait for Steps {
             Box::new(m0001_identity_and_blobs::Step),
             Box::new(m0002_jobs_and_queue::Step),
             Box::new(m0003_secrets_and_links::Step),
+            Box::new(m0004_sessions::Step),
         ]
     }
 }

@@ -1,7 +1,7 @@
 //! The port for users and tokens.
 
 use crate::env::{Env, until};
-use ropewalk_core::port::{Clock, Identity, NewToken, NewUser, Role, StoreError, User};
+use ropewalk_core::port::{Clock, Identity, NewSession, NewToken, NewUser, Role, StoreError, User};
 use ropewalk_model::grant::{Grants, Mode, Scope};
 use ropewalk_model::ids::{TokenId, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,4 +127,41 @@ pub async fn no_grants_and_all_grants_stay_different(env: Env) {
         let (token, _) = env.store.token_by_hash(hash).await.expect("an answer").expect("the token");
         assert_eq!(token.grants, grants);
     }
+}
+
+async fn session(env: &Env, user: &User, hash: &str, seconds: u64) {
+    let expires = env.clock.now().plus(Duration::from_secs(seconds));
+    env.store
+        .create_session(NewSession { user: user.id, hash: hash.into(), expires })
+        .await
+        .expect("a session");
+}
+
+async fn who(env: &Env, hash: &str) -> Option<String> {
+    env.store.session_by_hash(hash).await.expect("an answer").map(|user| user.name)
+}
+
+pub async fn a_session_opens_until_it_is_ended_or_expires(env: Env) {
+    let mary = user(&env, "mary").await;
+    session(&env, &mary, "aa", 60).await;
+    session(&env, &mary, "bb", 600).await;
+    assert_eq!(who(&env, "aa").await.as_deref(), Some("mary"));
+    assert_eq!(who(&env, "ab").await, None);
+    env.clock.advance(Duration::from_secs(60));
+    assert_eq!(who(&env, "aa").await, None);
+    assert_eq!(who(&env, "bb").await.as_deref(), Some("mary"));
+    // The expired one is forgotten, so that its name is free.
+    session(&env, &mary, "aa", 60).await;
+    env.store.end_session("bb").await.expect("ended");
+    env.store.end_session("bb").await.expect("ended before");
+    assert_eq!(who(&env, "bb").await, None);
+    assert_eq!(who(&env, "aa").await.as_deref(), Some("mary"));
+}
+
+pub async fn a_new_password_ends_the_sessions_of_its_user(env: Env) {
+    let (mary, john) = (user(&env, "mary").await, user(&env, "john").await);
+    session(&env, &mary, "aa", 60).await;
+    session(&env, &john, "bb", 60).await;
+    env.store.set_password_hash(mary.id, "$argon2id$second".into()).await.expect("a change");
+    assert_eq!((who(&env, "aa").await, who(&env, "bb").await.as_deref()), (None, Some("john")));
 }

@@ -77,6 +77,8 @@ on_both_engines! {
         a_token_opens_until_it_is_revoked_or_expires
         the_use_of_a_token_is_noted_once_a_minute
         no_grants_and_all_grants_stay_different
+        a_session_opens_until_it_is_ended_or_expires
+        a_new_password_ends_the_sessions_of_its_user
     }
     kill {
         acknowledged_writes_survive_a_kill

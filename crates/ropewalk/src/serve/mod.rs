@@ -102,6 +102,7 @@ fn welcome(config: &Config, data: &Path, first: Option<String>) -> anyhow::Resul
         first_run::told(data)?;
     }
     writeln!(out, "Ropewalk serves {} from {}", config.origin(), data.display())?;
+    writeln!(out, "Log in at {}/login", config.origin())?;
     writeln!(out, "API {}/api/n1/openapi.json", config.origin())?;
     Ok(out.flush()?)
 }

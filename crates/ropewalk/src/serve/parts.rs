@@ -5,7 +5,7 @@ use anyhow::Context;
 use axum::Router;
 use ropewalk_core::farm::{Farm, Settings};
 use ropewalk_core::port::{Clock, SystemClock};
-use ropewalk_door_web::Web;
+use ropewalk_door_web::{Cookies, Web};
 use ropewalk_http::gate::Gate;
 use ropewalk_http::metrics::Metrics;
 use ropewalk_http::protect::protect;
@@ -59,13 +59,14 @@ impl Parts {
             metrics: metrics.clone(),
             rates: rates.clone(),
             readiness: self.readiness.clone(),
+            cookies: cookies(config),
             stopping,
         };
         let gate = Gate {
             farm: self.farm.clone(),
             rates,
             trusted: config.proxy.trusted.clone().into(),
-            render: |_| ropewalk_door_web::render,
+            render: ropewalk_door_web::render,
         };
         protect(ropewalk_door_web::door(web), gate, metrics)
     }
@@ -73,6 +74,15 @@ impl Parts {
     /// Lets the database go when all is on disk.
     pub(crate) async fn close(self) {
         self.store.database().close().await;
+    }
+}
+
+/// Without TLS a cookie could be taken on the way, unless there is none or the administrator does not mind.
+fn cookies(config: &Config) -> Cookies {
+    match config.origin().starts_with("https://") {
+        true => Cookies::Secure,
+        false if config.listen.ip().is_loopback() || config.insecure => Cookies::Plain,
+        false => Cookies::Refused,
     }
 }
 

@@ -1,0 +1,62 @@
+//! Badges for READMEs: how the newest job of a person went.
+
+use super::failure::Failure;
+use super::form::Fields;
+use crate::Web;
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use ropewalk_core::error::Error;
+use ropewalk_model::status::JobStatus;
+use sha2::{Digest, Sha256};
+
+/// Characters of the left text.
+const NAME_MAX: usize = 40;
+
+#[derive(Template)]
+#[template(path = "badge.svg", escape = "html")]
+struct Badge<'a> {
+    name: &'a str,
+    word: &'a str,
+    colour: &'a str,
+    left: usize,
+    right: usize,
+}
+
+impl Badge<'_> {
+    fn width(&self) -> usize {
+        self.left + self.right
+    }
+
+    fn middle_of_left(&self) -> usize {
+        self.left / 2
+    }
+
+    fn middle_of_right(&self) -> usize {
+        self.left + self.right / 2
+    }
+}
+
+/// The newest job that ended by itself decides, whatever its visibility.
+pub(super) async fn show(web: &Web, user: &str, tags: &str, fields: &Fields) -> Result<Response, Failure> {
+    let status = web.farm.badge(user, tags).await?;
+    let name: String = fields.text("name").unwrap_or("builds").chars().take(NAME_MAX).collect();
+    let (word, colour) = match status {
+        Some(JobStatus::Success) => ("success", "#11703b"),
+        Some(_) => ("failure", "#b3261e"),
+        None => ("unknown", "#5b6270"),
+    };
+    let width = |text: &str| 12 + 7 * text.chars().count();
+    let badge = Badge { name: &name, word, colour, left: width(&name), right: width(word) };
+    let svg = badge
+        .render()
+        .map_err(|error| Error::internal(format_args!("a badge could not be written: {error}")))?;
+    let tag: String =
+        Sha256::digest(svg.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let headers = [
+        (CONTENT_TYPE, "image/svg+xml".to_string()),
+        (CACHE_CONTROL, "no-cache".to_string()),
+        (ETAG, format!("\"{tag}\"")),
+    ];
+    Ok((headers, svg).into_response())
+}

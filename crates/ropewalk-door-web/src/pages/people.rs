@@ -1,0 +1,64 @@
+//! A person's jobs, by tag; badges and feeds of them.
+
+use super::failure::Failure;
+use super::form::{Address, Fields};
+use super::frame::Frame;
+use super::jobs::{List, show_list};
+use super::query::Query;
+use super::{badge, feed};
+use crate::Web;
+use axum::extract::State;
+use axum::response::Response;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What stays as it is in a segment of an address.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// `/~NAME`, and `/~NAME.svg`: names have no dots.
+pub(super) async fn show(
+    State(web): State<Web>,
+    frame: Frame,
+    Address(user): Address<String>,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    match user.strip_suffix(".svg") {
+        Some(user) => badge::show(&web, user, "", &fields).await,
+        None => {
+            web.farm.user_exists(&user).await?;
+            list(&web, frame, &user, "", &fields).await
+        }
+    }
+}
+
+/// `/~NAME/TAGS`, `/~NAME/TAGS.svg`, `/~NAME/TAGS/rss.xml`.
+pub(super) async fn below(
+    State(web): State<Web>,
+    frame: Frame,
+    Address((user, path)): Address<(String, String)>,
+    fields: Fields,
+) -> Result<Response, Failure> {
+    web.farm.user_exists(&user).await?;
+    if let Some(tags) = path.strip_suffix("rss.xml").filter(|tags| tags.is_empty() || tags.ends_with('/')) {
+        return feed::show(&web, &frame.by, &user, tags.trim_end_matches('/'), &fields).await;
+    }
+    match path.strip_suffix(".svg") {
+        Some(tags) => badge::show(&web, &user, tags, &fields).await,
+        None => list(&web, frame, &user, path.trim_matches('/'), &fields).await,
+    }
+}
+
+async fn list(web: &Web, frame: Frame, user: &str, tags: &str, fields: &Fields) -> Result<Response, Failure> {
+    let mut address = format!("/~{}", utf8_percent_encode(user, SEGMENT));
+    let mut crumbs = vec![(format!("~{user}"), address.clone())];
+    for tag in tags.split('/').filter(|tag| !tag.is_empty()) {
+        address = format!("{address}/{}", utf8_percent_encode(tag, SEGMENT));
+        crumbs.push((tag.to_string(), address.clone()));
+    }
+    let heading = match tags {
+        "" => format!("Jobs of ~{user}"),
+        tags => tags.to_string(),
+    };
+    let base = Query::of(user).and(if tags.is_empty() { Query::default() } else { Query::below(tags) });
+    let (feed, badge) = (format!("{address}/rss.xml"), Some(format!("{address}.svg")));
+    show_list(web, frame.at("jobs"), fields, List { heading, crumbs, address, feed, badge, base }).await
+}

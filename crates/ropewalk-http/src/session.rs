@@ -1,0 +1,98 @@
+//! Sessions as browsers send them: the cookie, and whether a request came from a page of ours.
+
+use http::header::{COOKIE, HOST, ORIGIN};
+use http::{HeaderMap, Method};
+use ropewalk_core::error::{Error, Kind};
+
+/// Name of the cookie; Hydra's, so that one session is good for its clients and for our pages.
+pub const COOKIE_NAME: &str = "hydra_session";
+
+/// The session of a request that the gate let in; put into its extensions.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The secret itself.
+    pub secret: String,
+    /// What its forms must carry.
+    pub form_key: String,
+}
+
+/// The value of a cookie; the first one of that name.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = values.flat_map(|value| value.split(';'));
+    pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// Refuses what a page of another site made a browser send: `Sec-Fetch-Site` says so, or an `Origin` that is neither
+/// the address that was asked nor the server's own. Programs send neither header, and browsers always one of them.
+pub fn refuse_strangers(method: &Method, headers: &HeaderMap, own: &str) -> Result<(), Error> {
+    if method.is_safe() {
+        return Ok(());
+    }
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let is_ours = match (text("sec-fetch-site"), text(ORIGIN.as_str())) {
+        (Some(site), _) => site == "same-origin" || site == "none",
+        (None, Some(origin)) => origin == own || text(HOST.as_str()).is_some_and(|host| is_of(origin, host)),
+        (None, None) => true,
+    };
+    if is_ours {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Forbidden,
+        "another site sent this in your name: if it was you, go to the page itself and do it there",
+    ))
+}
+
+fn is_of(origin: &str, host: &str) -> bool {
+    origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn finds_its_cookie_among_others() {
+        let headers = headers(&[("cookie", "a=b; hydra_session=abc;theme=dark"), ("cookie", "x=y=z")]);
+        assert_eq!(cookie(&headers, COOKIE_NAME), Some("abc"));
+        assert_eq!(cookie(&headers, "theme"), Some("dark"));
+        assert_eq!(cookie(&headers, "x"), Some("y=z"));
+        assert_eq!(cookie(&headers, "hydra"), None);
+    }
+
+    #[test]
+    fn only_our_own_pages_send_in_a_users_name() {
+        let own = "https://builds.example.org";
+        let post =
+            |pairs: &[(&'static str, &'static str)]| refuse_strangers(&Method::POST, &headers(pairs), own);
+        for good in [
+            &[][..],
+            &[("sec-fetch-site", "same-origin")],
+            &[("sec-fetch-site", "none"), ("origin", "null")],
+            &[("origin", "https://builds.example.org")],
+            &[("origin", "http://127.0.0.1:8420"), ("host", "127.0.0.1:8420")],
+        ] {
+            assert!(post(good).is_ok(), "{good:?}");
+        }
+        for bad in [
+            &[("sec-fetch-site", "cross-site")][..],
+            &[("sec-fetch-site", "same-site"), ("origin", "https://builds.example.org")],
+            &[("origin", "null"), ("host", "null")],
+            &[("origin", "https://evil.example"), ("host", "builds.example.org")],
+            &[("origin", "https://builds.example.org.evil.example")],
+        ] {
+            assert!(post(bad).is_err(), "{bad:?}");
+        }
+        assert!(refuse_strangers(&Method::GET, &headers(&[("sec-fetch-site", "cross-site")]), own).is_ok());
+    }
+}
