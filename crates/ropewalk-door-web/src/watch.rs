@@ -17,6 +17,7 @@ pub(crate) fn router() -> Router<Web> {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/prometheus", get(metrics))
+        .route("/query/metrics", get(metrics))
 }
 
 /// The process answers.

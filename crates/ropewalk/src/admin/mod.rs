@@ -27,7 +27,7 @@ pub(crate) fn run(
         let _lock = lock::take(data)?;
         let parts = Parts::open(&loaded.config, data).await?;
         let (_stop, stopping) = watch::channel(false);
-        let api = Api::here(parts.doors(&loaded.config, stopping));
+        let api = Api::here(parts.doors(&loaded.config, stopping)?);
         let done = command(&api).await;
         drop(api);
         parts.close().await;

@@ -57,7 +57,7 @@ async fn serve_here(config: &Config, data: &Path) -> anyhow::Result<Exit> {
     let admin = listen::AdminSocket::bind(data)?;
     let first = first_run::first_run(&parts.farm, config, data).await?;
     let (stop, stopping) = watch::channel(false);
-    let doors = parts.doors(config, stopping.clone());
+    let doors = parts.doors(config, stopping.clone())?;
     let agent = match config.runner.embedded {
         true => Some(agent::start(&parts, config, data, stopping.clone())),
         false => None,

@@ -51,7 +51,7 @@ impl Parts {
     }
 
     /// All doors, with what stands around them.
-    pub(crate) fn doors(&self, config: &Config, stopping: watch::Receiver<bool>) -> Router {
+    pub(crate) fn doors(&self, config: &Config, stopping: watch::Receiver<bool>) -> anyhow::Result<Router> {
         let metrics = Arc::new(Metrics::default());
         let rates = Arc::new(Rates::new(&config.limits.requests));
         let web = Web {
@@ -66,9 +66,13 @@ impl Parts {
             farm: self.farm.clone(),
             rates,
             trusted: config.proxy.trusted.clone().into(),
-            render: ropewalk_door_web::render,
+            render: |path| match ropewalk_door_srht::owns(path) {
+                true => ropewalk_door_srht::render,
+                false => ropewalk_door_web::render(path),
+            },
         };
-        protect(ropewalk_door_web::door(web), gate, metrics)
+        let srht = ropewalk_door_srht::door(self.farm.clone()).map_err(anyhow::Error::msg)?;
+        Ok(protect(ropewalk_door_web::door(web).merge(srht), gate, metrics))
     }
 
     /// Lets the database go when all is on disk.

@@ -1,0 +1,112 @@
+//! Errors as this door shows them.
+
+use async_graphql::ErrorExtensions;
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use ropewalk_core::error::{Error, Kind};
+use serde_json::json;
+
+/// This door's table of kinds: the status of a request that fails as a whole.
+fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Malformed | Kind::UnreadableToken => StatusCode::BAD_REQUEST,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden | Kind::InvalidToken => StatusCode::FORBIDDEN,
+        Kind::Missing => StatusCode::NOT_FOUND,
+        Kind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::Conflict | Kind::Refused => StatusCode::CONFLICT,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The word of upstream for an error of one field, where it has one.
+fn code(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Forbidden => Some("ERR_ACCESS_DENIED"),
+        Kind::Missing => Some("ERR_NOT_FOUND"),
+        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => Some("ERR_UNAUTHORIZED"),
+        Kind::Internal | Kind::Unavailable => Some("ERR_INTERNAL"),
+        Kind::Malformed
+        | Kind::WrongMethod
+        | Kind::Conflict
+        | Kind::Refused
+        | Kind::TooLarge
+        | Kind::TooMany => None,
+    }
+}
+
+/// What callers are told. What went wrong inside is for the log only.
+fn words(error: &Error) -> String {
+    match error.kind {
+        Kind::Internal => {
+            tracing::error!("a request failed: {error}");
+            "something went wrong inside the server; its log says what".into()
+        }
+        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
+            format!("Authentication error: {error}")
+        }
+        _ => error.message.clone(),
+    }
+}
+
+/// Shows the error of a whole request.
+pub fn render(error: &Error) -> Response {
+    let body = json!({ "errors": [{ "message": words(error) }] });
+    let mut response = (status(error.kind), Json(body)).into_response();
+    let headers = response.headers_mut();
+    match error.kind {
+        Kind::Unauthenticated => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+        Kind::TooMany | Kind::Unavailable => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+        _ => {}
+    }
+    response
+}
+
+/// The error of one field.
+pub(crate) fn of_field(error: Error) -> async_graphql::Error {
+    async_graphql::Error::new(words(&error)).extend_with(|_, extensions| {
+        if let Some(code) = code(error.kind) {
+            extensions.set("code", code);
+        }
+        if let Some(field) = error.field {
+            extensions.set("field", field);
+        }
+    })
+}
+
+/// An error on its way to a client.
+#[derive(Debug)]
+pub(crate) struct Failed(pub(crate) Error);
+
+impl<E: Into<Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Failed(error.into())
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        render(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strum::IntoEnumIterator;
+
+    #[test]
+    fn every_kind_has_a_status_that_says_whose_fault_it_is() {
+        for kind in Kind::iter() {
+            let response = render(&Error::new(kind, "x"));
+            let server_fault = matches!(kind, Kind::Unavailable | Kind::Internal);
+            assert_eq!(response.status().is_server_error(), server_fault, "{kind}");
+            assert_eq!(response.status().is_client_error(), !server_fault, "{kind}");
+        }
+    }
+}
