@@ -1,5 +1,5 @@
 # The short names for what a person does here. See README.md.
-.PHONY: run test test-kill fuzz lint
+.PHONY: run test test-kill fuzz lint coverage-of-spec
 
 # Builds the release binary, serves, runs examples/hello.yml and goes on serving.
 run:
@@ -24,3 +24,7 @@ test-kill:
 fuzz:
 	scripts/packages.sh test
 	scripts/fuzz.sh 60
+
+# Which rows of the acceptance tables have a test of their name, and which are still to come.
+coverage-of-spec:
+	scripts/coverage-of-spec.sh

@@ -12,4 +12,5 @@ mod openapi;
 mod papers;
 mod restart;
 mod server;
+mod srht;
 mod streams;
