@@ -4,6 +4,7 @@
 #   tests/images/make.sh            target/test-images/base.tar: minbase with sudo, git, curl, ...
 #   tests/images/make.sh bare       target/test-images/bare.tar: minbase alone, without sudo
 #   tests/images/make.sh NAME PACKAGE...    NAME.tar: minbase and these packages
+#   tests/images/make.sh NAME.oci   NAME.oci: an OCI layout with NAME.tar as its only layer
 #
 # Needs mmdebstrap and this machine's own apt sources; works as root and, with newuidmap, as an
 # ordinary user. The result is kept (delete the file to build it anew); two at once wait for each
@@ -15,6 +16,35 @@ name=${1:-base}
 [ $# -eq 0 ] || shift
 case $name in
   base) set -- sudo git ca-certificates curl iproute2 procps ;;
+esac
+
+# An OCI layout by the image specification, from a root's tar.
+layout() {
+  new=$2.new
+  rm -rf "$new"; mkdir -p "$new/blobs/sha256"
+  sum() { sha256sum "$1" | cut -d' ' -f1; }
+  keep() { digest=$(sum "$1"); size=$(stat -c %s "$1"); mv "$1" "$new/blobs/sha256/$digest"; }
+  case $(uname -m) in x86_64) arch=amd64 ;; aarch64) arch=arm64 ;; *) arch=$(uname -m) ;; esac
+  media=application/vnd.oci.image
+  plain=$(sum "$1")
+  gzip -1n <"$1" >"$new/part"; keep "$new/part"
+  layer="{\"mediaType\":\"$media.layer.v1.tar+gzip\",\"digest\":\"sha256:$digest\",\"size\":$size}"
+  printf '{"architecture":"%s","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' "$arch" "$plain" >"$new/part"; keep "$new/part"
+  config="{\"mediaType\":\"$media.config.v1+json\",\"digest\":\"sha256:$digest\",\"size\":$size}"
+  printf '{"schemaVersion":2,"mediaType":"%s.manifest.v1+json","config":%s,"layers":[%s]}' "$media" "$config" "$layer" >"$new/part"; keep "$new/part"
+  printf '{"schemaVersion":2,"manifests":[{"mediaType":"%s.manifest.v1+json","digest":"sha256:%s","size":%s}]}' "$media" "$digest" "$size" >"$new/index.json"
+  printf '{"imageLayoutVersion":"1.0.0"}' >"$new/oci-layout"
+  mv "$new" "$2"
+}
+
+case $name in
+  *.oci)
+    [ -d "$folder/$name" ] || {
+      tar=$("$0" "${name%.oci}")
+      exec 9>"$folder/$name.lock"; flock 9
+      [ -d "$folder/$name" ] || layout "$tar" "$folder/$name"
+    }
+    echo "$folder/$name"; exit 0 ;;
 esac
 packages=$(IFS=,; echo "$*")
 result=$folder/$name.tar

@@ -7,6 +7,7 @@ mod limits;
 use crate::exit::Failure;
 use ipnet::IpNet;
 use limits::Limits;
+use ropewalk_runner::image::{Named, Origins};
 use ropewalk_runner::sandbox;
 use ropewalk_runner::sandbox::network::{Cidr, Outside};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,9 @@ pub(crate) struct Config {
     pub(crate) insecure: bool,
     pub(crate) log: String,
     pub(crate) database: Database,
+    pub(crate) images: Images,
     pub(crate) limits: Limits,
+    pub(crate) outgoing: Outgoing,
     pub(crate) proxy: Proxy,
     pub(crate) runner: Runner,
     pub(crate) sandbox: Sandbox,
@@ -55,6 +58,22 @@ pub(crate) struct Runner {
     pub(crate) name: String,
     pub(crate) slots: u32,
     pub(crate) lost_after: u64,
+}
+
+/// Where images come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Images {
+    pub(crate) names: Vec<Named>,
+    pub(crate) insecure: Vec<String>,
+    pub(crate) credentials: String,
+}
+
+/// Where this machine's own questions may go.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Outgoing {
+    pub(crate) allow: Vec<IpNet>,
 }
 
 /// How builds reach the network.
@@ -93,7 +112,9 @@ impl Default for Config {
             insecure: false,
             log: "info,sea_orm=warn,sea_orm_migration=warn,sqlx=warn".into(),
             database: Database::default(),
+            images: Images::default(),
             limits: Limits::default(),
+            outgoing: Outgoing::default(),
             proxy: Proxy::default(),
             runner: Runner::default(),
             sandbox: Sandbox::default(),
@@ -114,6 +135,13 @@ impl Config {
             "" => format!("http://{}", self.listen),
             origin => origin.to_string(),
         }
+    }
+
+    /// Where images may be fetched from.
+    pub(crate) fn origins(&self) -> Origins {
+        let Images { names, insecure, credentials } = self.images.clone();
+        let credentials = Some(PathBuf::from(credentials)).filter(|path| !path.as_os_str().is_empty());
+        Origins { names, insecure, credentials, allow: self.outgoing.allow.clone() }
     }
 
     /// Address of the database.

@@ -97,7 +97,9 @@ impl Arguments {
             }
             Command::User(arguments) => self.administer(async |api| admin::user::run(arguments, api).await),
             Command::Token(arguments) => self.administer(async |api| admin::token::run(arguments, api).await),
-            Command::Image(arguments) => admin::image::run(arguments, &self.data()?),
+            Command::Image(arguments) => self.with_config(&[], |loaded, data| {
+                admin::image::run(arguments, &loaded.config.origins(), data)
+            }),
             Command::Doctor(arguments) => {
                 self.with_config(&[], |loaded, data| doctor::run(arguments, loaded, data))
             }

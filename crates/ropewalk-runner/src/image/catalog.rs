@@ -1,12 +1,13 @@
 //! The images of one data folder.
 
+use super::entry::Provenance;
 use super::error::Doing;
 use super::unpack::Limits;
 use super::worker::{self, Outcome, Task};
-use super::{ImageError, ImageName, Rootfs, host};
+use super::{Entry, ImageError, ImageName, Rootfs, host, registry};
 use crate::sandbox::range::Range;
 use rustix::fs::{FlockOperation, flock};
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -16,25 +17,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The images below a data folder that belong to one id range. All calls block.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    /// `names/NAME.json` and `roots/sha256-HEX/`.
-    folder: PathBuf,
-    limits: Limits,
-}
-
-/// What is known about an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Its name.
-    pub name: String,
-    /// Digest of its configuration or tar.
-    pub digest: String,
-    /// What it was imported from.
-    pub source: PathBuf,
-    /// When, in seconds since 1970.
-    pub imported: u64,
-    /// Environment that the image wants for every process.
-    #[serde(default)]
-    pub env: Vec<(String, String)>,
+    /// `names/NAME.json`, `roots/sha256-HEX/`, `blobs/sha256/HEX`, `turns/`.
+    pub(super) folder: PathBuf,
+    pub(super) limits: Limits,
 }
 
 impl Catalog {
@@ -61,8 +46,7 @@ impl Catalog {
         if name == host::NAME {
             return self.host();
         }
-        let entry = self.read(&self.names().join(parsed.file()));
-        let found = entry.map(|entry| Rootfs {
+        let found = self.entry(&parsed).map(|entry| Rootfs {
             name: entry.name,
             folder: worker::folder(&self.roots(), &entry.digest),
             digest: entry.digest,
@@ -136,25 +120,85 @@ impl Catalog {
             return Err(ImageError::Reserved);
         }
         self.make_folders()?;
+        let task =
+            Task::Import { source: source.clone(), manifest: None, roots: self.roots(), limits: self.limits };
+        self.take_in(&name, &task, Provenance::of(source.display().to_string()))
+    }
+
+    /// Has an image unpacked and gives it its name.
+    pub(super) fn take_in(
+        &self,
+        name: &ImageName,
+        task: &Task,
+        provenance: Provenance,
+    ) -> Result<Entry, ImageError> {
+        let path = || PathBuf::from(&provenance.source);
         let _lock = self.lock()?;
-        let task = Task::Import { source: source.clone(), roots: self.roots(), limits: self.limits };
-        let (digest, env) = match task.run()? {
-            Outcome::Imported { digest, env, .. } => (digest, env),
-            Outcome::NotAnImage(why) => return Err(ImageError::NotAnImage { path: source, why }),
+        let (digest, bytes, env) = match task.run()? {
+            Outcome::Imported { digest, bytes, env } => (digest, bytes, env),
+            Outcome::NotAnImage(why) => return Err(ImageError::NotAnImage { path: path(), why }),
             Outcome::Failed(why) => return Err(ImageError::Unpack(why)),
-            Outcome::Removed | Outcome::InUse => {
+            Outcome::Made | Outcome::Removed | Outcome::InUse => {
                 return Err(ImageError::Unpack("an answer to another question".into()));
             }
         };
+        self.note(name, digest, bytes, env, provenance)
+    }
+
+    /// The name for an image that was made before from the very same things, if it is still there.
+    pub(super) fn again(
+        &self,
+        name: &ImageName,
+        key: &str,
+        provenance: &Provenance,
+    ) -> Result<Option<Entry>, ImageError> {
+        let _lock = self.lock()?;
+        let same = self.list()?.into_iter().find(|entry| entry.key.as_deref() == Some(key));
+        let Some(same) = same.filter(|entry| worker::folder(&self.roots(), &entry.digest).exists()) else {
+            return Ok(None);
+        };
+        let provenance = Provenance { key: Some(key.into()), ..Provenance::of(provenance.source.clone()) };
+        self.note(name, same.digest, same.bytes, same.env, provenance).map(Some)
+    }
+
+    /// Writes an entry. What no name has any more goes, unless a build uses it; then the next change tries again.
+    fn note(
+        &self,
+        name: &ImageName,
+        digest: String,
+        bytes: u64,
+        env: Vec<(String, String)>,
+        provenance: Provenance,
+    ) -> Result<Entry, ImageError> {
         let imported = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let entry = Entry { name: name.to_string(), digest, source, imported, env };
-        let before = self.read(&self.names().join(name.file()));
-        self.write(&name, &entry)?;
-        if let Some(before) = before.filter(|before| before.digest != entry.digest) {
-            // A build that still uses it keeps it; the next change of this name tries again.
-            let _ = self.remove_root(&before);
-        }
+        let Provenance { source, manifest, blobs, key } = provenance;
+        let entry =
+            Entry { name: name.to_string(), digest, source, imported, bytes, env, manifest, blobs, key };
+        self.write(name, &entry)?;
+        self.remove_nameless()?;
         Ok(entry)
+    }
+
+    /// The caller holds the lock, so whatever has no name is nobody's work in progress.
+    fn remove_nameless(&self) -> Result<(), ImageError> {
+        let named: BTreeSet<PathBuf> =
+            self.list()?.iter().map(|entry| worker::folder(&self.roots(), &entry.digest)).collect();
+        for entry in fs::read_dir(self.roots()).into_iter().flatten().flatten() {
+            let root = entry.file_name().to_str().is_some_and(|name| name.starts_with("sha256-"));
+            if root && !named.contains(&entry.path()) {
+                let _ = Task::Remove { folder: entry.path() }.run();
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes blobs that no image names.
+    pub(super) fn sweep_blobs(&self) {
+        let named = || {
+            let entries = self.list().ok()?;
+            Some(entries.into_iter().flat_map(|entry| entry.blobs).collect::<BTreeSet<String>>())
+        };
+        registry::sweep(&self.folder, named);
     }
 
     /// Removes an image by name; its root too when no other name has it.
@@ -169,7 +213,14 @@ impl Catalog {
         };
         let _lock = self.lock()?;
         self.remove_root(&entry)?;
-        fs::remove_file(&file).doing(format_args!("remove {}", file.display()))
+        fs::remove_file(&file).doing(format_args!("remove {}", file.display()))?;
+        self.sweep_blobs();
+        Ok(())
+    }
+
+    /// What is noted about an image.
+    pub(super) fn entry(&self, name: &ImageName) -> Option<Entry> {
+        self.read(&self.names().join(name.file()))
     }
 
     /// Removes the root of an entry unless other names have it.
@@ -187,11 +238,11 @@ impl Catalog {
     }
 
     /// Nobody else may reach a setuid file of an image: whoever runs one is the range's root, to whom all images belong.
-    fn make_folders(&self) -> Result<(), ImageError> {
+    pub(super) fn make_folders(&self) -> Result<(), ImageError> {
         fs::create_dir_all(&self.folder)
             .and_then(|()| fs::set_permissions(&self.folder, PermissionsExt::from_mode(0o700)))
             .doing(format_args!("create {}", self.folder.display()))?;
-        for folder in [self.names(), self.roots()] {
+        for folder in [self.names(), self.roots(), self.turns()] {
             fs::create_dir_all(&folder).doing(format_args!("create {}", folder.display()))?;
         }
         Ok(())
@@ -228,7 +279,12 @@ impl Catalog {
         self.folder.join("names")
     }
 
-    fn roots(&self) -> PathBuf {
+    pub(super) fn roots(&self) -> PathBuf {
         self.folder.join("roots")
+    }
+
+    /// Locks of those who fetch.
+    pub(super) fn turns(&self) -> PathBuf {
+        self.folder.join("turns")
     }
 }

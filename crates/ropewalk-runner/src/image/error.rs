@@ -1,5 +1,6 @@
 //! What can go wrong with an image.
 
+use super::RegistryError;
 use crate::sandbox::SandboxError;
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 pub enum ImageError {
     /// No image has this name.
     #[error(
-        "there is no image `{name}`; images here: {}. Add it with: ropewalk image import {name} PATH (an OCI layout, an image archive, or the tar of a root)",
+        "there is no image `{name}`; images here: {}. Add it with: ropewalk image pull docker://HOST/NAME:TAG {name} (a registry), or: ropewalk image import PATH {name} (an OCI layout, an image archive, or the tar of a root)",
         list(.known)
     )]
     Missing {
@@ -45,6 +46,15 @@ pub enum ImageError {
     /// Unpacking failed inside the id range, or the image was refused there.
     #[error("could not unpack the image: {0}")]
     Unpack(String),
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Debian's packages.
+    #[error("could not make the image from packages: {0}")]
+    Bootstrap(String),
+    /// The process that fetches says so.
+    #[error("{0}")]
+    Fetch(String),
     /// The image is in use.
     #[error("the image `{0}` is used by a running build: try again when it has ended")]
     InUse(String),

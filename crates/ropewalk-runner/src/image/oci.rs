@@ -3,6 +3,7 @@
 
 use super::ImageError;
 use super::archive::Parts;
+use super::source::hex_of;
 use oci_spec::image::{Arch, Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType, Os};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -12,7 +13,7 @@ use std::path::Path;
 /// Most layers of an image.
 const MAX_LAYERS: usize = 512;
 /// How deep an index may point to other indexes.
-const MAX_NESTING: usize = 4;
+pub(super) const MAX_NESTING: usize = 4;
 
 /// What an image is made of.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,9 +42,38 @@ struct Saved {
     layers: Vec<String>,
 }
 
-/// The recipe of an image; `None` when the parts are those of a plain root.
-pub(super) fn read(path: &Path, parts: &Parts) -> Result<Option<Recipe>, ImageError> {
-    let recipe = if parts.has("index.json") && parts.has("oci-layout") {
+/// What a registry has under a name.
+pub(super) enum Found {
+    /// An index, and what of it is for this machine.
+    Index(Box<Descriptor>),
+    /// A manifest: its configuration, then its layers from the lowest up.
+    Manifest(Vec<Descriptor>),
+}
+
+/// Whether a document is an index or a manifest.
+pub(super) fn look(bytes: &[u8]) -> Result<Found, String> {
+    #[derive(Deserialize)]
+    struct Kind {
+        manifests: Option<serde::de::IgnoredAny>,
+    }
+    let kind: Kind = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    if kind.manifests.is_some() {
+        let index = ImageIndex::from_reader(bytes).map_err(|e| e.to_string())?;
+        return Ok(Found::Index(Box::new(choose(index.manifests())?.clone())));
+    }
+    let manifest = ImageManifest::from_reader(bytes).map_err(|e| e.to_string())?;
+    if manifest.layers().len() > MAX_LAYERS {
+        return Err(format!("it has more than {MAX_LAYERS} layers"));
+    }
+    Ok(Found::Manifest([manifest.config()].into_iter().chain(manifest.layers()).cloned().collect()))
+}
+
+/// The recipe of an image; `None` when the parts are those of a plain root. Where the parts are those of many images,
+/// `manifest` says whose are meant.
+pub(super) fn read(path: &Path, parts: &Parts, manifest: Option<&str>) -> Result<Option<Recipe>, ImageError> {
+    let recipe = if let Some(digest) = manifest {
+        from_manifest(parts, digest)
+    } else if parts.has("index.json") && parts.has("oci-layout") {
         from_layout(parts)
     } else if parts.has("manifest.json") {
         from_saved(parts)
@@ -63,12 +93,25 @@ fn from_layout(parts: &Parts) -> Result<Recipe, String> {
             index = ImageIndex::from_reader(bytes.as_slice()).map_err(|e| e.to_string())?;
             continue;
         }
-        let manifest = ImageManifest::from_reader(bytes.as_slice()).map_err(|e| e.to_string())?;
-        let config = verified(parts, manifest.config())?;
-        let layers = manifest.layers().iter().map(blob).collect::<Result<Vec<_>, _>>()?;
-        return recipe(&config, layers);
+        return of_manifest(parts, &bytes);
     }
     Err("index within index within index".into())
+}
+
+fn from_manifest(parts: &Parts, digest: &str) -> Result<Recipe, String> {
+    let hex = hex_of(digest).ok_or_else(|| format!("{digest} is not a SHA-256 digest"))?;
+    let bytes = parts.document(&format!("blobs/sha256/{hex}")).map_err(|e| e.to_string())?;
+    if sha256(&bytes) != digest {
+        return Err(format!("{digest} does not match its bytes"));
+    }
+    of_manifest(parts, &bytes)
+}
+
+fn of_manifest(parts: &Parts, bytes: &[u8]) -> Result<Recipe, String> {
+    let manifest = ImageManifest::from_reader(bytes).map_err(|e| e.to_string())?;
+    let config = verified(parts, manifest.config())?;
+    let layers = manifest.layers().iter().map(blob).collect::<Result<Vec<_>, _>>()?;
+    recipe(&config, layers)
 }
 
 fn is_docker_list(descriptor: &Descriptor) -> bool {
@@ -118,12 +161,17 @@ fn verified(parts: &Parts, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
 }
 
 fn blob(descriptor: &Descriptor) -> Result<String, String> {
-    let digest = descriptor.digest();
-    let hex = digest.digest();
-    if digest.algorithm().as_ref() != "sha256" || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(format!("{digest} is not a SHA-256 digest"));
+    let digest = digest(descriptor)?;
+    Ok(format!("blobs/sha256/{}", digest.trim_start_matches("sha256:")))
+}
+
+/// The digest of a part, which must be a SHA-256 one.
+pub(super) fn digest(descriptor: &Descriptor) -> Result<String, String> {
+    let digest = descriptor.digest().to_string();
+    match hex_of(&digest) {
+        Some(_) => Ok(digest),
+        None => Err(format!("{digest} is not a SHA-256 digest")),
     }
-    Ok(format!("blobs/sha256/{hex}"))
 }
 
 /// `sha256:` and the hex digest of some bytes.

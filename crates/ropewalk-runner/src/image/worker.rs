@@ -2,12 +2,14 @@
 //! entered by a process with one thread.
 
 use super::archive::Parts;
+use super::fetching::Order;
 use super::unpack::{self, Limits, Unpacked};
-use super::{ImageError, host, oci};
+use super::{ImageError, bootstrap, host, oci};
 use crate::inside;
 use crate::sandbox::{Doing as _, SandboxError, range};
 use crate::tree;
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -16,8 +18,11 @@ use std::path::{Path, PathBuf};
 /// A task for the process inside the range.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Task {
-    /// Unpack an image below the folder `roots`.
-    Import { source: PathBuf, roots: PathBuf, limits: Limits },
+    /// Unpack an image below the folder `roots`; where the source holds the parts of many, the one
+    /// with this manifest.
+    Import { source: PathBuf, manifest: Option<String>, roots: PathBuf, limits: Limits },
+    /// Make the tar of a Debian root.
+    Bootstrap { order: bootstrap::Order, roots: PathBuf },
     /// Generate the `host` image below the folder `roots`.
     Host { roots: PathBuf },
     /// Remove an unpacked image.
@@ -28,6 +33,7 @@ pub(crate) enum Task {
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Outcome {
     Imported { digest: String, bytes: u64, env: Vec<(String, String)> },
+    Made,
     Removed,
     InUse,
     NotAnImage(String),
@@ -37,13 +43,21 @@ pub(crate) enum Outcome {
 impl Task {
     /// Has the task done by a new process.
     pub(super) fn run(&self) -> Result<Outcome, ImageError> {
-        inside::ask(&inside::Task::Image(self)).map_err(ImageError::Unpack)
+        self.run_telling(&mut |_| {})
+    }
+
+    /// The same; what it says meanwhile goes to `tell`.
+    pub(super) fn run_telling(&self, tell: &mut dyn FnMut(&str)) -> Result<Outcome, ImageError> {
+        inside::ask(&inside::Task::<_, Order>::Image(self), tell).map_err(ImageError::Unpack)
     }
 
     /// Does the task in this process, which has one thread.
     pub(crate) fn carry_out(self) -> Outcome {
         let result = match self {
-            Task::Import { source, roots, limits } => import(&source, &roots, limits),
+            Task::Import { source, manifest, roots, limits } => {
+                import(&source, manifest.as_deref(), &roots, limits)
+            }
+            Task::Bootstrap { order, roots } => bootstrap::make(&order, &roots).map(|()| Outcome::Made),
             Task::Host { roots } => host_image(&roots),
             Task::Remove { folder } => remove(&folder),
         };
@@ -60,22 +74,37 @@ pub(super) fn folder(roots: &Path, digest: &str) -> PathBuf {
     roots.join(digest.replace(':', "-"))
 }
 
-fn import(source: &Path, roots: &Path, limits: Limits) -> Result<Outcome, ImageError> {
+fn import(
+    source: &Path,
+    manifest: Option<&str>,
+    roots: &Path,
+    limits: Limits,
+) -> Result<Outcome, ImageError> {
     let refuse = |e: io::Error| ImageError::NotAnImage { path: source.into(), why: e.to_string() };
     let parts = Parts::open(source, roots, limits.bytes).map_err(refuse)?;
-    let recipe = oci::read(source, &parts)?;
+    let recipe = oci::read(source, &parts, manifest)?;
     let env = recipe.as_ref().map(|r| r.env.clone()).unwrap_or_default();
-    if let Some(recipe) = &recipe
-        && folder(roots, &recipe.digest).exists()
-    {
-        return Ok(Outcome::Imported { digest: recipe.digest.clone(), bytes: 0, env });
-    }
     range::enter()?;
+    // A fetch that was ended takes its helpers along. After the change of ids, which clears it.
+    set_parent_process_death_signal(Some(Signal::KILL)).doing("tie the process to its parent")?;
+    if let Some(recipe) = &recipe
+        && let there = folder(roots, &recipe.digest)
+        && there.exists()
+    {
+        return Ok(Outcome::Imported { digest: recipe.digest.clone(), bytes: bytes_below(&there), env });
+    }
     let new = Draft::begin(roots)?;
     let unpacked = new.fill(|folder| unpack::unpack(&parts, recipe.as_ref(), folder, limits))?;
     new.sync()?;
     new.keep(&folder(roots, &unpacked.digest))?;
     Ok(Outcome::Imported { digest: unpacked.digest, bytes: unpacked.bytes, env })
+}
+
+/// Bytes of all files below a folder.
+fn bytes_below(folder: &Path) -> u64 {
+    let listed = fs::read_dir(folder).into_iter().flatten().flatten();
+    let entries = listed.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)));
+    entries.map(|(path, meta)| if meta.is_dir() { bytes_below(&path) } else { meta.len() }).sum()
 }
 
 fn host_image(roots: &Path) -> Result<Outcome, ImageError> {
@@ -107,6 +136,11 @@ impl Draft {
         let own = File::open(&folder).doing(format_args!("open {}", folder.display()))?;
         flock(&own, FlockOperation::LockExclusive).doing("lock the new image")?;
         Ok(Draft { folder, lock: own })
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Lets a child process fill the folder.

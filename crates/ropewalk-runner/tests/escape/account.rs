@@ -121,6 +121,11 @@ impl Account {
                     println!("NOT RUN here: {}: no package mirror answers", scenario.name);
                     return Ok(());
                 }
+                "registry" if has("docker-registry") && has("skopeo") => {}
+                "registry" => {
+                    println!("NOT RUN here: {}: docker-registry or skopeo is missing", scenario.name);
+                    return Ok(());
+                }
                 "attempts" | "hoard" => {
                     command.env(image::variable(name), image::program(&self.home, name)?);
                 }
@@ -185,6 +190,12 @@ impl Account {
         command.arg(program).env("http_proxy", "http://u:p@127.0.0.1:3142");
         command
     }
+}
+
+/// Whether there is a program.
+fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Whether packages can be fetched from this machine's own mirror at all.

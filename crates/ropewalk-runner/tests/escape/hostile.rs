@@ -10,20 +10,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A catalogue and sources in a folder that goes with it.
-struct Shop {
-    folder: PathBuf,
-    catalog: Catalog,
+pub(crate) struct Shop {
+    pub(crate) folder: PathBuf,
+    pub(crate) catalog: Catalog,
 }
 
 impl Shop {
-    fn new(home: &Path) -> Shop {
+    pub(crate) fn new(home: &Path) -> Shop {
         let folder = home.join(format!("shop-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let catalog = Catalog::new(&folder, range::find().unwrap());
         Shop { folder, catalog }
     }
 
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.folder.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
@@ -36,15 +36,19 @@ impl Shop {
     }
 
     /// Unpacked or half unpacked roots.
-    fn roots(&self) -> Vec<String> {
-        let range = range::find().unwrap();
-        let roots = self.folder.join(format!("images/range-{}-{}/roots", range.uid, range.gid));
-        let listed = std::fs::read_dir(roots).into_iter().flatten().flatten();
+    pub(crate) fn roots(&self) -> Vec<String> {
+        let listed = std::fs::read_dir(self.images().join("roots")).into_iter().flatten().flatten();
         listed.map(|e| e.file_name().into_string().unwrap()).filter(|n| n != ".lock").collect()
     }
 
+    /// The catalogue's own folder.
+    pub(crate) fn images(&self) -> PathBuf {
+        let range = range::find().unwrap();
+        self.folder.join(format!("images/range-{}-{}", range.uid, range.gid))
+    }
+
     /// Removes an image's files, which the account itself may not.
-    fn close(self) {
+    pub(crate) fn close(self) {
         for entry in self.catalog.list().unwrap() {
             self.catalog.remove(&entry.name).unwrap();
         }
@@ -52,10 +56,10 @@ impl Shop {
     }
 }
 
-struct Tar(tar::Builder<Vec<u8>>);
+pub(crate) struct Tar(tar::Builder<Vec<u8>>);
 
 impl Tar {
-    fn new() -> Tar {
+    pub(crate) fn new() -> Tar {
         Tar(tar::Builder::new(vec![]))
     }
 
@@ -84,11 +88,11 @@ impl Tar {
         self
     }
 
-    fn file(self, name: &str, data: &str) -> Tar {
+    pub(crate) fn file(self, name: &str, data: &str) -> Tar {
         self.entry(tar::EntryType::Regular, name, "", 0o644, 0, data.as_bytes())
     }
 
-    fn folder(self, name: &str) -> Tar {
+    pub(crate) fn folder(self, name: &str) -> Tar {
         self.entry(tar::EntryType::Directory, name, "", 0o755, 0, b"")
     }
 
@@ -96,7 +100,7 @@ impl Tar {
         self.entry(tar::EntryType::Symlink, name, target, 0o777, 0, b"")
     }
 
-    fn done(self) -> Vec<u8> {
+    pub(crate) fn done(self) -> Vec<u8> {
         self.0.into_inner().unwrap()
     }
 }
@@ -327,7 +331,7 @@ pub(crate) fn a_missing_image_names_those_there_are_and_the_command(home: &Path)
     let shop = Shop::new(home);
     shop.import(&Tar::new().file("a", "1").done()).unwrap();
     let text = shop.catalog.resolve("debian/stable").unwrap_err().to_string();
-    for part in ["debian/stable", "host, tested", "ropewalk image import debian/stable PATH"] {
+    for part in ["debian/stable", "host, tested", "ropewalk image import PATH debian/stable"] {
         assert!(text.contains(part), "{text}");
     }
     assert!(matches!(

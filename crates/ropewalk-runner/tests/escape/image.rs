@@ -15,7 +15,7 @@ pub(crate) fn tar(name: &str) -> Result<PathBuf, String> {
 
 /// The variable that tells a scenario where an image's tar, or a compiled program, is.
 pub(crate) fn variable(name: &str) -> String {
-    format!("ROPEWALK_TEST_IMAGE_{}", name.to_uppercase())
+    format!("ROPEWALK_TEST_IMAGE_{}", name.replace('.', "_").to_uppercase())
 }
 
 /// Compiles `NAME.c` into a folder, with the compiler that links Rust programs: it is always there.

@@ -17,12 +17,14 @@ mod attempts;
 mod bench;
 mod canary;
 mod cords;
+mod fake;
 mod farm;
 mod hoards;
 mod hostile;
 mod image;
 mod limits;
 mod net;
+mod pull;
 mod scenario;
 mod work;
 mod world;
@@ -43,6 +45,10 @@ fn main() {
     }
     if args.get(1).is_some_and(|a| a == "--import") {
         return hostile::import(args[2].as_ref());
+    }
+    if args.get(1).is_some_and(|a| a == "--pull") {
+        pull::pull(args[2].as_ref(), &args[3]);
+        return;
     }
     let arguments = Arguments::from_args();
     let accounts = account::available(!arguments.list);

@@ -1,6 +1,6 @@
 //! What a fresh single-threaded process does.
 
-use crate::{attempts, bench, canary, cords, hoards, hostile, limits, net, work};
+use crate::{attempts, bench, canary, cords, hoards, hostile, limits, net, pull, work};
 use std::path::Path;
 
 /// One scenario.
@@ -8,7 +8,8 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// Images that must have been made for it, `attempts` and `hoard` for compiled programs,
     /// `disk` for a small disk, `canary` for files of the host's root, `farm` for two network
-    /// namespaces, `mirror` for a package mirror that answers.
+    /// namespaces, `mirror` for a package mirror that answers,
+    /// `registry` for Debian's registry.
     pub(crate) needs: &'static [&'static str],
     run: fn(&Path),
 }
@@ -74,6 +75,22 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     [] hostile::imports_at_once_and_killed_ones_leave_one_whole_image,
     [] hostile::files_that_have_no_end_are_refused,
     [] hostile::a_hostile_root_cannot_lead_mounts_astray,
+    [] pull::an_image_comes_from_a_registry_and_its_parts_are_shared,
+    [] pull::an_index_gives_this_machines_image,
+    [] pull::other_bytes_than_were_asked_for_are_refused,
+    [] pull::endless_and_giant_answers_are_refused,
+    [] pull::a_layer_that_unpacks_to_too_much_leaves_nothing,
+    [] pull::names_that_are_paths_are_refused,
+    [] pull::a_redirect_gets_no_credentials_and_leads_nowhere_near,
+    [] pull::redirects_to_other_places_are_refused,
+    [] pull::a_token_is_asked_for_and_goes_to_the_registry_only,
+    [] pull::what_broke_off_goes_on_where_it_was,
+    [] pull::an_error_says_what_the_registry_said,
+    [] pull::a_killed_pull_leaves_nothing_half_used_and_the_next_goes_on,
+    [] pull::a_spoilt_cache_mends_itself,
+    [] pull::waiting_is_told,
+    ["mirror"] pull::debian_is_made_from_packages_and_builds,
+    ["bare.oci", "registry"] pull::a_real_registrys_image_builds,
     ["base", "farm"] net::the_world_is_reached_and_nothing_near,
     ["base", "farm"] net::everything_near_is_reached_when_the_guard_is_off,
     ["base", "farm"] net::a_repository_is_cloned_through_the_network,

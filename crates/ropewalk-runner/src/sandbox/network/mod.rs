@@ -98,3 +98,8 @@ const BLOCKED: [Cidr; 11] = [
     Cidr::literal([224, 0, 0, 0], 4),
     Cidr::literal([240, 0, 0, 0], 4),
 ];
+
+/// Whether an address is somewhere in the open world: neither this host nor anybody's private range.
+pub(crate) fn is_public(address: Ipv4Addr) -> bool {
+    !BLOCKED.into_iter().any(|block| block.covers(Cidr::single(address)))
+}
