@@ -116,7 +116,7 @@ pub fn inside(caller: &Caller) -> Result<(), Error> {
     }
 }
 
-/// Passes whoever may see a group's triggers: mail addresses stay with the owner.
+/// Whether somebody may see what belongs to a thing's owner alone: secrets of a job, mail addresses of a group.
 pub fn owns(caller: &Caller, owner: UserId) -> bool {
     caller.is_admin() || caller.id() == Some(owner)
 }

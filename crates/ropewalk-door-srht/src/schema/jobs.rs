@@ -11,6 +11,7 @@ use crate::logs::{setup_url, task_url};
 use crate::query::Asked;
 use crate::unbuilt::JOB_SECRETS;
 use async_graphql::{Context, Object, Result};
+use ropewalk_core::access as rights;
 use ropewalk_core::jobs::JobQuery;
 use ropewalk_core::port::{self, Page};
 use ropewalk_model::ids::JobId;
@@ -125,8 +126,7 @@ impl Job {
     #[graphql(directive = access::apply(AccessScope::Secrets, AccessKind::Ro))]
     async fn secrets(&self, ctx: &Context<'_>) -> Result<Option<Vec<Secret>>> {
         let asked = ctx.data::<Asked>()?;
-        let is_own = asked.caller.user().is_some_and(|user| user.id == self.0.owner);
-        if !self.0.secrets || !is_own {
+        if !self.0.secrets || !rights::owns(&asked.caller, self.0.owner) {
             return Ok(None);
         }
         let limits = ManifestLimits { bytes: usize::MAX, ..ManifestLimits::default() };

@@ -45,6 +45,10 @@ impl Server {
         Server::launch(Engine::Sqlite, flags, variables).await
     }
 
+    pub(crate) async fn start_on(engine: Engine, flags: &[&str], variables: &[(&str, &str)]) -> Server {
+        Server::launch(engine, flags, variables).await
+    }
+
     async fn launch(engine: Engine, flags: &[&str], variables: &[(&str, &str)]) -> Server {
         let database = match engine {
             Engine::Sqlite => None,

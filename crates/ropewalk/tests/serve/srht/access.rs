@@ -6,13 +6,13 @@ use crate::server::{Engine, answer};
 use serde_json::{Value, json};
 
 on_both_engines! {
+    srht_47_requests_without_a_valid_token
     srht_48_a_reading_token_reads_and_is_told_what_it_may_not
     srht_49_secrets_need_a_grant_of_their_own
 }
 
-#[tokio::test]
-async fn srht_47_requests_without_a_valid_token() {
-    let farm = Farm::idle(Engine::Sqlite).await;
+async fn srht_47_requests_without_a_valid_token(engine: Engine) {
+    let farm = Farm::idle(engine).await;
     let revoked = farm.token("alice", "");
     let list = farm.server.json(&["token", "list", "--user", "alice", "--json"]);
     let newest = list.as_array().unwrap().iter().map(|token| token["id"].as_i64().unwrap()).max().unwrap();

@@ -6,12 +6,18 @@ use crate::server::Engine;
 use serde_json::{Value, json};
 
 on_both_engines! {
+    srht_10_a_job_that_takes_too_long_is_a_timeout
+    srht_14_show_has_what_hut_prints
     srht_17_a_failed_job_shows_which_task_failed_and_its_log
     srht_24_an_artifact_is_downloaded_by_its_url
+    srht_25_the_url_of_an_old_artifact_is_null
     srht_26_cancel_ends_a_running_job
     srht_27_cancel_of_an_ended_job_is_an_error
+    srht_34_a_running_job_names_its_runner_without_a_port
     srht_56_complete_build_skips_the_rest
     srht_57_a_failed_task_leaves_later_ones_pending
+    srht_58_tasks_share_neither_folder_nor_variables_and_are_traced
+    srht_59_the_environment_is_exported
 }
 
 async fn srht_17_a_failed_job_shows_which_task_failed_and_its_log(engine: Engine) {
@@ -57,10 +63,9 @@ async fn srht_24_an_artifact_is_downloaded_by_its_url(engine: Engine) {
     }
 }
 
-#[tokio::test]
-async fn srht_25_the_url_of_an_old_artifact_is_null() {
+async fn srht_25_the_url_of_an_old_artifact_is_null(engine: Engine) {
     let server =
-        crate::server::Server::start_with_variables(&[], &[("ROPEWALK_LIMITS__ARTIFACT_DAYS", "0")]).await;
+        crate::server::Server::start_on(engine, &[], &[("ROPEWALK_LIMITS__ARTIFACT_DAYS", "0")]).await;
     let (client, token) = (server.client(), server.token());
     let id = server.submit("image: host\nartifacts: [f]\ntasks:\n  - a: echo x > f\n");
     server.wait_for(id, "success");
@@ -86,9 +91,8 @@ async fn srht_26_cancel_ends_a_running_job(engine: Engine) {
     assert_eq!(statuses(&job), ["FAILED", "PENDING"]);
 }
 
-#[tokio::test]
-async fn srht_34_a_running_job_names_its_runner_without_a_port() {
-    let farm = Farm::busy(Engine::Sqlite).await;
+async fn srht_34_a_running_job_names_its_runner_without_a_port(engine: Engine) {
+    let farm = Farm::busy(engine).await;
     let id = farm.submit("image: host\ntasks:\n  - a: sleep 600\n", "").await;
     farm.wait(id, "RUNNING").await;
     let runner = farm.job(id, "runner").await["runner"].as_str().unwrap().to_string();
@@ -107,17 +111,15 @@ async fn srht_27_cancel_of_an_ended_job_is_an_error(engine: Engine) {
     assert_eq!(body["errors"].as_array().unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn srht_10_a_job_that_takes_too_long_is_a_timeout() {
-    let server =
-        crate::server::Server::start_with_variables(&[], &[("ROPEWALK_LIMITS__BUILD_TIME", "2")]).await;
+async fn srht_10_a_job_that_takes_too_long_is_a_timeout(engine: Engine) {
+    let server = crate::server::Server::start_on(engine, &[], &[("ROPEWALK_LIMITS__BUILD_TIME", "15")]).await;
     let (client, token) = (server.client(), server.token());
     let id = server.submit("image: host\ntasks:\n  - a: sleep 600\n");
     server.wait_for(id, "timeout");
     let query = json!({ "query": format!("{{ job(id: {id}) {{ status tasks {{ status }} }} version {{ settings {{ buildTimeout }} }} }}") });
     let (_, body) = client.send("POST", "/query", Some(&token), query).await;
     let expected = json!({ "job": { "status": "TIMEOUT", "tasks": [{ "status": "FAILED" }] },
-        "version": { "settings": { "buildTimeout": "2s" } } });
+        "version": { "settings": { "buildTimeout": "15s" } } });
     assert_eq!(body["data"], expected);
 }
 
@@ -143,9 +145,8 @@ async fn output(farm: &Farm, id: i64, task: &str) -> String {
     String::from_utf8(bytes).unwrap().replace('\r', "")
 }
 
-#[tokio::test]
-async fn srht_58_tasks_share_neither_folder_nor_variables_and_are_traced() {
-    let farm = Farm::busy(Engine::Sqlite).await;
+async fn srht_58_tasks_share_neither_folder_nor_variables_and_are_traced(engine: Engine) {
+    let farm = Farm::busy(engine).await;
     let manifest = "image: host\ntasks:\n  - one: |\n      cd /tmp\n      export X=1\n  - two: |\n      pwd\n      echo ${X-unset}\n";
     let id = farm.submit(manifest, "").await;
     farm.wait(id, "SUCCESS").await;
@@ -156,9 +157,8 @@ async fn srht_58_tasks_share_neither_folder_nor_variables_and_are_traced() {
     }
 }
 
-#[tokio::test]
-async fn srht_59_the_environment_is_exported() {
-    let farm = Farm::busy(Engine::Sqlite).await;
+async fn srht_59_the_environment_is_exported(engine: Engine) {
+    let farm = Farm::busy(engine).await;
     let manifest = r#"image: host
 environment:
   TEXT: "it's \"so\" $HOME"
@@ -185,9 +185,8 @@ tasks:
     }
 }
 
-#[tokio::test]
-async fn srht_14_show_has_what_hut_prints() {
-    let farm = Farm::busy(Engine::Sqlite).await;
+async fn srht_14_show_has_what_hut_prints(engine: Engine) {
+    let farm = Farm::busy(engine).await;
     let id = farm.submit(super::farm::MANIFEST, ", note: \"N\", tags: [\"a\", \"b\"]").await;
     farm.wait(id, "SUCCESS").await;
     let query =

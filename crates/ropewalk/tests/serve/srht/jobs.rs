@@ -8,9 +8,18 @@ use serde_json::{Value, json};
 on_both_engines! {
     srht_01_submit_is_unlisted_without_tags_and_note
     srht_02_submit_with_tags_note_visibility_and_no_secrets
+    srht_11_bad_manifests_make_no_job
+    srht_12_a_manifest_is_shorter_than_16384_bytes
+    srht_13_a_shell_needs_no_tasks
+    srht_18_an_unknown_job_is_null
+    srht_19_a_list_shows_the_25_newest_first
     srht_20_lists_go_on_by_cursor_without_gaps
     srht_21_others_list_public_jobs_only
+    srht_22_an_unknown_user_is_null
     srht_28_update_changes_one_and_keeps_the_other
+    srht_29_update_of_a_foreign_or_unknown_job_is_an_error
+    srht_30_a_job_holds_what_its_resubmission_needs
+    srht_35_a_queued_job_has_no_runner
     srht_52_visibility_of_jobs_and_logs_to_others
     srht_55_a_pending_job_is_started_once
 }
@@ -50,9 +59,8 @@ async fn srht_02_submit_with_tags_note_visibility_and_no_secrets(engine: Engine)
     assert_eq!(seen["job"]["secrets"], Value::Null);
 }
 
-#[tokio::test]
-async fn srht_11_bad_manifests_make_no_job() {
-    let farm = Farm::idle(Engine::Sqlite).await;
+async fn srht_11_bad_manifests_make_no_job(engine: Engine) {
+    let farm = Farm::idle(engine).await;
     let long = "x".repeat(129);
     let manifests = [
         "{".to_string(),
@@ -85,9 +93,8 @@ async fn srht_11_bad_manifests_make_no_job() {
     assert_eq!(data["jobs"], json!({ "results": [], "cursor": null }));
 }
 
-#[tokio::test]
-async fn srht_12_a_manifest_is_shorter_than_16384_bytes() {
-    let farm = Farm::idle(Engine::Sqlite).await;
+async fn srht_12_a_manifest_is_shorter_than_16384_bytes(engine: Engine) {
+    let farm = Farm::idle(engine).await;
     let padded = |length: usize| format!("{MANIFEST}#{}", "x".repeat(length - MANIFEST.len() - 1));
     farm.submit(&padded(16383), "").await;
     let query = "mutation($m: String!) { submit(manifest: $m) { id } }";
@@ -95,9 +102,8 @@ async fn srht_12_a_manifest_is_shorter_than_16384_bytes() {
     assert_eq!(errors[0]["extensions"]["field"], "manifest");
 }
 
-#[tokio::test]
-async fn srht_13_a_shell_needs_no_tasks() {
-    let farm = Farm::idle(Engine::Sqlite).await;
+async fn srht_13_a_shell_needs_no_tasks(engine: Engine) {
+    let farm = Farm::idle(engine).await;
     let id = farm.submit("image: host\nshell: true\n", "").await;
     assert_eq!(farm.job(id, "tasks { id }").await["tasks"], json!([]));
 }
@@ -125,9 +131,8 @@ async fn srht_20_lists_go_on_by_cursor_without_gaps(engine: Engine) {
     }
 }
 
-#[tokio::test]
-async fn srht_19_a_list_shows_the_25_newest_first() {
-    let farm = Farm::idle(Engine::Sqlite).await;
+async fn srht_19_a_list_shows_the_25_newest_first(engine: Engine) {
+    let farm = Farm::idle(engine).await;
     let mut made = vec![];
     for _ in 0..30 {
         made.push(json!({ "id": farm.submit(MANIFEST, "").await }));
@@ -153,9 +158,8 @@ async fn srht_21_others_list_public_jobs_only(engine: Engine) {
     assert_eq!(own["userByName"]["jobs"]["results"].as_array().unwrap().len(), 3);
 }
 
-#[tokio::test]
-async fn srht_22_an_unknown_user_is_null() {
-    let farm = Farm::idle(Engine::Sqlite).await;
+async fn srht_22_an_unknown_user_is_null(engine: Engine) {
+    let farm = Farm::idle(engine).await;
     for name in ["nobody", "~alice", "", "a b", "\u{0}", &"x".repeat(1000)] {
         let query = "query($n: String!) { userByName(username: $n) { id } }";
         assert_eq!(
@@ -169,9 +173,8 @@ async fn srht_22_an_unknown_user_is_null() {
     assert_eq!(data, json!({ "a": null, "b": null }));
 }
 
-#[tokio::test]
-async fn srht_18_an_unknown_job_is_null() {
-    let farm = Farm::idle(Engine::Sqlite).await;
+async fn srht_18_an_unknown_job_is_null(engine: Engine) {
+    let farm = Farm::idle(engine).await;
     let query = "{ a: job(id: 999999) { id } b: job(id: -1) { id } c: job(id: 0) { id } }";
     assert_eq!(farm.ask(&farm.alice, query, json!({})).await, json!({ "a": null, "b": null, "c": null }));
 }
@@ -193,9 +196,8 @@ async fn srht_28_update_changes_one_and_keeps_the_other(engine: Engine) {
     assert_eq!(farm.ask(&farm.alice, update, cleared).await["update"]["tags"], json!([]));
 }
 
-#[tokio::test]
-async fn srht_29_update_of_a_foreign_or_unknown_job_is_an_error() {
-    let farm = Farm::idle(Engine::Sqlite).await;
+async fn srht_29_update_of_a_foreign_or_unknown_job_is_an_error(engine: Engine) {
+    let farm = Farm::idle(engine).await;
     let public = farm.submit_as(&farm.bob, MANIFEST, ", visibility: PUBLIC").await;
     let private = farm.submit_as(&farm.bob, MANIFEST, ", visibility: PRIVATE").await;
     let query = "mutation($id: Int!) { update(jobId: $id, visibility: PUBLIC) { id } }";
@@ -209,9 +211,8 @@ async fn srht_29_update_of_a_foreign_or_unknown_job_is_an_error() {
     assert_eq!(blank(body), blank(other), "a private job is told from none");
 }
 
-#[tokio::test]
-async fn srht_30_a_job_holds_what_its_resubmission_needs() {
-    let farm = Farm::idle(Engine::Sqlite).await;
+async fn srht_30_a_job_holds_what_its_resubmission_needs(engine: Engine) {
+    let farm = Farm::idle(engine).await;
     let manifest = "# a comment that stays\nimage: host\ntasks:\n  - a: echo ä\n";
     let id = farm.submit(manifest, ", tags: [\"a/b\"], visibility: PUBLIC").await;
     let job = farm.job(id, "manifest tags owner { canonicalName } visibility").await;
@@ -222,9 +223,8 @@ async fn srht_30_a_job_holds_what_its_resubmission_needs() {
     );
 }
 
-#[tokio::test]
-async fn srht_35_a_queued_job_has_no_runner() {
-    let farm = Farm::idle(Engine::Sqlite).await;
+async fn srht_35_a_queued_job_has_no_runner(engine: Engine) {
+    let farm = Farm::idle(engine).await;
     let id = farm.submit(MANIFEST, "").await;
     let query =
         "query getSSHInfo ($id: Int!) { job(id: $id) { id runner } version { settings { sshUser } } }";

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 on_both_engines! {
     srht_08_an_empty_log_answers_206
+    srht_46_logs_are_exported_whole
     srht_70_ranges_of_logs
     srht_71_the_last_128_kib_of_a_large_log
 }
@@ -101,9 +102,8 @@ async fn srht_71_the_last_128_kib_of_a_large_log(engine: Engine) {
     assert!(tail["log"]["last128KiB"].as_str().unwrap().contains("Running task"), "{}", tail["log"]);
 }
 
-#[tokio::test]
-async fn srht_46_logs_are_exported_whole() {
-    let farm = Farm::busy(Engine::Sqlite).await;
+async fn srht_46_logs_are_exported_whole(engine: Engine) {
+    let farm = Farm::busy(engine).await;
     let id = farm.submit(super::farm::MANIFEST, "").await;
     farm.wait(id, "SUCCESS").await;
     let query = "query exportJobs ($cursor: Cursor) { jobs(cursor: $cursor) { results { id status note tags visibility

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 on_both_engines! {
     srht_43_version_and_caller
     srht_44_text_is_taken_for_a_number
+    srht_45_a_file_is_read_and_an_ordinary_token_denied
 }
 
 async fn srht_43_version_and_caller(engine: Engine) {
@@ -59,9 +60,8 @@ fn multipart(operations: &Value, map: &Value, files: &[(&str, &str)]) -> String 
     text + "--B--\r\n"
 }
 
-#[tokio::test]
-async fn srht_45_a_file_is_read_and_an_ordinary_token_denied() {
-    let farm = Farm::idle(Engine::Sqlite).await;
+async fn srht_45_a_file_is_read_and_an_ordinary_token_denied(engine: Engine) {
+    let farm = Farm::idle(engine).await;
     let query = "mutation($jobId: Int!, $contents: File!) { createArtifact(jobId: $jobId, path: \"x\", contents: $contents) { id } }";
     let operations = json!({ "query": query, "variables": { "contents": null, "jobId": "1" } });
     let map = json!({ "contents": ["variables.contents"] });
