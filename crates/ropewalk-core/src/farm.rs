@@ -19,6 +19,8 @@ pub struct Settings {
     pub builds: BuildLimits,
     /// A runner that was not heard of for this long has lost its attempts.
     pub lost_after: Duration,
+    /// A blob that nothing refers to is removed after this long.
+    pub unused_blobs: Duration,
 }
 
 /// Use cases over ports. Cheap to share behind an `Arc`; holds no truth of its own.

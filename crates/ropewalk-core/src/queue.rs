@@ -205,8 +205,7 @@ impl Runner {
     }
 
     async fn make_sure_it_is_there(&self, path: &str, blob: &BlobRef) -> Result<(), LinkRefusal> {
-        let last = self.farm.blobs.read(blob, blob.size.saturating_sub(1), 1).await?;
-        if last.is_empty() && blob.size > 0 {
+        if !self.farm.blobs.renew(blob).await? {
             return Err(Error::malformed(format!(
                 "the file {path:?} was reported before it was handed over"
             ))

@@ -39,6 +39,7 @@ async fn world() -> World {
         requests: RequestLimits { group: 3, ..RequestLimits::default() },
         builds: BuildLimits::default(),
         lost_after: Duration::from_secs(600),
+        unused_blobs: Duration::from_secs(3600),
     };
     let farm = Farm::new(Arc::new(store), Arc::new(logs), Arc::new(blobs), clock, settings);
     let ann = user(&farm, "ann").await;

@@ -50,6 +50,7 @@ async fn world() -> World {
         requests: RequestLimits::default(),
         builds: BuildLimits::default(),
         lost_after: LOST_AFTER,
+        unused_blobs: Duration::from_secs(3600),
     };
     let farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock.clone(), settings);
     let farm = Arc::new(farm);

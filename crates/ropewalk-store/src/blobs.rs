@@ -16,19 +16,29 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::RwLock;
 
 /// Blobs in a folder of this machine.
 #[derive(Clone)]
 pub struct DiskBlobs {
     folder: Arc<Path>,
     store: SqlStore,
+    /// Read by whoever notes a blob and gives it its name, written by whoever removes one.
+    naming: Arc<RwLock<()>>,
+    /// The last blob that was looked at for removal; empty before the first.
+    collected_to: Arc<Mutex<String>>,
 }
+
+/// Blobs that one call looks at for removal.
+const PART: u32 = 1000;
 
 impl DiskBlobs {
     /// Opens the folder, made if it is missing, and clears what an earlier run did not finish.
     pub async fn open(folder: &Path, store: SqlStore) -> Result<DiskBlobs, StoreError> {
-        let blobs = DiskBlobs { folder: folder.into(), store };
+        let blobs =
+            DiskBlobs { folder: folder.into(), store, naming: Arc::default(), collected_to: Arc::default() };
         let unfinished = blobs.unfinished();
         files::blocking(move || {
             match std::fs::remove_dir_all(&unfinished) {
@@ -62,6 +72,7 @@ impl Blobs for DiskBlobs {
     async fn put_file(&self, path: &Path) -> Result<BlobRef, StoreError> {
         let (source, unfinished) = (path.to_owned(), self.unfinished());
         let (blob, written) = files::blocking(move || compress(&source, &unfinished)).await?;
+        let _naming = self.naming.read().await;
         self.store.note_blob(&blob).await?;
         let named = self.path(&blob.sha256)?;
         files::blocking(move || {
@@ -85,15 +96,47 @@ impl Blobs for DiskBlobs {
         files::blocking(move || Ok(open(&path, &blob)?.landmark(seek))).await
     }
 
-    async fn remove(&self, sha256: &str) -> Result<(), StoreError> {
+    async fn renew(&self, blob: &BlobRef) -> Result<bool, StoreError> {
+        let path = self.path(&blob.sha256)?;
+        let _naming = self.naming.read().await;
+        let (wanted, is_there) = (blob.clone(), path.clone());
+        if !files::blocking(move || Ok(is_there.exists())).await? {
+            return Ok(false);
+        }
+        files::blocking(move || read(&path, &wanted, wanted.size, 0)).await?;
+        self.store.note_blob(blob).await?;
+        Ok(true)
+    }
+
+    async fn collect(&self, unused_for: Duration) -> Result<usize, StoreError> {
+        let after = self.collected_to.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let part = self.store.unused_blobs(&after, unused_for, PART).await?;
+        let mut gone = 0;
+        for sha256 in &part.unused {
+            gone += usize::from(self.remove_unused(sha256, unused_for).await?);
+        }
+        *self.collected_to.lock().unwrap_or_else(PoisonError::into_inner) = part.next;
+        Ok(gone)
+    }
+}
+
+impl DiskBlobs {
+    /// Removes a blob if it is still unused. Nobody gives a blob its name meanwhile, so that none that was just put
+    /// loses its file.
+    async fn remove_unused(&self, sha256: &str, unused_for: Duration) -> Result<bool, StoreError> {
         let path = self.path(sha256)?;
+        let _alone = self.naming.write().await;
+        if !self.store.is_unused(sha256, unused_for).await? {
+            return Ok(false);
+        }
         files::blocking(move || match std::fs::remove_file(&path) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(files::failed("remove", &path)(e)),
             _ => files::sync_parent(&path),
         })
         .await?;
-        // Last, so that a blob whose removal was cut short is still known.
-        self.store.forget_blob(sha256).await
+        // Last, so that a blob whose removal was cut short is still known, and removed by the next try.
+        self.store.forget_blob(sha256).await?;
+        Ok(true)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::StoreError;
 use async_trait::async_trait;
 use std::path::Path;
+use std::time::Duration;
 
 /// Where a finished log or artifact lies.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -44,6 +45,9 @@ pub trait Blobs: Send + Sync {
     /// The last landmark at or before a place: at most [`LANDMARKS_EVERY`] bytes before it, without reading what stands
     /// before.
     async fn landmark(&self, blob: &BlobRef, seek: Seek) -> Result<Landmark, StoreError>;
-    /// Removes a blob that nothing refers to any more.
-    async fn remove(&self, sha256: &str) -> Result<(), StoreError>;
+    /// Whether a blob is there. If it is, it is as young as if it was put now.
+    async fn renew(&self, blob: &BlobRef) -> Result<bool, StoreError>;
+    /// Looks at the next part of all blobs and removes those that nothing refers to and nobody put or renewed for so
+    /// long. Whoever refers to a blob puts or renews it right before. Answers how many are gone.
+    async fn collect(&self, unused_for: Duration) -> Result<usize, StoreError>;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// How often due works are released and lost leases ended.
 const EVERY: Duration = Duration::from_secs(1);
-/// How often the logs of attempts that ended without a report are looked for.
+/// How often the logs of attempts that ended without a report, and files that nothing refers to, are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// Rows of one transaction.
 const BATCH: u32 = 100;
@@ -25,6 +25,11 @@ impl Farm {
             tick.tick().await;
             if let Err(error) = self.logs.tidy().await {
                 tracing::warn!("the logs of lost attempts could not be put away, trying again: {error}");
+            }
+            match self.blobs.collect(self.settings.unused_blobs).await {
+                Ok(0) => {}
+                Ok(gone) => tracing::info!("{gone} stored files that nothing refers to were removed"),
+                Err(error) => tracing::warn!("unused files could not be removed, trying again: {error}"),
             }
         }
     }

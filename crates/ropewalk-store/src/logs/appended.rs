@@ -8,7 +8,7 @@ use ropewalk_core::port::{Landmark, Seek, StoreError};
 use ropewalk_model::fault::{Point, visit};
 use ropewalk_model::ids::AttemptId;
 use ropewalk_model::link::{LogName, LogPiece};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
@@ -18,14 +18,16 @@ use tokio::sync::watch;
 
 /// Bytes read at once to count their newlines.
 const COUNTED_AT_ONCE: usize = 1 << 20;
+/// Attempts that are remembered as closed: many times those that can end within one append.
+const CLOSED_MAX: usize = 4096;
 
 /// The files below one folder. Every method may block.
 pub(super) struct Appended {
     folder: PathBuf,
     known: Mutex<HashMap<(AttemptId, LogName), Arc<Known>>>,
     /// Attempts whose logs take no further bytes. Only needed for an append on its way while its attempt ends: later
-    /// ones are refused because their lease is over.
-    closed: Mutex<HashSet<AttemptId>>,
+    /// ones are refused because their lease is over. So the oldest beyond [`CLOSED_MAX`] are forgotten.
+    closed: Mutex<BTreeSet<AttemptId>>,
 }
 
 /// What is known of a file.
@@ -82,7 +84,12 @@ impl Appended {
 
     /// Lets an attempt's logs grow no more: after this no append is under way, and none will add a byte.
     pub(super) fn close(&self, attempt: AttemptId) {
-        lock(&self.closed).insert(attempt);
+        let mut closed = lock(&self.closed);
+        closed.insert(attempt);
+        if closed.len() > CLOSED_MAX {
+            closed.pop_first();
+        }
+        drop(closed);
         let of_attempt: Vec<_> = lock(&self.known)
             .iter()
             .filter(|((owner, _), _)| *owner == attempt)

@@ -80,7 +80,11 @@ impl Blobs for Memory {
         Ok(lines.landmark(seek))
     }
 
-    async fn remove(&self, _: &str) -> Result<(), StoreError> {
+    async fn renew(&self, _: &BlobRef) -> Result<bool, StoreError> {
+        unreachable!("logs are put, never renewed")
+    }
+
+    async fn collect(&self, _: std::time::Duration) -> Result<usize, StoreError> {
         unreachable!("logs are never removed here")
     }
 }

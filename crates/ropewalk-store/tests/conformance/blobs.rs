@@ -68,14 +68,50 @@ pub async fn a_blob_is_read_as_it_was_put_and_twice_is_once(env: Env) {
     assert_eq!(files_below(&place.folder.path().join("blobs")), 2, "nothing unfinished stays");
 }
 
-pub async fn a_removed_blob_is_gone_and_unknown(env: Env) {
+const DAY: Duration = Duration::from_secs(86_400);
+
+pub async fn what_nothing_refers_to_is_removed_when_it_is_old(env: Env) {
+    let place = place(&env).await;
+    let [old, renewed, put_again] =
+        [place.put(b"abc").await, place.put(b"renewed").await, place.put(b"again").await];
+    assert_eq!(place.blobs.collect(DAY).await.expect("collected"), 0, "they are young");
+    env.clock.advance(DAY + Duration::from_secs(1));
+    assert!(place.blobs.renew(&renewed).await.expect("renewed"));
+    place.put(b"again").await;
+    assert_eq!(place.blobs.collect(DAY).await.expect("collected"), 1);
+    assert_eq!(place.blobs.collect(DAY).await.expect("again is harmless"), 0);
+    let left: Vec<String> = known(&env).await.into_iter().map(|(sha256, ..)| sha256).collect();
+    assert!(
+        left.len() == 2 && left.contains(&renewed.sha256) && left.contains(&put_again.sha256),
+        "{left:?}"
+    );
+    let error = place.read_all(&old).await.expect_err("gone").to_string();
+    assert!(error.contains("its file is missing") && error.contains("restore it from a backup"), "{error}");
+    assert!(!place.blobs.renew(&old).await.expect("an answer"), "what is gone cannot be renewed");
+    // As after a crash between the removal of the file and that of the row.
+    std::fs::remove_file(place.file_of(&renewed)).expect("removed");
+    env.clock.advance(DAY + DAY);
+    place.blobs.collect(DAY).await.expect("the cursor goes on from the start");
+    place.blobs.collect(DAY).await.expect("collected");
+    assert_eq!(known(&env).await, []);
+    assert_eq!(files_below(&place.folder.path().join("blobs")), 0);
+}
+
+pub async fn a_blob_that_is_put_while_it_is_removed_is_whole(env: Env) {
     let place = place(&env).await;
     let abc = place.put(b"abc").await;
-    place.blobs.remove(&abc.sha256).await.expect("removed");
-    place.blobs.remove(&abc.sha256).await.expect("again is harmless");
-    assert_eq!(known(&env).await, []);
-    let error = place.read_all(&abc).await.expect_err("gone").to_string();
-    assert!(error.contains("its file is missing") && error.contains("restore it from a backup"), "{error}");
+    for round in 0..50 {
+        env.clock.advance(DAY + DAY);
+        let collecting = async {
+            // Two parts: one of them begins at the start.
+            for _ in 0..2 {
+                place.blobs.collect(DAY).await.expect("collected");
+            }
+        };
+        tokio::join!(collecting, place.put(b"abc"));
+        assert_eq!(place.read_all(&abc).await.expect("it was put just now"), b"abc", "round {round}");
+        assert_eq!(known(&env).await.len(), 1, "round {round}");
+    }
 }
 
 pub async fn a_damaged_blob_is_refused_by_name(env: Env) {
@@ -121,8 +157,8 @@ pub async fn no_name_leads_out_of_the_folder(env: Env) {
         let blob = BlobRef { sha256: name.into(), size: 1 };
         let read = place.blobs.read(&blob, 0, 1).await;
         assert!(matches!(read, Err(StoreError::Missing(_))), "{name}: {read:?}");
-        let removed = place.blobs.remove(name).await;
-        assert!(matches!(removed, Err(StoreError::Missing(_))), "{name}: {removed:?}");
+        let renewed = place.blobs.renew(&blob).await;
+        assert!(matches!(renewed, Err(StoreError::Missing(_))), "{name}: {renewed:?}");
     }
 }
 

@@ -63,7 +63,8 @@ on_both_engines! {
     }
     blobs {
         a_blob_is_read_as_it_was_put_and_twice_is_once
-        a_removed_blob_is_gone_and_unknown
+        what_nothing_refers_to_is_removed_when_it_is_old
+        a_blob_that_is_put_while_it_is_removed_is_whole
         a_damaged_blob_is_refused_by_name
         what_a_killed_run_left_unfinished_is_cleared
         no_name_leads_out_of_the_folder

@@ -28,6 +28,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
         "Connections at the same time from one address that is no trusted proxy.",
     ),
     ("limits.head-within", "Seconds in which a request's head must arrive, and the next request begin."),
+    ("limits.unused-blobs", "Seconds for which a stored file that no job refers to is kept."),
     ("limits.upload", "Bytes of an uploaded file."),
     ("limits.group", "Members of a group of jobs."),
     ("limits.artifact-days", "Days for which a published file can be downloaded."),

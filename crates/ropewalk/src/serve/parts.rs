@@ -45,6 +45,7 @@ impl Parts {
             requests: config.limits.requests.clone(),
             builds: config.limits.builds.clone(),
             lost_after: Duration::from_secs(config.runner.lost_after),
+            unused_blobs: Duration::from_secs(config.limits.requests.unused_blobs),
         };
         let farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock, settings);
         Ok(Parts { farm: Arc::new(farm), readiness: Readiness::new(data, agent::ROOM), store })
