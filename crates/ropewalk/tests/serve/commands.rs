@@ -28,7 +28,7 @@ async fn exit_codes_tell_what_went_wrong() {
     assert_eq!(code(&["list", "--token-file", wrong.to_str().unwrap()]), 4);
     let output = server.command(&["list"]).env("ROPEWALK_TOKEN", "nonsense").output().unwrap();
     assert_eq!(output.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("token is not valid"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("this is no token"));
     // The token of client.toml is for its own server only.
     assert_eq!(code(&["list", "--server", &server.origin.replace("127.0.0.1", "localhost")]), 0);
     let submit = server.manifest("image: host\ntasks:\n  - a: 'true'\n");
