@@ -1,5 +1,5 @@
 # The short names for what a person does here. See README.md.
-.PHONY: run test test-kill fuzz lint coverage-of-spec
+.PHONY: run test test-kill fuzz lint coverage-of-spec screenshots
 
 # Builds the release binary, serves, runs examples/hello.yml and goes on serving.
 run:
@@ -28,3 +28,9 @@ fuzz:
 # Which rows of the acceptance tables have a test of their name, and which are still to come.
 coverage-of-spec:
 	scripts/coverage-of-spec.sh
+
+# Takes the pictures in docs/img anew, by the browser test.
+screenshots:
+	scripts/packages.sh test
+	mkdir -p docs/img
+	ROPEWALK_SHOTS=$(CURDIR)/docs/img cargo nextest run -p ropewalk -E 'test(every_page_can_be_used_by_everybody)'

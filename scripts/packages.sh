@@ -5,7 +5,8 @@ set -euo pipefail
 
 # program:package, one a word
 run="git:git curl:curl newuidmap:uidmap slirp4netns:slirp4netns cc:gcc"
-test="$run hg:mercurial mmdebstrap:mmdebstrap ip:iproute2 nft:nftables sudo:sudo c++:g++ jq:jq python3:python3 docker-registry:docker-registry skopeo:skopeo"
+test="$run hg:mercurial mmdebstrap:mmdebstrap ip:iproute2 nft:nftables sudo:sudo c++:g++ jq:jq python3:python3 docker-registry:docker-registry skopeo:skopeo \
+    chromium:chromium node:nodejs npm:npm"
 
 case "${1:-}" in
     run) wanted=$run ;;
@@ -51,4 +52,13 @@ tool() {
 if [ "$1" = test ]; then
     tool cargo-nextest --features default-no-update
     tool cargo-deny
+    # The browser's driver, and what looks at pages as WCAG does. No packages of theirs come along.
+    browser=$(dirname "$0")/../target/browser
+    if ! cmp -s "$(dirname "$0")/../tests/browser/package.json" "$browser/package.json"; then
+        echo "installing playwright-core, axe-core"
+        mkdir -p "$browser"
+        npm install --silent --no-package-lock --prefix "$browser" $(sed -n 's/^ *"\([a-z-]*\)": "\([0-9.]*\)",\?$/\1@\2/p' \
+            "$(dirname "$0")/../tests/browser/package.json") >/dev/null
+        cp "$(dirname "$0")/../tests/browser/package.json" "$browser/"
+    fi
 fi

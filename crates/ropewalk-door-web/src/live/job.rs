@@ -11,7 +11,7 @@ use axum::response::Response;
 use axum::response::sse::Event;
 use futures_util::{StreamExt, stream};
 use mark::{before_mark, through_mark};
-use position::Position;
+pub(crate) use position::Position;
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
 use ropewalk_core::jobs::PAGE_MAX;
@@ -19,7 +19,7 @@ use ropewalk_core::logs::{OpenLog, PACE};
 use ropewalk_http::metrics::StreamCount;
 use ropewalk_model::event::Fact;
 use ropewalk_model::ids::JobId;
-use ropewalk_model::job::Step;
+use ropewalk_model::job::{Job, Step};
 use ropewalk_model::status::StepStatus;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,13 +31,60 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(crate) async fn stream(web: &Web, by: Caller, job: JobId, from: Position) -> Result<Response, Error> {
     let follower = Follower::open(web, by.clone(), job, from).await?;
     let batches = stream::unfold(follower, async |mut follower| {
-        let events = follower.next().await?;
+        let news = follower.next().await?;
+        let events: Vec<Event> = news.into_iter().map(|told| told.event(&follower.web)).collect();
         Some((stream::iter(events), follower))
     });
     Ok(answer(web, by, job, batches.flatten()))
 }
 
-struct Follower {
+/// What there is to tell, and where the reader is after it.
+pub(crate) struct Told {
+    pub(crate) news: News,
+    /// A [`Position`].
+    pub(crate) id: String,
+}
+
+/// Something new about a job.
+pub(crate) enum News {
+    /// The job, when something happened to it.
+    Job(Box<Job>),
+    /// A step that is not as it was.
+    Step(Step),
+    /// Bytes of a log.
+    Log {
+        /// Which.
+        open: OpenLog,
+        /// Where the first of them stands.
+        offset: u64,
+        /// Not empty.
+        bytes: Vec<u8>,
+    },
+    /// The job has ended, and all its logs were told.
+    End(Box<Job>),
+}
+
+impl Told {
+    /// As `/api/n1` says it.
+    fn event(self, web: &Web) -> Event {
+        let view = |job: Job| {
+            let url = web.farm.job_url(&job.owner_name, job.id);
+            JobView::new(job, url)
+        };
+        let event = match self.news {
+            News::Job(job) => event("job", &view(*job)),
+            News::Step(step) => event("step", &StepView::from(step)),
+            News::Log { open, offset, bytes } => {
+                event("log", &Piece { log: log_name(open), offset, bytes: encode(&bytes) })
+            }
+            News::End(job) => event("end", &view(*job)),
+        };
+        event.id(self.id)
+    }
+}
+
+/// Reads a job's news in the order in which a reader expects them.
+pub(crate) struct Follower {
     web: Web,
     by: Caller,
     job: JobId,
@@ -59,7 +106,8 @@ struct Follower {
 }
 
 impl Follower {
-    async fn open(web: &Web, by: Caller, job: JobId, at: Position) -> Result<Follower, Error> {
+    /// Begins at a position.
+    pub(crate) async fn open(web: &Web, by: Caller, job: JobId, at: Position) -> Result<Follower, Error> {
         let mut logs = web.farm.open_logs(&by, job).await?.into_iter();
         let setup = logs.next().ok_or_else(|| Error::missing(format_args!("log of job {job}")))?;
         Ok(Follower {
@@ -81,7 +129,7 @@ impl Follower {
     }
 
     /// The next batch; none after the end, and when the farm fails: the client comes back.
-    async fn next(&mut self) -> Option<Vec<Event>> {
+    pub(crate) async fn next(&mut self) -> Option<Vec<Told>> {
         loop {
             if self.ended {
                 return None;
@@ -103,21 +151,24 @@ impl Follower {
         }
     }
 
+    fn told(&self, news: News) -> Told {
+        Told { news, id: self.at.to_string() }
+    }
+
     /// All that is new since the last batch.
-    async fn batch(&mut self) -> Result<Vec<Event>, Error> {
+    async fn batch(&mut self) -> Result<Vec<Told>, Error> {
         let mut events = self.news().await?;
         self.drain_in_order(&mut events).await?;
         if self.is_final && events.is_empty() && self.drain_all(&mut events).await? {
             self.ended = true;
             let job = self.web.farm.job(&self.by, self.job).await?;
-            let url = self.web.farm.job_url(&job.owner_name, job.id);
-            events.push(event("end", &JobView::new(job, url)).id(self.at.to_string()));
+            events.push(self.told(News::End(Box::new(job))));
         }
         Ok(events)
     }
 
     /// What happened to the job and its steps.
-    async fn news(&mut self) -> Result<Vec<Event>, Error> {
+    async fn news(&mut self) -> Result<Vec<Told>, Error> {
         let happened = self.web.farm.events(&self.by, self.job, self.at.event, PAGE_MAX).await?;
         if happened.is_empty() && self.has_looked {
             return Ok(vec![]);
@@ -132,12 +183,11 @@ impl Follower {
         }
         let job = self.web.farm.job(&self.by, self.job).await?;
         self.is_final = job.status.is_final();
-        let url = self.web.farm.job_url(&job.owner_name, job.id);
-        let mut events = vec![event("job", &JobView::new(job, url)).id(self.at.to_string())];
+        let mut events = vec![self.told(News::Job(Box::new(job)))];
         let steps = self.web.farm.steps(&self.by, self.job).await?;
         for (position, step) in steps.iter().enumerate() {
             if self.steps.get(position) != Some(step) {
-                events.push(event("step", &StepView::from(step.clone())).id(self.at.to_string()));
+                events.push(self.told(News::Step(step.clone())));
             }
         }
         self.steps = steps;
@@ -146,7 +196,7 @@ impl Follower {
 
     /// New bytes in the order in which they were printed: the setup log up to the mark of a step, that step's log,
     /// the setup log up to the next mark. Where no mark can be found only the order suffers, never a byte.
-    async fn drain_in_order(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
+    async fn drain_in_order(&mut self, events: &mut Vec<Told>) -> Result<(), Error> {
         while let Some(open) = self.logs.get(self.current).copied() {
             let (name, status) = match self.steps.get(self.current) {
                 Some(step) => (step.name.clone(), step.status),
@@ -175,7 +225,7 @@ impl Follower {
     }
 
     /// Appends what is new in any log; true if nothing is and nothing will be.
-    async fn drain_all(&mut self, events: &mut Vec<Event>) -> Result<bool, Error> {
+    async fn drain_all(&mut self, events: &mut Vec<Told>) -> Result<bool, Error> {
         let mut ended = self.drain(self.setup, events).await?.1;
         for open in self.logs.clone() {
             ended &= self.drain(open, events).await?.1;
@@ -184,7 +234,7 @@ impl Follower {
     }
 
     /// Appends a log's new bytes; answers whether its present end was reached, and whether it is the last one.
-    async fn drain(&mut self, open: OpenLog, events: &mut Vec<Event>) -> Result<(bool, bool), Error> {
+    async fn drain(&mut self, open: OpenLog, events: &mut Vec<Told>) -> Result<(bool, bool), Error> {
         self.drain_some(open, events, |_| None).await.map(|(at_end, _)| at_end)
     }
 
@@ -192,7 +242,7 @@ impl Follower {
     async fn drain_some(
         &mut self,
         open: OpenLog,
-        events: &mut Vec<Event>,
+        events: &mut Vec<Told>,
         limit: impl FnOnce(&[u8]) -> Option<usize>,
     ) -> Result<((bool, bool), bool), Error> {
         let at = self.at.of(open.name());
@@ -201,9 +251,9 @@ impl Follower {
         let length = limit.unwrap_or_else(|| whole(&slice.bytes));
         let bytes = slice.bytes.get(..length).unwrap_or_default();
         if !bytes.is_empty() {
-            let piece = Piece { log: log_name(open), offset: at, bytes: encode(bytes) };
+            let bytes = bytes.to_vec();
             self.at.advance(open.name(), bytes.len() as u64);
-            events.push(event("log", &piece).id(self.at.to_string()));
+            events.push(self.told(News::Log { open, offset: at, bytes }));
         }
         let at_end = self.at.of(open.name()) >= slice.size;
         Ok(((at_end, at_end && slice.complete), limit.is_some()))

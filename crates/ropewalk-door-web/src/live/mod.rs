@@ -35,7 +35,12 @@ pub(crate) fn last_event_id<T: FromStr + Default>(headers: &HeaderMap) -> Result
 
 /// Answers with a stream of events of a job. It ends when the server stops, and when its reader may not read any more;
 /// clients come back by themselves.
-fn answer(web: &Web, by: Caller, job: JobId, events: impl Stream<Item = Event> + Send + 'static) -> Response {
+pub(crate) fn answer(
+    web: &Web,
+    by: Caller,
+    job: JobId,
+    events: impl Stream<Item = Event> + Send + 'static,
+) -> Response {
     use futures_util::StreamExt;
     let (farm, stopping) = (web.farm.clone(), web.stopping.clone());
     let over = async move {
@@ -59,7 +64,7 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
 }
 
 /// An event whose data is JSON on one line.
-fn event(name: &str, data: &impl serde::Serialize) -> Event {
+pub(crate) fn event(name: &str, data: &impl serde::Serialize) -> Event {
     // These types are plain: their serialisation cannot fail.
     Event::default().event(name).data(serde_json::to_string(data).unwrap_or_default())
 }

@@ -4,3 +4,6 @@ pub(crate) mod name;
 pub(crate) mod notable;
 pub(crate) mod search;
 pub(crate) mod window;
+
+#[cfg(test)]
+mod tests;

@@ -82,6 +82,22 @@ pub(crate) async fn read(
     Ok(Window { lines, end: reader.at.offset, size, newlines, is_complete })
 }
 
+/// Where the line begins in which a byte stands, or that begins with it.
+pub(crate) async fn line_start(farm: &Farm, open: OpenLog, offset: u64) -> Result<Landmark, Error> {
+    if offset == 0 {
+        return Ok(Landmark::default());
+    }
+    let near = farm.log_landmark(open, Seek::Offset(offset)).await?;
+    let mut reader = Reader::new(farm, open, near, offset);
+    loop {
+        let start = reader.at;
+        match reader.line().await? {
+            Some(line) if line.is_whole => {}
+            _ => return Ok(start),
+        }
+    }
+}
+
 /// A landmark before the part, and all newlines of the log.
 async fn ends(farm: &Farm, open: OpenLog, wanted: Wanted, size: u64) -> Result<(Landmark, u64), Error> {
     let seek = match wanted {
@@ -153,14 +169,24 @@ impl<'a> Reader<'a> {
         // The byte before decides whether a line begins here.
         self.count_to(offset - 1).await?;
         let before = self.at;
-        let rest = self.rest().await?;
-        match memchr::memchr(b'\n', rest) {
-            Some(at) => {
-                self.at = Landmark { offset: before.offset + at as u64 + 1, newlines: before.newlines + 1 }
+        loop {
+            let rest = self.rest().await?;
+            let (length, newline) = (rest.len() as u64, memchr::memchr(b'\n', rest));
+            match newline {
+                Some(at) if self.at.offset + at as u64 + 1 < self.size => {
+                    self.at.offset += at as u64 + 1;
+                    self.at.newlines += 1;
+                    return Ok(());
+                }
+                None if length > 0 => self.at.offset += length,
+                // The last line is all that there is, and longer than what is wanted of it.
+                _ => {
+                    self.at = Landmark { offset, ..before };
+                    self.buffer.clear();
+                    return Ok(());
+                }
             }
-            None => self.at.offset = offset,
         }
-        Ok(())
     }
 
     async fn count_to(&mut self, offset: u64) -> Result<(), Error> {

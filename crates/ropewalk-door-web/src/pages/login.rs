@@ -85,11 +85,14 @@ pub(super) async fn log_out(
 }
 
 fn set_cookie(response: &mut Response, cookies: Cookies, value: &str, seconds: u64) {
-    let secure = if cookies == Cookies::Secure { "; Secure" } else { "" };
-    let text = format!("{COOKIE_NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    if let Ok(value) = HeaderValue::from_str(&text) {
+    if let Ok(value) = HeaderValue::from_str(&cookie(cookies, value, seconds)) {
         response.headers_mut().append(SET_COOKIE, value);
     }
+}
+
+fn cookie(cookies: Cookies, value: &str, seconds: u64) -> String {
+    let secure = if cookies == Cookies::Secure { "; Secure" } else { "" };
+    format!("{COOKIE_NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 
 /// Where to go after a log-in: an address of this server, and nothing that a browser takes for another one.
@@ -105,6 +108,13 @@ fn own_address(next: Option<&str>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cookie_is_for_this_server_and_for_no_script() {
+        let plain = "hydra_session=ab; Path=/; Max-Age=9; HttpOnly; SameSite=Lax";
+        assert_eq!(cookie(Cookies::Plain, "ab", 9), plain);
+        assert_eq!(cookie(Cookies::Secure, "ab", 9), format!("{plain}; Secure"));
+    }
 
     #[test]
     fn nobody_is_led_away_after_a_login() {

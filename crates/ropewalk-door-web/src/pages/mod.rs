@@ -62,6 +62,7 @@ pub(crate) fn people() -> Router<Web> {
         .route("/~/{user}", get(people::show))
         .route("/~/{user}/job/{job}", get(job::show))
         .route("/~/{user}/job/{job}/manifest", get(job::manifest))
+        .route("/~/{user}/job/{job}/live", get(job::live))
         .route("/~/{user}/job/{job}/log/{log}", get(step::show))
         .route("/~/{user}/{*path}", get(people::below))
         .route_layer(from_fn(failure::as_page))

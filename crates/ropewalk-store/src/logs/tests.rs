@@ -372,3 +372,38 @@ proptest! {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(play(acts));
     }
 }
+
+#[tokio::test]
+async fn lines_are_found_over_all_attempts_as_files_and_as_blobs() {
+    let mut bench = Bench::new().await;
+    bench.append(1, 0, b"one\ntwo\nhalf").await.unwrap();
+    let check = async |bench: &Bench| {
+        let all = bench.read_all().await.bytes;
+        let newlines = count(&all) as u64;
+        for wanted in 0..=newlines + 1 {
+            let found = bench.logs.landmark(LOG, Seek::Newlines(wanted)).await.unwrap();
+            let starts =
+                all.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at as u64 + 1);
+            let start = std::iter::once(0).chain(starts).nth(wanted as usize).unwrap_or(all.len() as u64);
+            assert!(found.offset <= start, "line {wanted}: {found:?}");
+            assert_eq!(count(&all[..found.offset as usize]) as u64, found.newlines, "line {wanted}");
+        }
+        for offset in 0..=all.len() as u64 + 1 {
+            let found = bench.logs.landmark(LOG, Seek::Offset(offset)).await.unwrap();
+            assert!(found.offset <= offset, "{found:?}");
+            assert_eq!(count(&all[..found.offset as usize]) as u64, found.newlines, "byte {offset}");
+        }
+        let end = bench.logs.landmark(LOG, Seek::Offset(u64::MAX)).await.unwrap();
+        assert_eq!((end.offset, end.newlines), (all.len() as u64, newlines));
+    };
+    check(&bench).await;
+    bench.finish(1).await;
+    check(&bench).await;
+    bench.memory.begin(2);
+    bench.append(2, 0, b"three\n").await.unwrap();
+    check(&bench).await;
+    bench.reopen().await;
+    check(&bench).await;
+    bench.append(2, 6, b"four\nfive").await.unwrap();
+    check(&bench).await;
+}

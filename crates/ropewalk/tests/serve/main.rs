@@ -14,3 +14,4 @@ mod restart;
 mod server;
 mod srht;
 mod streams;
+mod web;

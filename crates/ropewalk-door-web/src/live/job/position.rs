@@ -15,10 +15,19 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    pub(super) fn of(&self, log: LogName) -> u64 {
+    /// Bytes of a log that were read.
+    pub(crate) fn of(&self, log: LogName) -> u64 {
         match log {
             LogName::Setup => self.setup,
             LogName::Step(position) => self.steps.get(&position).copied().unwrap_or(0),
+        }
+    }
+
+    /// Goes to a place of a log.
+    pub(crate) fn set(&mut self, log: LogName, to: u64) {
+        match log {
+            LogName::Setup => self.setup = to,
+            LogName::Step(position) => drop(self.steps.insert(position, to)),
         }
     }
 

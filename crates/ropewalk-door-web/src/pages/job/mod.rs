@@ -2,6 +2,7 @@
 
 mod first_error;
 pub(super) mod lines;
+mod live;
 mod pane;
 mod view;
 
@@ -16,6 +17,8 @@ use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::job::Job;
+
+pub(super) use live::live;
 
 /// A job under its owner's address: under another one there is none.
 pub(super) async fn of_owner(web: &Web, by: &Caller, owner: &str, number: JobId) -> Result<Job, Error> {

@@ -141,14 +141,18 @@ impl Panes<'_> {
 }
 
 fn state(step: &Step, now: Time) -> (Status, String, Option<String>) {
-    let took = match (step.status, step.started) {
+    let since = step.started.filter(|_| step.status == StepStatus::Running).map(show::second);
+    (Status::of(step.status.into()), took(step, now), since)
+}
+
+/// How long a step took, or why it took no time.
+pub(super) fn took(step: &Step, now: Time) -> String {
+    match (step.status, step.started) {
         (StepStatus::Pending, _) => "not run".into(),
         (StepStatus::Skipped, _) => "skipped".into(),
         (_, Some(started)) => show::clock(step.ended.unwrap_or(now).since(started)),
         (_, None) => String::new(),
-    };
-    let since = step.started.filter(|_| step.status == StepStatus::Running).map(show::second);
-    (Status::of(step.status.into()), took, since)
+    }
 }
 
 fn before(window: &Window) -> Option<String> {

@@ -3,6 +3,7 @@
 use super::first_error::{self, FirstError};
 use super::pane::{Pane, Panes};
 use crate::Web;
+use crate::live::job::Position;
 use crate::log::name::{Label, Pointed};
 use crate::pages::form::Fields;
 use crate::pages::frame::Frame;
@@ -81,6 +82,13 @@ struct Attempt {
 }
 
 impl JobPage {
+    /// Where the panes end: there the live page goes on.
+    fn position(&self) -> Position {
+        let mut position = Position::default();
+        self.panes.iter().for_each(|pane| position.set(pane.label.log, pane.next));
+        position
+    }
+
     /// The log that a search without script looks through.
     fn open_pane(&self) -> &str {
         self.panes.iter().find(|pane| pane.is_open).map_or("setup", |pane| &pane.label.anchor)

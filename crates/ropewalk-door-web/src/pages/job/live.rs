@@ -1,0 +1,242 @@
+//! A job's page while it runs: the lines as they are shown, and what became of the steps.
+
+use super::lines::Pen;
+use super::{address, of_owner};
+use crate::Web;
+use crate::live::job::{Follower, News, Position, Told};
+use crate::live::{answer, event, last_event_id};
+use crate::log::name::Label;
+use crate::log::window::{LINE_MAX, Line, line_start};
+use crate::pages::failure::Failure;
+use crate::pages::form::{Address, Fields};
+use crate::pages::frame::Frame;
+use crate::pages::show::{self, Status};
+use crate::terminal::Terminal;
+use axum::extract::State;
+use axum::response::Response;
+use axum::response::sse::Event;
+use futures_util::{StreamExt, stream};
+use http::HeaderMap;
+use ropewalk_core::error::Error;
+use ropewalk_core::port::Landmark;
+use ropewalk_model::ids::JobId;
+use ropewalk_model::job::{Job, Step};
+use ropewalk_model::link::LogName;
+use ropewalk_model::status::StepStatus;
+use ropewalk_model::time::Time;
+use serde::Serialize;
+
+/// Server-sent events: `lines`, `step`, `job`, and at last `end`. `?from=` is where the page ends; a browser that comes
+/// back says itself where it was.
+pub(in crate::pages) async fn live(
+    State(web): State<Web>,
+    frame: Frame,
+    Address((owner, number)): Address<(String, JobId)>,
+    fields: Fields,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let job = of_owner(&web, &frame.by, &owner, number).await?;
+    let mut from: Position = match fields.text("from") {
+        Some(text) if !headers.contains_key("last-event-id") => {
+            text.parse().map_err(|()| Error::malformed("`from` is no place in this job"))?
+        }
+        _ => last_event_id(&headers)?,
+    };
+    let writer = Writer::open(&web, &frame, &job, &mut from).await?;
+    let follower = Follower::open(&web, frame.by.clone(), number, from).await?;
+    let batches = stream::unfold((follower, writer), async |(mut follower, mut writer)| {
+        let news = follower.next().await?;
+        let events = writer.write(news);
+        Some((stream::iter(events), (follower, writer)))
+    });
+    Ok(answer(&web, frame.by, number, batches.flatten()))
+}
+
+/// New lines of a log; those that are there already are written anew.
+#[derive(Serialize)]
+struct NewLines<'a> {
+    anchor: &'a str,
+    html: String,
+}
+
+#[derive(Serialize)]
+struct NewStep<'a> {
+    anchor: &'a str,
+    title: &'a str,
+    word: &'static str,
+    status: String,
+    bead: String,
+    took: String,
+    since: Option<String>,
+}
+
+#[derive(Serialize)]
+struct NewJob {
+    status: &'static str,
+}
+
+/// Writes news as a page shows them.
+struct Writer {
+    web: Web,
+    page: String,
+    logs: Vec<Scribe>,
+}
+
+impl Writer {
+    /// Sets `from` back to where lines begin.
+    async fn open(web: &Web, frame: &Frame, job: &Job, from: &mut Position) -> Result<Writer, Error> {
+        let steps = web.farm.steps(&frame.by, job.id).await?;
+        let mut logs = vec![];
+        for label in std::iter::once(Label::setup()).chain(steps.iter().filter_map(Label::of)) {
+            let open = web.farm.open_log(&frame.by, job.id, label.log).await?;
+            let start = line_start(&web.farm, open, from.of(label.log)).await?;
+            from.set(label.log, start.offset);
+            let raw = format!("/api/n1/jobs/{}/logs/{}", job.id, label.number());
+            logs.push(Scribe {
+                label,
+                raw,
+                start,
+                pending: vec![],
+                left_out: 0,
+                terminal: Terminal::default(),
+            });
+        }
+        Ok(Writer { web: web.clone(), page: address(job), logs })
+    }
+
+    fn write(&mut self, news: Vec<Told>) -> Vec<Event> {
+        let now = self.web.farm.now();
+        let mut events = vec![];
+        for told in news {
+            let written = match told.news {
+                News::Log { open, bytes, .. } => self.lines(open.name(), &bytes),
+                News::Step(step) => self.step(&step, now),
+                News::Job(job) => Some(event("job", &NewJob { status: job.status.into() })),
+                News::End(job) => Some(event("end", &NewJob { status: job.status.into() })),
+            };
+            events.extend(written.map(|event| event.id(told.id)));
+        }
+        events
+    }
+
+    fn lines(&mut self, log: LogName, bytes: &[u8]) -> Option<Event> {
+        let page = &self.page;
+        let scribe = self.logs.iter_mut().find(|scribe| scribe.label.log == log)?;
+        let html = scribe.write(page, bytes);
+        Some(event("lines", &NewLines { anchor: &scribe.label.anchor, html }))
+    }
+
+    fn step(&self, step: &Step, now: Time) -> Option<Event> {
+        let label = Label::of(step)?;
+        let status = Status::of(step.status.into());
+        let running = step.status == StepStatus::Running;
+        Some(event(
+            "step",
+            &NewStep {
+                anchor: &label.anchor,
+                title: &label.title,
+                word: status.word,
+                status: status.to_string(),
+                bead: status.bead().to_string(),
+                took: super::pane::took(step, now),
+                since: step.started.filter(|_| running).map(show::second),
+            },
+        ))
+    }
+}
+
+/// Cuts the bytes of a log into lines.
+struct Scribe {
+    label: Label,
+    raw: String,
+    /// Where the unfinished line begins.
+    start: Landmark,
+    /// Of the unfinished line; at most [`LINE_MAX`].
+    pending: Vec<u8>,
+    /// Bytes of it that are not in `pending`.
+    left_out: u64,
+    terminal: Terminal,
+}
+
+impl Scribe {
+    /// Finished lines, and the unfinished one as far as it is.
+    fn write(&mut self, page: &str, bytes: &[u8]) -> String {
+        let mut html = String::new();
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let text = part.strip_suffix(b"\n").unwrap_or(part);
+            let kept = text.get(..LINE_MAX.saturating_sub(self.pending.len())).unwrap_or(text);
+            self.pending.extend_from_slice(kept);
+            self.left_out += (text.len() - kept.len()) as u64;
+            if text.len() < part.len() {
+                let mut pen = self.pen(page, self.terminal.clone());
+                pen.line(&self.line(true), None, &mut html);
+                self.terminal = pen.terminal;
+                self.start.offset += self.pending.len() as u64 + self.left_out + 1;
+                self.start.newlines += 1;
+                self.pending.clear();
+                self.left_out = 0;
+            }
+        }
+        if !self.pending.is_empty() {
+            // Its style may still change: the terminal stays where the line began.
+            self.pen(page, self.terminal.clone()).line(&self.line(false), None, &mut html);
+        }
+        html
+    }
+
+    fn pen<'a>(&'a self, page: &'a str, terminal: Terminal) -> Pen<'a> {
+        Pen { anchor: &self.label.anchor, page, raw: &self.raw, terminal }
+    }
+
+    fn line(&self, is_whole: bool) -> Line {
+        Line {
+            number: self.start.newlines + 1,
+            offset: self.start.offset,
+            bytes: self.pending.clone(),
+            left_out: self.left_out,
+            is_whole,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scribe() -> Scribe {
+        Scribe {
+            label: Label::setup(),
+            raw: "/raw".into(),
+            start: Landmark { offset: 100, newlines: 4 },
+            pending: vec![],
+            left_out: 0,
+            terminal: Terminal::default(),
+        }
+    }
+
+    #[test]
+    fn lines_are_told_as_they_grow() {
+        let mut scribe = scribe();
+        let first = scribe.write("/p", b"\x1b[31mone\ntw");
+        assert!(first.contains("id=\"setup-5\"") && first.contains(">one</span>"), "{first}");
+        assert!(first.contains("id=\"setup-6\"") && first.contains(">tw</span>"), "{first}");
+        let second = scribe.write("/p", b"o\x1b[0m\nthree\n");
+        assert!(
+            second.contains("id=\"setup-6\"") && second.contains("<span class=\"f1\">two</span>"),
+            "{second}"
+        );
+        assert!(second.contains("<span>three\n"), "{second}");
+        assert_eq!((scribe.start.newlines, scribe.pending.len()), (7, 0));
+    }
+
+    #[test]
+    fn an_endless_line_takes_bounded_memory() {
+        let mut scribe = scribe();
+        for _ in 0..10 {
+            assert!(scribe.write("/p", &[b'x'; LINE_MAX]).len() < 4 * LINE_MAX);
+        }
+        assert_eq!((scribe.pending.len(), scribe.left_out), (LINE_MAX, 9 * LINE_MAX as u64));
+        assert!(scribe.write("/p", b"\n").contains("640 KiB"));
+        assert_eq!(scribe.start, Landmark { offset: 101 + 10 * LINE_MAX as u64, newlines: 5 });
+    }
+}

@@ -1,0 +1,298 @@
+//! What people do all day.
+
+use super::idle;
+use super::visitor::Visitor;
+use crate::server::{Engine, Server};
+
+const MANIFEST: &str = "image: host\ntasks:\n  - hello: echo hello from the page\n  - fails: |\n      echo 'src/a.rs:1:2: error: it is wrong' >&2\n      exit 3\n  - never: 'true'\n";
+
+async fn submitted(visitor: &Visitor, fields: &[(&str, &str)]) -> String {
+    let page = visitor.submit("/submit", "/submit", fields).await;
+    assert_eq!(page.status, 303, "{}", page.text);
+    page.header("location").to_string()
+}
+
+#[tokio::test]
+async fn a_manifest_is_submitted_and_its_failure_explained() {
+    let server = Server::start(Engine::Sqlite).await;
+    let visitor = Visitor::admin(&server).await;
+    let fields =
+        [("manifest", MANIFEST), ("note", "Try *this*"), ("tags", "demo/main"), ("visibility", "public")];
+    let job = submitted(&visitor, &fields).await;
+    assert_eq!(job, "/~admin/job/1");
+    server.wait_for(1, "failed");
+    let page = visitor.get(&job).await;
+    page.holds(&[
+        "<em>this</em>",
+        "First error",
+        "<span class=\"hit\">src/a.rs:1:2: error: it is wrong</span>",
+        "exit code 3",
+        "id=\"log.task-fails\"",
+        "id=\"task-hello-2\"",
+        "hello from the page",
+        "not run",
+        "Resubmit",
+    ]);
+    page.holds_not(&["Cancel</button>", "http-equiv"]);
+    // Strangers see a public job, and can do nothing to it.
+    let seen = Visitor::stranger(&server).get(&job).await;
+    seen.holds(&["First error", "demo"]);
+    seen.holds_not(&["Resubmit", "name=\"key\""]);
+    visitor.get("/").await.holds(&["Failed lately", "demo/main"]);
+    visitor.get("/~admin/job/1/manifest").await.holds(&["hello from the page"]);
+    assert_eq!(visitor.get("/~nobody/job/1").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_waiting_job_says_why_and_is_cancelled() {
+    let server = idle().await;
+    let visitor = Visitor::admin(&server).await;
+    let job = submitted(&visitor, &[("manifest", MANIFEST), ("visibility", "private")]).await;
+    let page = visitor.get(&job).await;
+    page.holds(&["It waits.", "No runner is here", "Cancel</button>", "Reload every 5 s"]);
+    assert_eq!(Visitor::stranger(&server).get(&job).await.status, 404);
+    visitor.get(&format!("{job}?refresh=5")).await.holds(&["http-equiv=\"refresh\" content=\"5\""]);
+    visitor.get(&format!("{job}?refresh=1")).await.holds_not(&["http-equiv"]);
+    let cancelled = visitor.submit(&job, "/cancel/1", &[]).await;
+    assert_eq!((cancelled.status, cancelled.header("location")), (303, job.as_str()));
+    visitor.get(&job).await.holds(&["cancelled"]);
+    assert_eq!(visitor.submit(&job, "/cancel/1", &[]).await.status, 409);
+}
+
+#[tokio::test]
+async fn a_job_is_held_then_started_then_submitted_again() {
+    let server = idle().await;
+    let visitor = Visitor::admin(&server).await;
+    let job = submitted(&visitor, &[("manifest", MANIFEST), ("tags", "a/b"), ("go", "later")]).await;
+    visitor.get(&job).await.holds(&["pending", "Start</button>"]);
+    assert_eq!(visitor.submit(&job, "/-/start/1", &[]).await.status, 303);
+    visitor.get(&job).await.holds(&["queued"]);
+    let form = visitor.get("/resubmit/1").await;
+    form.holds(&["Edit and resubmit", "hello from the page", "value=\"a/b\""]);
+    let again = visitor.submit(&job, "/resubmit/1", &[]).await;
+    assert_eq!(again.header("location"), "/~admin/job/2");
+    visitor.get("/~admin/job/2").await.holds(&["Resubmission of build <a href=\"/~admin/job/1\">#1</a>"]);
+}
+
+#[tokio::test]
+async fn srht_74_submit_is_prefilled_and_makes_the_job() {
+    let server = idle().await;
+    let visitor = Visitor::admin(&server).await;
+    let link = "/submit?manifest=image%3A+host%0Atasks%3A+%5B%7Ba%3A+x%7D%5D&note=from+a+link&tags=x%2Fy";
+    let form = visitor.get(link).await;
+    form.holds(&["image: host", "from a link", "value=\"x/y\"", "What would run", "<b>a</b>"]);
+    let fields = [
+        ("key", form.key()),
+        ("manifest", "image: host\r\ntasks: [{a: x}]\r\n".into()),
+        ("note", "from a link".into()),
+        ("visibility", "UNLISTED".into()),
+    ];
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let made = visitor.post("/submit", &fields).await;
+    assert_eq!((made.status, made.header("location")), (303, "/~admin/job/1"));
+    assert_eq!(server.json(&["show", "--json", "1"])["note"], "from a link");
+    let client = server.client();
+    let manifest =
+        client.request("GET", "/api/n1/jobs/1/manifest", Some(&server.token())).send().await.unwrap();
+    assert_eq!(manifest.text().await.unwrap(), "image: host\ntasks: [{a: x}]\n");
+    // Who has not logged in is led to where they can.
+    let stranger = Visitor::stranger(&server).get(link).await;
+    assert!(stranger.header("location").starts_with("/login?next=%2Fsubmit%3Fmanifest"), "{stranger:?}");
+}
+
+#[tokio::test]
+async fn a_broken_manifest_is_explained_and_kept() {
+    let server = idle().await;
+    let visitor = Visitor::admin(&server).await;
+    let broken = "image: host\ntasks:\n  - Not A Name: x\n";
+    let page = visitor.submit("/submit", "/submit", &[("manifest", broken), ("note", "keep me")]).await;
+    assert_eq!(page.status, 400);
+    page.holds(&["1 errors", "line 3", "Not A Name: x", "keep me", "class=\"mk-bad\""]);
+    let checked = visitor.submit("/submit", "/submit", &[("manifest", MANIFEST), ("go", "check")]).await;
+    assert_eq!(checked.status, 200);
+    checked.holds(&["What would run", "<b>never</b>"]);
+    assert_eq!(
+        visitor.submit("/submit", "/submit", &[("manifest", MANIFEST), ("visibility", "x")]).await.status,
+        400
+    );
+    visitor.get("/-/jobs").await.holds(&["There are no jobs here yet."]);
+}
+
+#[tokio::test]
+async fn jobs_are_found_by_what_people_type() {
+    let server = idle().await;
+    let visitor = Visitor::admin(&server).await;
+    for (tags, note, visibility) in
+        [("slug/main", "Parser", "public"), ("slug/next", "Lexer", "private"), ("gannet", "Mail", "public")]
+    {
+        let fields = [("manifest", MANIFEST), ("tags", tags), ("note", note), ("visibility", visibility)];
+        submitted(&visitor, &fields).await;
+    }
+    let finds = async |path: &str, yes: &[&str], no: &[&str]| {
+        let page = visitor.get(path).await;
+        assert_eq!(page.status, 200, "{path}");
+        page.holds(yes);
+        page.holds_not(no);
+    };
+    finds("/-/jobs", &["slug/main", "slug/next", "gannet", ">Parser<"], &[]).await;
+    finds("/-/jobs?q=parser", &["slug/main"], &["slug/next", "gannet"]).await;
+    finds("/-/jobs?q=tags%3Aslug+!lexer", &["slug/main"], &["slug/next", "gannet"]).await;
+    finds("/-/jobs?q=visibility%3Aprivate", &["slug/next"], &["slug/main"]).await;
+    finds("/-/jobs?q=status%3Arunning", &["No job matches."], &["slug/main"]).await;
+    finds("/-/jobs?q=x%3Ay", &["Invalid search key &#39;x&#39;"], &["slug/main"]).await;
+    finds("/~admin", &["slug/main", "gannet"], &[]).await;
+    finds("/~admin/slug", &["slug/main", "slug/next"], &["gannet"]).await;
+    finds("/~admin/slug/main", &["slug/main"], &["slug/next"]).await;
+    let stranger = Visitor::stranger(&server);
+    stranger.get("/~admin").await.holds_not(&["slug/next"]);
+    assert_eq!(stranger.get("/~nobody").await.status, 404);
+}
+
+#[tokio::test]
+async fn long_lists_are_read_part_by_part() {
+    let server = idle().await;
+    let visitor = Visitor::admin(&server).await;
+    for n in 1..=30 {
+        let tags = format!("n{n:02}");
+        submitted(&visitor, &[("manifest", MANIFEST), ("tags", &tags)]).await;
+    }
+    let first = visitor.get("/-/jobs").await;
+    first.holds(&[">n30<", ">n06<", "Older"]);
+    first.holds_not(&[">n05<", "Newest</a>"]);
+    let link = first.text.split("href=\"").find(|part| part.starts_with("/-/jobs?before=")).unwrap();
+    let second = visitor.get(link.split('"').next().unwrap()).await;
+    second.holds(&[">n05<", ">n01<", "Newest</a>"]);
+    second.holds_not(&[">n06<", "Older</a>"]);
+}
+
+#[tokio::test]
+async fn srht_72_badges_say_how_the_newest_job_went() {
+    let server = Server::start(Engine::Sqlite).await;
+    let visitor = Visitor::admin(&server).await;
+    let stranger = Visitor::stranger(&server);
+    let badge = async |path: &str| {
+        let page = stranger.get(path).await;
+        let kind = (page.header("content-type").to_string(), page.header("cache-control").to_string());
+        assert_eq!(
+            (page.status, kind.0.as_str(), kind.1.as_str()),
+            (200, "image/svg+xml", "no-cache"),
+            "{path}"
+        );
+        page
+    };
+    badge("/~admin.svg").await.holds(&[">unknown<", ">builds<"]);
+    let good = "image: host\ntasks:\n  - a: 'true'\n";
+    submitted(&visitor, &[("manifest", good), ("tags", "a/b"), ("visibility", "private")]).await;
+    server.wait_for(1, "success");
+    badge("/~admin/a/b.svg").await.holds(&[">success<"]);
+    submitted(&visitor, &[("manifest", MANIFEST), ("tags", "c"), ("visibility", "private")]).await;
+    server.wait_for(2, "failed");
+    badge("/~admin.svg?name=<b>").await.holds(&[">failure<", "&lt;b&gt;"]);
+    badge("/~admin/A.svg").await.holds(&[">success<"]);
+    badge("/~admin/zzz.svg").await.holds(&[">unknown<"]);
+    assert_eq!(stranger.get("/~nobody.svg").await.status, 404);
+}
+
+#[tokio::test]
+async fn srht_73_feeds_show_what_everybody_may_see() {
+    let server = idle().await;
+    let visitor = Visitor::admin(&server).await;
+    for (tags, visibility, note) in
+        [("a/b", "public", "first & <best>"), ("a/c", "private", "hidden"), ("d", "unlisted", "unlisted")]
+    {
+        let fields = [("manifest", MANIFEST), ("tags", tags), ("note", note), ("visibility", visibility)];
+        submitted(&visitor, &fields).await;
+    }
+    let stranger = Visitor::stranger(&server);
+    let feed = stranger.get("/~admin/rss.xml").await;
+    assert_eq!((feed.status, feed.header("content-type")), (200, "application/rss+xml; charset=utf-8"));
+    let link = format!("<link>{}/~admin/job/1</link>", server.origin);
+    feed.holds(&[
+        "<rss version=\"2.0\">",
+        "<title>#1 (queued)</title>",
+        &link,
+        "first &amp; &lt;best&gt;",
+        "+0000</pubDate>",
+        "<author>~admin</author>",
+    ]);
+    feed.holds_not(&["hidden", "unlisted"]);
+    is_xml(&feed.text);
+    stranger.get("/~admin/a/rss.xml").await.holds(&["#1 (queued)"]);
+    stranger.get("/~admin/x/rss.xml").await.holds_not(&["<item>"]);
+    // A search without a status is for jobs that have ended.
+    stranger.get("/~admin/rss.xml?search=first").await.holds_not(&["<item>"]);
+    stranger.get("/~admin/rss.xml?search=first+status%3Aqueued").await.holds(&["#1 (queued)"]);
+    assert_eq!(stranger.get("/~nobody/rss.xml").await.status, 404);
+}
+
+/// Python's parser takes it.
+fn is_xml(text: &str) {
+    use std::io::Write;
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", "import sys, xml.etree.ElementTree as e; e.fromstring(sys.stdin.buffer.read())"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "{text}");
+}
+
+#[tokio::test]
+async fn tokens_are_made_shown_once_and_revoked() {
+    let server = idle().await;
+    let visitor = Visitor::admin(&server).await;
+    let fields = [("comment", "for <b>hut</b>"), ("JOBS", "RW"), ("LOGS", "RO"), ("days", "90")];
+    let made = visitor.submit("/-/tokens", "/-/tokens", &fields).await;
+    assert_eq!(made.status, 201);
+    made.holds(&["for &lt;b&gt;hut&lt;/b&gt;", "JOBS:RW", "LOGS:RO"]);
+    let secret =
+        made.text.split("<code>").map(|part| part.split('<').next().unwrap()).find(|text| text.len() == 43);
+    let secret = secret.expect("the secret").to_string();
+    assert_eq!(server.client().get("/api/n1/jobs", Some(&secret)).await.0, 200);
+    let list = visitor.get("/-/tokens").await;
+    list.holds(&["for &lt;b&gt;hut", "made by the first start", "everything you may do"]);
+    list.holds_not(&[&secret]);
+    let revoke = list.text.split("action=\"").find(|part| part.starts_with("/-/tokens/2")).unwrap();
+    let revoked = visitor.submit("/-/tokens", revoke.split('"').next().unwrap(), &[]).await;
+    assert_eq!(revoked.status, 303);
+    assert_eq!(server.client().get("/api/n1/jobs", Some(&secret)).await.0, 401);
+    let nothing = visitor.submit("/-/tokens", "/-/tokens", &[("comment", "x")]).await;
+    assert_eq!(nothing.status, 400);
+    nothing.holds(&["choose what it may do"]);
+}
+
+#[tokio::test]
+async fn every_page_says_what_a_browser_may_do_with_it() {
+    let server = idle().await;
+    let visitor = Visitor::admin(&server).await;
+    submitted(&visitor, &[("manifest", MANIFEST)]).await;
+    let paths = [
+        "/",
+        "/login",
+        "/-/jobs",
+        "/~admin",
+        "/~admin/job/1",
+        "/~admin/job/1/log/setup",
+        "/submit",
+        "/-/tokens",
+        "/resubmit/1",
+        "/~admin/job/99",
+        "/nowhere",
+    ];
+    for path in paths {
+        let page = visitor.get(path).await;
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
+        assert_eq!(page.header("x-content-type-options"), "nosniff", "{path}");
+        assert!(page.header("cache-control").contains("no-store"), "{path}");
+        page.holds_not(&[" style=\"", " onclick=", "<script>", "http://www", "https://"]);
+        page.holds(&["<html lang=\"en\"", "<h1"]);
+    }
+    let page = visitor.get("/").await;
+    let sheet = page.text.split("href=\"").find(|part| part.contains("style.css")).unwrap();
+    let sheet = visitor.get(sheet.split('"').next().unwrap()).await;
+    assert!(sheet.header("cache-control").contains("immutable"));
+    sheet.holds(&[".f208{color:"]);
+    assert_eq!(visitor.get("/-/assets/0/style.css").await.header("cache-control"), "no-cache");
+    assert_eq!(visitor.get("/-/assets/0/../x").await.status, 404);
+    let program = visitor.request("GET", "/nowhere").header("accept", "application/json");
+    assert_eq!(visitor.send(program).await.status, 404);
+}

@@ -1,0 +1,30 @@
+//! Any bytes as lines of a log: text between tags of ours, in bounded memory.
+#![no_main]
+
+// By its file: the crate around it is large and slow to compile with these flags.
+#[allow(dead_code, reason = "the style sheet is for pages")]
+#[path = "../../crates/ropewalk-door-web/src/terminal/mod.rs"]
+mod terminal;
+
+use libfuzzer_sys::fuzz_target;
+use terminal::{COLUMNS_MAX, Terminal};
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut terminal = Terminal::default();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let shown = terminal.line(line);
+        assert!(shown.text.chars().count() <= COLUMNS_MAX);
+        let mut open = Vec::new();
+        for tag in shown.html.split('<').skip(1) {
+            let (tag, text) = tag.split_once('>').expect("a tag ends");
+            assert!(!text.contains('>'), "a stray bracket");
+            match tag.strip_prefix('/') {
+                Some(name) => assert_eq!(open.pop(), Some(name)),
+                None if tag.starts_with("span class=\"") => open.push("span"),
+                None if tag.starts_with("a rel=\"nofollow noopener noreferrer\" href=\"http") => open.push("a"),
+                None => panic!("<{tag}>"),
+            }
+        }
+        assert!(open.is_empty());
+    }
+});
