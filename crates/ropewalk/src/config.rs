@@ -61,12 +61,19 @@ pub(crate) struct Runner {
 }
 
 /// Where images come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Images {
+    pub(crate) fetch: bool,
     pub(crate) names: Vec<Named>,
     pub(crate) insecure: Vec<String>,
     pub(crate) credentials: String,
+}
+
+impl Default for Images {
+    fn default() -> Self {
+        Images { fetch: true, names: vec![], insecure: vec![], credentials: String::new() }
+    }
 }
 
 /// Where this machine's own questions may go.
@@ -139,9 +146,9 @@ impl Config {
 
     /// Where images may be fetched from.
     pub(crate) fn origins(&self) -> Origins {
-        let Images { names, insecure, credentials } = self.images.clone();
+        let Images { fetch, names, insecure, credentials } = self.images.clone();
         let credentials = Some(PathBuf::from(credentials)).filter(|path| !path.as_os_str().is_empty());
-        Origins { names, insecure, credentials, allow: self.outgoing.allow.clone() }
+        Origins { fetch, names, insecure, credentials, allow: self.outgoing.allow.clone() }
     }
 
     /// Address of the database.

@@ -13,6 +13,7 @@ mod sent;
 mod start;
 mod wake;
 
+use crate::image::Origins;
 use crate::sandbox::Network;
 use crate::spool::Spool;
 use link::{Held, Link, LinkError};
@@ -53,6 +54,8 @@ pub struct Config {
     pub data: PathBuf,
     /// What of the network builds see.
     pub network: Network,
+    /// Where images come from that are not here.
+    pub origins: Origins,
     /// This program: it is started again as `PROGRAM supervise SPOOL`.
     pub program: PathBuf,
     /// After how long without an answer the server gives this runner's works away; none for the

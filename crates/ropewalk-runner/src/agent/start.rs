@@ -37,6 +37,7 @@ fn start_now(config: &Config, offer: &Offer) -> Result<(Spool, Option<Child>), S
         runner: config.hello.name.clone(),
         data: config.data.clone(),
         network: config.network.clone(),
+        origins: config.origins.clone(),
         tethered: false,
         local_sources: vec![],
     };
@@ -81,6 +82,7 @@ mod tests {
             spools: folder.join("spools"),
             data: folder.into(),
             network: Network::None,
+            origins: crate::image::Origins::default(),
             program: program.into(),
             lost_after: None,
             grace: Duration::from_secs(1),

@@ -2,6 +2,7 @@
 
 mod sandbox;
 
+use crate::image::{Fetching, Source};
 use crate::sandbox::SandboxError;
 use crate::spool::Spool;
 use ropewalk_model::plan::{Backend, Plan};
@@ -85,6 +86,13 @@ impl BackendError {
 
 /// Facts that were found while the place was opened, by dotted name.
 pub(crate) type Facts = Vec<(String, String)>;
+
+/// Begins to fetch what the place needs and this machine does not have, and says from where.
+pub(crate) fn fetch(spool: &Spool, plan: &Plan) -> Result<Option<(Source, Fetching)>, BackendError> {
+    match plan.backend {
+        Backend::Sandbox => sandbox::fetch(spool, plan),
+    }
+}
 
 /// Opens the place that the plan asks for.
 pub(crate) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts), BackendError> {

@@ -1,7 +1,7 @@
 //! A build in the sandbox.
 
 use super::{BackendError, Facts, Passed, Place, Run, in_memory};
-use crate::image::{Catalog, ImageError};
+use crate::image::{Catalog, Fetching, ImageError, ImageName, Source};
 use crate::sandbox::{Answer, Breach, Limits, Order, Sandbox, SandboxError, Spec, range};
 use crate::spool::Spool;
 use ropewalk_model::plan::Plan;
@@ -15,6 +15,20 @@ struct Open {
     sandbox: Sandbox,
     env: Vec<(String, String)>,
     takes_packages: bool,
+}
+
+pub(super) fn fetch(spool: &Spool, plan: &Plan) -> Result<Option<(Source, Fetching)>, BackendError> {
+    let settings = &spool.head.settings;
+    match Catalog::new(&settings.data, range::find()?).resolve(&plan.image) {
+        Err(ImageError::Missing { .. }) if settings.origins.fetch => {}
+        // What is wrong otherwise shows when it is opened.
+        _ => return Ok(None),
+    }
+    let name = ImageName::parse(&plan.image)?;
+    let Some(source) = settings.origins.source(&name) else { return Ok(None) };
+    let origins = settings.origins.clone();
+    let fetching = Fetching::start(settings.data.clone(), name.as_str(), source.clone(), origins)?;
+    Ok(Some((source, fetching)))
 }
 
 pub(super) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts), BackendError> {

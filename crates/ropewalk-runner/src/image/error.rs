@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub enum ImageError {
     /// No image has this name.
     #[error(
-        "there is no image `{name}`; images here: {}. Add it with: ropewalk image pull docker://HOST/NAME:TAG {name} (a registry), or: ropewalk image import PATH {name} (an OCI layout, an image archive, or the tar of a root)",
+        "there is no image `{name}`; images here: {}. Add it with: ropewalk image pull docker://HOST/NAME:TAG {name} (a registry), or: ropewalk image import PATH {name} (an OCI layout, an image archive, or the tar of a root); `ropewalk image list --known` lists names that need no more than: ropewalk image pull NAME",
         list(.known)
     )]
     Missing {

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Where images may be fetched from, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Origins {
+    /// A build whose image is not here fetches it.
+    pub fetch: bool,
     /// Entries over the built-in table of names.
     pub names: Vec<Named>,
     /// Registries, `host[:port]`, that are spoken to without TLS. Those on this machine always are.
@@ -18,6 +20,12 @@ pub struct Origins {
     pub allow: Vec<IpNet>,
     /// A file with credentials for registries (containers-auth.json(5)).
     pub credentials: Option<PathBuf>,
+}
+
+impl Default for Origins {
+    fn default() -> Origins {
+        Origins { fetch: true, names: vec![], insecure: vec![], allow: vec![], credentials: None }
+    }
 }
 
 /// One name and its source: `NAME=docker://…` or `NAME=bootstrap:SUITE`.

@@ -1,6 +1,7 @@
 //! What is fixed about a spool when it is made.
 
 use super::{At, SpoolError};
+use crate::image::Origins;
 use crate::sandbox::Network;
 use ropewalk_model::fault::spool_version;
 use ropewalk_model::ids::{AttemptId, Fence, JobId, WorkId};
@@ -36,6 +37,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// What of the network builds see.
     pub network: Network,
+    /// Where an image comes from that is not here.
+    pub origins: Origins,
     /// The build belongs to a terminal: its logs go to the supervisor's standard output as well,
     /// and it ends when standard input is closed.
     pub tethered: bool,

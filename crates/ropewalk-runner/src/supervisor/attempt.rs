@@ -49,6 +49,7 @@ impl Attempt<'_> {
         self.say(format_args!("Running build on {runner}"))?;
         let image = self.plan.image.clone();
         self.say(format_args!("Opening image {image}"))?;
+        self.fetch_image()?;
         visit(Point::SupervisorBeforeOpen);
         let began = Instant::now();
         let (mut place, facts) = backend::open(self.spool, &self.plan)?;

@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod attempt;
+mod fetch;
 mod launch;
 mod log;
 mod output;

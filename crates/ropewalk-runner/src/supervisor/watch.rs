@@ -61,6 +61,16 @@ impl Watch {
         Ok(Woken { place, output: rest.any(|ready| ready) })
     }
 
+    /// The same without a place: until a descriptor can be read, or a moment later.
+    pub(crate) fn sleep_beside(&mut self, fd: BorrowedFd<'_>) -> Result<(), Stop> {
+        let mut fds = self.own();
+        fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        let wait = self.deadline.saturating_duration_since(Instant::now()).min(SAMPLE);
+        wait_for(&mut fds, wait)?;
+        let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+        self.judge(&ready)
+    }
+
     /// The same without a place and without sleeping.
     pub(crate) fn glance(&mut self) -> Result<(), Stop> {
         let mut fds = self.own();

@@ -7,6 +7,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("insecure", "Do not warn when passwords and tokens travel without TLS."),
     ("log", "What the server writes to standard error: `error warn info debug trace`, or `TARGET=LEVEL,…`."),
     ("database.url", "`postgres://…` or `sqlite:PATH`; empty: SQLite in the data folder."),
+    ("images.fetch", "A build whose image is not here fetches it."),
     (
         "images.names",
         "`NAME=SOURCE`, over the built-in table: `docker://HOST/NAME:TAG` or `bootstrap:SUITE`.",

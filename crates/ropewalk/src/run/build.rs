@@ -9,6 +9,7 @@ use ropewalk_model::link::{AttemptFact, Outcome, RunValues};
 use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
 use ropewalk_runner::agent::GRACE;
+use ropewalk_runner::image::Origins;
 use ropewalk_runner::sandbox::Network;
 use ropewalk_runner::spool::{LocalSource, Settings, Spool, create};
 use ropewalk_runner::supervisor::launch;
@@ -23,10 +24,16 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Where artifacts go, below the working directory.
 const ARTIFACTS: &str = "artifacts";
 
+/// What of the world a build and its image may use.
+pub(super) struct Reach {
+    pub(super) network: Network,
+    pub(super) origins: Origins,
+}
+
 /// Runs the plan to its end and removes its spool.
 pub(super) async fn build(
     data: &Path,
-    network: Network,
+    reach: Reach,
     plan: Plan,
     values: &RunValues,
     trees: &[Tree],
@@ -34,7 +41,7 @@ pub(super) async fn build(
     let folder = data.join("run");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let _present = sweep::enter(&folder)?;
-    let spool = make_spool(&folder, data, network, &plan, trees)?;
+    let spool = make_spool(&folder, data, reach, &plan, trees)?;
     // Taken before the supervisor starts, so that no Ctrl-C leaves it behind.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -52,7 +59,7 @@ pub(super) async fn build(
 fn make_spool(
     folder: &Path,
     data: &Path,
-    network: Network,
+    reach: Reach,
     plan: &Plan,
     trees: &[Tree],
 ) -> anyhow::Result<Spool> {
@@ -65,7 +72,8 @@ fn make_spool(
     let settings = Settings {
         runner: "this machine".into(),
         data: data.into(),
-        network,
+        network: reach.network,
+        origins: reach.origins,
         tethered: true,
         local_sources: local_sources.collect(),
     };

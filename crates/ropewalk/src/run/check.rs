@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::exit::Exit;
 use ropewalk_model::manifest::{Problem, Report, check as read};
 use ropewalk_model::plan::{Plan, Scm, Source};
-use ropewalk_runner::image::Catalog;
+use ropewalk_runner::image::{Catalog, ImageName};
 use ropewalk_runner::sandbox::range;
 use std::io::Write;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(super) fn check(text: &str, arguments: &Arguments, config: &Config, data: &P
     let mut report = read(text);
     let plan = report.manifest.as_ref().map(|manifest| plan_of(manifest, arguments, config));
     if let Some(plan) = &plan {
-        let outside = warnings(plan, &report, data);
+        let outside = warnings(plan, &report, config, data);
         report.warnings.extend(outside);
         report.warnings.sort_by_key(|problem| problem.place);
     }
@@ -35,10 +35,10 @@ pub(super) fn check(text: &str, arguments: &Arguments, config: &Config, data: &P
 }
 
 /// What the text does not decide.
-fn warnings(plan: &Plan, report: &Report, data: &Path) -> Vec<Problem> {
+fn warnings(plan: &Plan, report: &Report, config: &Config, data: &Path) -> Vec<Problem> {
     let mut warnings = vec![];
     let start = ropewalk_model::manifest::Place::START;
-    if let Some(message) = missing_image(plan, data) {
+    if let Some(message) = missing_image(plan, config, data) {
         let place = report.places.image.unwrap_or(start);
         let hint = "add the image, or name another with --image".into();
         warnings.push(Problem { place, message, hint });
@@ -54,7 +54,13 @@ fn warnings(plan: &Plan, report: &Report, data: &Path) -> Vec<Problem> {
     warnings
 }
 
-fn missing_image(plan: &Plan, data: &Path) -> Option<String> {
+/// One that will be fetched is not missing.
+fn missing_image(plan: &Plan, config: &Config, data: &Path) -> Option<String> {
+    let origins = config.origins();
+    let name = ImageName::parse(&plan.image).ok();
+    if origins.fetch && name.is_some_and(|name| origins.source(&name).is_some()) {
+        return None;
+    }
     let resolved = match range::find() {
         Ok(range) => Catalog::new(data, range).resolve(&plan.image).map_err(|e| e.to_string()),
         Err(error) => Err(error.to_string()),

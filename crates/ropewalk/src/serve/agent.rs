@@ -39,6 +39,7 @@ pub(super) fn start(
         spools: data.join("spool"),
         data: data.into(),
         network: sandbox::Network::None,
+        origins: config.origins(),
         // By its inode: a new version that was put in its place meanwhile is not started by an old server.
         program: "/proc/self/exe".into(),
         lost_after: None,

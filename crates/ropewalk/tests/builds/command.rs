@@ -81,6 +81,6 @@ fn host_packages(bench: &Bench) {
         return;
     }
     let ran = bench.run_with("packages: [hello]\ntasks:\n- one: echo never\n", &["--image", "host"]);
-    ran.expect(1).expect_log("image import debian/stable");
+    ran.expect(1).expect_log("image pull debian/stable");
     assert!(!ran.lines().contains(&"never"));
 }

@@ -53,6 +53,7 @@ pub(crate) fn agent(folder: &Path, data: &Path, program: &Path) {
             Network::None
         },
         program: program.into(),
+        origins: ropewalk_runner::image::Origins::default(),
         lost_after: seconds("TEST_LOST_AFTER"),
         grace: seconds("TEST_GRACE").unwrap_or(agent::GRACE),
     };

@@ -11,6 +11,7 @@ mod command;
 mod farm;
 #[cfg(feature = "faults")]
 mod faults;
+mod images;
 mod leftovers;
 mod outcomes;
 mod removal;
@@ -50,6 +51,7 @@ fn main() {
             semantics::TESTS.iter().chain(sources::TESTS).chain(command::TESTS).chain(outcomes::TESTS);
         let tests =
             tests.chain(secrets::TESTS).chain(adoption::TESTS).chain(survival::TESTS).chain(removal::TESTS);
+        let tests = tests.chain(images::TESTS);
         #[cfg(feature = "faults")]
         let tests = tests.chain(faults::TESTS);
         for (name, test) in tests {

@@ -131,7 +131,7 @@ fn missing_image(bench: &Bench) {
     let plan = plan_of("tasks:\n- one: echo ok\n", BuildLimits::default());
     let (cause, message) = end_of(bench, &Plan { image: "no/such".into(), ..plan });
     assert_eq!(cause, Some(Cause::ImageMissing), "{message}");
-    assert!(message.contains("builds") && message.contains("image import no/such"), "{message}");
+    assert!(message.contains("builds") && message.contains("image import PATH no/such"), "{message}");
 }
 
 fn packages(bench: &Bench) {

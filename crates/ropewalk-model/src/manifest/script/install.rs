@@ -58,6 +58,18 @@ pub fn packages(packages: &[String]) -> Option<String> {
     Some(branches(|family| format!("{} {words}\n", family.install)))
 }
 
+/// The script that installs programs which the image lacks, each a program and the package that has it in every
+/// family. It says what it installs, and nothing when nothing is missing.
+pub fn tools(tools: &[(&str, &str)]) -> String {
+    let mut script = String::from("need=\n");
+    for (program, package) in tools {
+        let (program, package) = (quote(program), quote(package));
+        script.push_str(&format!("command -v {program} >/dev/null || need=\"$need \"{package}\n"));
+    }
+    script.push_str("[ -n \"$need\" ] || exit 0\necho \"installing what the image lacks:$need\"\n");
+    script + &branches(|family| format!("{} $need\n", family.install))
+}
+
 /// The script that adds one package repository. A value that does not fit the image's family fails with its syntax.
 pub fn repository(name: &str, value: &str) -> String {
     let words: Vec<&str> = value.split_whitespace().collect();
@@ -256,6 +268,17 @@ mod tests {
         ] {
             assert_eq!(Image::of(os_release).run(&script).unwrap(), calls, "{os_release}");
         }
+    }
+
+    #[test]
+    fn what_an_image_lacks_is_installed_and_nothing_else() {
+        let missing =
+            tools(&[("sh", "no-package"), ("no-such-program", "a-package"), ("nor-this", "another")]);
+        let image = Image::of("ID=alpine");
+        assert_eq!(image.run(&missing).unwrap(), "apk <add> <--update-cache> <a-package> <another>\n");
+        assert_eq!(image.run(&tools(&[("sh", "no-package")])).unwrap(), "");
+        assert_eq!(Image::of("ID=other").run(&tools(&[("sh", "no-package")])).unwrap(), "");
+        assert!(Image::of("ID=other").run(&missing).is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod task;
 
 pub use buildenv::buildenv;
 pub use clone::clone;
-pub use install::{packages, repository};
+pub use install::{packages, repository, tools};
 pub use quote::quote;
 pub use task::task;
 

@@ -20,6 +20,7 @@ impl Attempt<'_> {
     pub(super) fn set_up(&mut self, place: &dyn Place) -> Result<(), Stop> {
         self.send_files(place)?;
         self.send_secrets(place)?;
+        self.install_tools(place)?;
         self.add_repositories(place)?;
         self.install_packages(place)?;
         self.fetch_sources(place)

@@ -1,0 +1,156 @@
+//! Images on their first use.
+
+use crate::bench::{Bench, Ran, ran};
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+type Test = fn(&Bench);
+
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("an_image_is_fetched_on_its_first_use", fetched),
+    ("a_cancellation_ends_a_fetch", cancelled),
+    ("the_deadline_ends_a_fetch", deadline),
+    ("an_image_that_cannot_be_fetched_ends_the_build", refused),
+    ("an_image_that_nobody_fetches_is_missing", not_fetched),
+];
+
+const TASK: &str = "tasks:\n- one: echo in $(cat /etc/debian_version)\n";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs a manifest in an image of this name, which comes from a registry.
+fn command(bench: &Bench, name: &str, registry: &str) -> Command {
+    bench.write("manifest.yml", &format!("image: {name}\n{TASK}"));
+    let mut command = bench.ropewalk();
+    command.env("ROPEWALK_IMAGES__NAMES", format!("{name}=docker://{registry}/debian:bare"));
+    command.args(["run", "manifest.yml"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A registry that takes connections and never answers; tells when one is made and when it is given up.
+fn silent() -> (String, Receiver<&'static str>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let tell = tell.clone();
+            std::thread::spawn(move || {
+                let _ = tell.send("asked");
+                let _ = stream.read_to_end(&mut vec![]);
+                let _ = tell.send("gone");
+            });
+        }
+    });
+    (address, told)
+}
+
+/// A name that no other test has.
+fn name(bench: &Bench) -> String {
+    format!("test/{}", bench.folder.file_name().unwrap().to_str().unwrap())
+}
+
+/// Debian's registry with the bare image, until it is dropped.
+struct Registry {
+    server: std::process::Child,
+    address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Registry {
+    fn start() -> Registry {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/images/make.sh");
+        let made = ran(Command::new(script).arg("bare.oci").output().unwrap());
+        assert_eq!(made.exit, 0, "{}", made.errors);
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("registry.yml");
+        let storage = folder.path().join("storage");
+        let storage = format!("storage: {{filesystem: {{rootdirectory: {}}}}}", storage.display());
+        let text = format!("version: 0.1\nlog: {{level: error}}\n{storage}\nhttp: {{addr: '{address}'}}\n");
+        std::fs::write(&config, text).unwrap();
+        let mut server = Command::new("docker-registry");
+        server.arg("serve").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
+        let server = server.spawn().unwrap();
+        let registry = Registry { server, address, _folder: folder };
+        let began = Instant::now();
+        while TcpStream::connect(&registry.address).is_err() {
+            assert!(began.elapsed() < PATIENCE, "the registry does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let mut push = Command::new("skopeo");
+        push.args(["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]);
+        push.arg(format!("oci:{}", made.log.trim()));
+        let pushed = ran(push.arg(format!("docker://{}/debian:bare", registry.address)).output().unwrap());
+        assert_eq!(pushed.exit, 0, "{}", pushed.errors);
+        registry
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn fetched(bench: &Bench) {
+    let has = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if !has("docker-registry") || !has("skopeo") {
+        println!("NOT RUN here: an image from a registry: docker-registry or skopeo is missing");
+        return;
+    }
+    let registry = Registry::start();
+    let address = registry.address.clone();
+    let name = name(bench);
+    let first = ran(command(bench, &name, &address).output().unwrap());
+    assert_eq!(first.exit, 0, "{}{}", first.log, first.errors);
+    for part in [&format!("The image {name} is not here yet"), "layer 1 of 1: ", "unpacking", "\nin "] {
+        assert!(first.log.contains(part), "{part}: {}", first.log);
+    }
+    drop(registry);
+    // The second needs no registry.
+    let second = ran(command(bench, &name, &address).output().unwrap());
+    assert!(second.exit == 0 && !second.log.contains("not here yet"), "{}", second.log);
+    let mut remove = bench.ropewalk();
+    let removed = ran(remove.args(["image", "remove", &name]).output().unwrap());
+    assert_eq!(removed.exit, 0, "{}", removed.errors);
+}
+
+fn cancelled(bench: &Bench) {
+    let (address, told) = silent();
+    let child = command(bench, &name(bench), &address).spawn().unwrap();
+    assert_eq!(told.recv_timeout(PATIENCE), Ok("asked"));
+    let asked_to_end = Instant::now();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let ended = ran(child.wait_with_output().unwrap());
+    assert_eq!(ended.exit, 130, "{}{}", ended.log, ended.errors);
+    assert!(asked_to_end.elapsed() < Duration::from_secs(8), "{:?}", asked_to_end.elapsed());
+    assert!(ended.log.contains("Cancelled"), "{}", ended.log);
+    assert_eq!(told.recv_timeout(PATIENCE), Ok("gone"));
+}
+
+fn deadline(bench: &Bench) {
+    let (address, told) = silent();
+    let mut command = command(bench, &name(bench), &address);
+    let ended = ran(command.env("ROPEWALK_LIMITS__BUILD_TIME", "2").output().unwrap());
+    assert!(ended.exit == 1 && ended.log.contains("limits.build-time"), "{}", ended.log);
+    assert_eq!((told.recv_timeout(PATIENCE), told.recv_timeout(PATIENCE)), (Ok("asked"), Ok("gone")));
+}
+
+fn refused(bench: &Bench) {
+    let ended = ran(command(bench, &name(bench), "127.0.0.1:1").output().unwrap());
+    assert!(ended.exit == 1 && ended.log.contains("does not answer"), "{}", ended.log);
+    assert!(!ended.log.contains("Sending tasks"), "{}", ended.log);
+}
+
+fn not_fetched(bench: &Bench) {
+    let mut command = command(bench, &name(bench), "127.0.0.1:1");
+    let Ran { exit, log, .. } = ran(command.env("ROPEWALK_IMAGES__FETCH", "false").output().unwrap());
+    assert!(exit == 1 && log.contains("there is no image") && log.contains("images here: host"), "{log}");
+}
