@@ -93,7 +93,7 @@ impl Blobs for DiskBlobs {
 
     async fn landmark(&self, blob: &BlobRef, seek: Seek) -> Result<Landmark, StoreError> {
         let (path, blob) = (self.path(&blob.sha256)?, blob.clone());
-        files::blocking(move || Ok(open(&path, &blob)?.landmark(seek))).await
+        files::blocking(move || landmark(&path, &blob, seek)).await
     }
 
     async fn renew(&self, blob: &BlobRef) -> Result<bool, StoreError> {
@@ -171,6 +171,10 @@ fn compress(source: &Path, unfinished: &Path) -> Result<(BlobRef, tempfile::Name
 
 fn read(path: &Path, blob: &BlobRef, from: u64, length: usize) -> Result<Vec<u8>, StoreError> {
     open(path, blob)?.read(from, length).map_err(|e| damaged(path, &e.to_string()))
+}
+
+fn landmark(path: &Path, blob: &BlobRef, seek: Seek) -> Result<Landmark, StoreError> {
+    open(path, blob)?.landmark(seek).map_err(|e| damaged(path, &e.to_string()))
 }
 
 fn damaged(path: &Path, what: &str) -> StoreError {

@@ -2,7 +2,8 @@
 //!
 //! It is Zstandard's "seekable format": the index is a last frame that decoders skip, so that `zstd -d` reads a blob
 //! as it is. Each frame carries a checksum of its content. Before the index stands one more frame that decoders skip: how
-//! many newlines each frame holds, so that a line is found without reading what stands before it.
+//! many newlines each frame holds, so that a line is found without reading what stands before it. Blobs that
+//! were stored before there was such a frame are read too: their newlines are counted where they are asked for.
 //! <https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md>
 
 use ropewalk_core::port::{Landmark, Seek};
@@ -87,6 +88,8 @@ impl<W: Write> Writer<W> {
 pub(super) struct Reader {
     file: File,
     frames: Vec<Frame>,
+    /// Newlines in each frame; none in a blob that does not note them.
+    newlines: Option<Vec<u64>>,
     size: u64,
 }
 
@@ -96,8 +99,6 @@ struct Frame {
     compressed: usize,
     raw_at: u64,
     raw: usize,
-    /// Newlines of all frames before this one, and in this one.
-    newlines: (u64, u64),
 }
 
 impl Reader {
@@ -120,16 +121,15 @@ impl Reader {
         if skipped != (SKIPPED, count * ENTRY as u32 + FOOT as u32) {
             return Err(Damage::Index);
         }
-        let at = HEAD as u64 + u64::from(count) * COUNT as u64;
-        let newlines_at = index_at.checked_sub(at).ok_or(Damage::Index)?;
-        let mut newlines = vec![0; HEAD + count as usize * COUNT];
-        file.read_exact_at(&mut newlines, newlines_at)?;
-        let mut newlines = newlines.as_slice();
-        if (take(&mut newlines)?, take(&mut newlines)?) != (NEWLINES, count * COUNT as u32) {
-            return Err(Damage::Index);
-        }
-        let (frames, size) = frames(entries, newlines, newlines_at)?;
-        Ok(Reader { file, frames, size })
+        let frames = frames(entries)?;
+        let frames_end = frames.last().map_or(0, |last| last.at + last.compressed as u64);
+        // A blob that was stored before newlines were noted has its index right behind its frames.
+        let newlines = match frames_end == index_at {
+            true => None,
+            false => Some(newlines(&file, &frames, frames_end, index_at)?),
+        };
+        let size = frames.last().map_or(0, |last| last.raw_at + last.raw as u64);
+        Ok(Reader { file, frames, newlines, size })
     }
 
     /// Raw bytes.
@@ -154,20 +154,32 @@ impl Reader {
         Ok(bytes)
     }
 
-    /// The start of the frame in which a place lies; the end of all frames if it lies behind.
-    pub(super) fn landmark(&self, seek: Seek) -> Landmark {
-        let is_before = |frame: &Frame| match seek {
-            Seek::Offset(offset) => frame.raw_at + frame.raw as u64 <= offset,
-            Seek::Newlines(wanted) => wanted > 0 && frame.newlines.0 + frame.newlines.1 < wanted,
-        };
-        match self.frames.get(self.frames.partition_point(is_before)) {
-            Some(frame) => Landmark { offset: frame.raw_at, newlines: frame.newlines.0 },
-            None => Landmark { offset: self.size, newlines: self.newlines() },
+    /// The start of the frame in which a place lies; the end of all frames if it lies behind. A blob that does not
+    /// note its newlines is read up to there.
+    pub(super) fn landmark(&self, seek: Seek) -> Result<Landmark, Damage> {
+        let mut before = 0;
+        for (number, frame) in self.frames.iter().enumerate() {
+            let within = self.newlines_within(number, frame)?;
+            let is_behind = match seek {
+                Seek::Offset(offset) => frame.raw_at + frame.raw as u64 <= offset,
+                Seek::Newlines(wanted) => wanted > 0 && before + within < wanted,
+            };
+            if !is_behind {
+                return Ok(Landmark { offset: frame.raw_at, newlines: before });
+            }
+            before += within;
         }
+        Ok(Landmark { offset: self.size, newlines: before })
     }
 
-    fn newlines(&self) -> u64 {
-        self.frames.last().map_or(0, |last| last.newlines.0 + last.newlines.1)
+    fn newlines_within(&self, number: usize, frame: &Frame) -> Result<u64, Damage> {
+        match &self.newlines {
+            Some(noted) => noted.get(number).copied().ok_or(Damage::Index),
+            None => {
+                let raw = self.frame(frame).map_err(|reason| Damage::Frame { number, reason })?;
+                Ok(count(&raw) as u64)
+            }
+        }
     }
 
     fn frame(&self, frame: &Frame) -> io::Result<Vec<u8>> {
@@ -183,21 +195,38 @@ pub(crate) fn count(raw: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', raw).count()
 }
 
-/// Where each frame lies. They must fill the file up to the newlines.
-fn frames(mut entries: &[u8], mut newlines: &[u8], end: u64) -> Result<(Vec<Frame>, u64), Damage> {
-    let (mut frames, mut at, mut raw_at, mut before) = (Vec::new(), 0, 0, 0);
+/// Where each frame lies.
+fn frames(mut entries: &[u8]) -> Result<Vec<Frame>, Damage> {
+    let (mut frames, mut at, mut raw_at) = (Vec::new(), 0, 0);
     while !entries.is_empty() {
         let (compressed, raw) = (take(&mut entries)? as usize, take(&mut entries)? as usize);
-        let within = take(&mut newlines)? as usize;
-        if raw > FRAME || within > raw {
+        if raw > FRAME {
             return Err(Damage::Index);
         }
-        frames.push(Frame { at, compressed, raw_at, raw, newlines: (before, within as u64) });
-        before += within as u64;
+        frames.push(Frame { at, compressed, raw_at, raw });
         at += compressed as u64;
         raw_at += raw as u64;
     }
-    if at == end { Ok((frames, raw_at)) } else { Err(Damage::Index) }
+    Ok(frames)
+}
+
+/// The noted newlines of each frame, which must fill the file from the frames to the index.
+fn newlines(file: &File, frames: &[Frame], at: u64, end: u64) -> Result<Vec<u64>, Damage> {
+    let size = frames.len() * COUNT;
+    if at.checked_add((HEAD + size) as u64) != Some(end) {
+        return Err(Damage::Index);
+    }
+    let mut noted = vec![0; HEAD + size];
+    file.read_exact_at(&mut noted, at)?;
+    let mut noted = noted.as_slice();
+    if take(&mut noted)? != NEWLINES || take(&mut noted)? as usize != size {
+        return Err(Damage::Index);
+    }
+    let within = |frame: &Frame| match take(&mut noted)? {
+        within if within as usize <= frame.raw => Ok(u64::from(within)),
+        _ => Err(Damage::Index),
+    };
+    frames.iter().map(within).collect()
 }
 
 fn number(length: usize) -> io::Result<[u8; 4]> {
@@ -278,7 +307,7 @@ mod tests {
         }
         let reader = opened(&written(&raw)).unwrap();
         let at = |seek| {
-            let Landmark { offset, newlines } = reader.landmark(seek);
+            let Landmark { offset, newlines } = reader.landmark(seek).unwrap();
             (offset as usize, newlines)
         };
         assert_eq!(at(Seek::Offset(0)), (0, 0));
@@ -291,7 +320,32 @@ mod tests {
         assert_eq!(at(Seek::Newlines(4)), (2 * FRAME, 3));
         assert_eq!(at(Seek::Newlines(5)), (2 * FRAME + 10, 4));
         let empty = opened(&written(&[])).unwrap();
-        assert_eq!(empty.landmark(Seek::Newlines(0)), Landmark::default());
+        assert_eq!(empty.landmark(Seek::Newlines(0)).unwrap(), Landmark::default());
+    }
+
+    /// What was written before newlines were noted: the same without their frame.
+    fn written_before(raw: &[u8]) -> Vec<u8> {
+        let mut bytes = written(raw);
+        let frames = raw.chunks(FRAME).count();
+        let index_at = bytes.len() - (HEAD + frames * ENTRY + FOOT);
+        bytes.drain(index_at - (HEAD + frames * COUNT)..index_at);
+        bytes
+    }
+
+    #[test]
+    fn a_blob_without_noted_newlines_is_read_and_its_lines_are_found() {
+        let mut raw = raw(2 * FRAME + 10);
+        raw[5] = b'\n';
+        for raw in [&raw[..], &raw[..1], &[]] {
+            let (old, new) = (opened(&written_before(raw)).unwrap(), opened(&written(raw)).unwrap());
+            assert!(old.newlines.is_none() && new.newlines.is_some());
+            assert!(old.size() == raw.len() as u64 && old.read(0, raw.len()).unwrap() == raw);
+            let lines = count(raw) as u64;
+            let places = [0, 1, FRAME as u64, u64::MAX].map(Seek::Offset).into_iter();
+            for place in places.chain([0, 1, lines / 2, lines, lines + 1].map(Seek::Newlines)) {
+                assert_eq!(old.landmark(place).unwrap(), new.landmark(place).unwrap(), "{place:?}");
+            }
+        }
     }
 
     proptest! {
