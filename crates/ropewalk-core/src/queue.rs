@@ -96,13 +96,8 @@ impl Runner {
 
     /// Leases in a task of its own: a dropped question must not tear a lease from its offer.
     async fn lease(&self, free: u32) -> Result<(), LinkRefusal> {
-        let (offers, put_off) = self.farm.leases.waiting(self.id);
-        let missing = free.saturating_sub(offers).saturating_sub(put_off);
-        if missing == 0 && put_off == 0 {
-            return Ok(());
-        }
         let (farm, runner) = (self.farm.clone(), self.id);
-        let task = tokio::spawn(async move { offer::lease(&farm, runner, missing).await });
+        let task = tokio::spawn(async move { offer::lease(&farm, runner, free).await });
         task.await.map_err(|error| Error::internal(format_args!("leasing a work failed: {error}")))?
     }
 

@@ -11,7 +11,7 @@ use ropewalk_core::port::{BlobRef, Identity, Jobs, Queue, StoreError};
 use ropewalk_core::queue::{LinkRefusal, Runner};
 use ropewalk_core::submit::Request;
 use ropewalk_model::grant::Grants;
-use ropewalk_model::ids::{AttemptId, Fence};
+use ropewalk_model::ids::{AttemptId, Fence, JobId};
 use ropewalk_model::job::{Job, Visibility};
 use ropewalk_model::limits::{BuildLimits, RequestLimits};
 use ropewalk_model::link::{
@@ -61,6 +61,16 @@ async fn world() -> World {
 }
 
 impl World {
+    /// Resolves when an attempt at a job was leased.
+    async fn leased(&self, job: &Job) {
+        let leased = async {
+            while self.farm.attempts(&Caller::Local, job.id).await.unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), leased).await.expect("an attempt");
+    }
+
     async fn submit(&self, manifest: &str) -> Job {
         let request = Request {
             manifest: manifest.into(),
@@ -220,6 +230,10 @@ async fn execute(world: &World, sql: &'static str) {
     world.store.database().write(Write::durable("inject a fault"), sql, run).await.unwrap();
 }
 
+fn jobs(offers: &[Offer]) -> Vec<JobId> {
+    offers.iter().map(|offer| offer.values.job.unwrap()).collect()
+}
+
 async fn ask(runner: &Runner, free: u32) -> Vec<Offer> {
     tokio::time::timeout(Duration::from_secs(20), runner.ask(free)).await.expect("an answer").unwrap()
 }
@@ -250,15 +264,55 @@ async fn a_work_put_off_until_its_lease_ran_out_runs_elsewhere() {
     let job = world.submit(&format!("oauth: builds.sr.ht/JOBS:RO\n{MANIFEST}")).await;
     let (one, two) = (world.runner("one", &[]).await, world.runner("two", &[]).await);
     execute(&world, "ALTER TABLE tokens RENAME TO tokens_away").await;
-    let asked = tokio::time::timeout(Duration::from_millis(500), one.ask(1)).await;
-    assert!(asked.is_err(), "there is nothing to offer");
+    tokio::select! {
+        offers = one.ask(1) => panic!("there is nothing to offer: {offers:?}"),
+        () = world.leased(&job) => {}
+    }
     world.clock.advance(LOST_AFTER + Duration::from_secs(1));
     assert_eq!(world.store.expire(FakeClock::START, 10).await.unwrap().len(), 1);
     execute(&world, "ALTER TABLE tokens_away RENAME TO tokens").await;
     let again = ask(&two, 1).await;
     assert_eq!(again[0].values.job, Some(job.id));
-    let stale = tokio::time::timeout(Duration::from_millis(500), one.ask(1)).await;
-    assert!(stale.is_err(), "a lease that ran out was offered");
+    let other = world.submit(MANIFEST).await;
+    let offers = ask(&one, 2).await;
+    assert_eq!(jobs(&offers), [other.id], "a lease that ran out was offered");
+}
+
+/// Asks and goes away when the question has begun to lease.
+async fn ask_and_leave(runner: &Runner, free: u32) {
+    let mut question = std::pin::pin!(runner.ask(free));
+    std::future::poll_fn(|context| {
+        assert!(question.as_mut().poll(context).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dropped_question_and_the_next_one_lease_no_more_than_is_free() {
+    let world = world().await;
+    let submitted =
+        [world.submit(MANIFEST).await, world.submit(MANIFEST).await, world.submit(MANIFEST).await];
+    let runner = world.runner("r", &[]).await;
+    ask_and_leave(&runner, 1).await;
+    ask_and_leave(&runner, 1).await;
+    assert_eq!(jobs(&ask(&runner, 1).await), [submitted[0].id]);
+    for waiting in &submitted[1..] {
+        assert_eq!(world.status(waiting).await, JobStatus::Queued);
+    }
+}
+
+#[tokio::test]
+async fn an_offer_that_lay_until_its_lease_ran_out_is_dropped() {
+    let world = world().await;
+    let submitted = [world.submit(MANIFEST).await, world.submit(MANIFEST).await];
+    let runner = world.runner("r", &[]).await;
+    ask_and_leave(&runner, 2).await;
+    assert_eq!(jobs(&ask(&runner, 1).await), [submitted[0].id]);
+    assert_eq!(world.status(&submitted[1]).await, JobStatus::Running, "its offer lies ready");
+    world.clock.advance(LOST_AFTER + Duration::from_secs(1));
+    let fresh = world.submit(MANIFEST).await;
+    assert_eq!(jobs(&ask(&runner, 1).await), [fresh.id]);
 }
 
 #[tokio::test]

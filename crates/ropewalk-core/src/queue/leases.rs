@@ -8,7 +8,7 @@ use ropewalk_model::link::{Offer, Verdict};
 use ropewalk_model::time::Time;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Leases {
     known: Mutex<HashMap<AttemptId, Known>>,
     offers: Mutex<HashMap<RunnerId, VecDeque<Offer>>>,
     put_off: Mutex<HashMap<RunnerId, Vec<Lease>>>,
+    /// Held by the one question of a runner that leases.
+    asking: Mutex<HashMap<RunnerId, Arc<tokio::sync::Mutex<()>>>>,
     /// Counts verdicts that may have changed.
     verdicts: watch::Sender<u64>,
 }
@@ -35,6 +37,7 @@ impl Default for Leases {
             known: Mutex::default(),
             offers: Mutex::default(),
             put_off: Mutex::default(),
+            asking: Mutex::default(),
             verdicts: watch::Sender::new(0),
         }
     }
@@ -70,10 +73,21 @@ impl Leases {
         lock(&self.put_off).remove(&runner).unwrap_or_default()
     }
 
-    /// How many offers lie ready, and how many leases wait for theirs.
-    pub(super) fn waiting(&self, runner: RunnerId) -> (u32, u32) {
+    /// Resolves when no other question of the runner leases, until what it gives is dropped. What is free is counted
+    /// and leased within, or a question that was dropped and the next one would both fill the same place.
+    pub(super) async fn ask_alone(&self, runner: RunnerId) -> tokio::sync::OwnedMutexGuard<()> {
+        let asking = lock(&self.asking).entry(runner).or_default().clone();
+        asking.lock_owned().await
+    }
+
+    /// How many offers lie ready, and how many leases wait for theirs. Offers whose lease ran out are dropped: nobody
+    /// renews them, and their works are given away as lost.
+    pub(super) fn waiting(&self, runner: RunnerId, now: Time) -> (u32, u32) {
         let count = |waiting: usize| u32::try_from(waiting).unwrap_or(u32::MAX);
-        let offers = lock(&self.offers).get(&runner).map_or(0, VecDeque::len);
+        let offers = lock(&self.offers).get_mut(&runner).map_or(0, |offers| {
+            offers.retain(|offer| now < offer.until);
+            offers.len()
+        });
         let put_off = lock(&self.put_off).get(&runner).map_or(0, Vec::len);
         (count(offers), count(put_off))
     }

@@ -14,16 +14,19 @@ use ropewalk_model::secret::Secret;
 use ropewalk_model::status::Cause;
 use std::time::Duration;
 
-/// Leases works and lays their offers ready. A work whose values cannot be made fails here: no other runner could
+/// Leases works until as many as are free wait for the runner, and lays their offers ready. A work whose values cannot be made fails here: no other runner could
 /// do better. One for which the store did not answer stays leased and is prepared with the next question.
-pub(super) async fn lease(farm: &Farm, runner: RunnerId, n: u32) -> Result<(), LinkRefusal> {
+pub(super) async fn lease(farm: &Farm, runner: RunnerId, free: u32) -> Result<(), LinkRefusal> {
+    let _alone = farm.leases.ask_alone(runner).await;
+    let (offers, put_off) = farm.leases.waiting(runner, farm.clock.now());
+    let missing = free.saturating_sub(offers).saturating_sub(put_off);
     for lease in farm.leases.take_put_off(runner) {
         prepare(farm, runner, lease).await;
     }
-    if n == 0 {
+    if missing == 0 {
         return Ok(());
     }
-    for lease in farm.store.lease_next(runner, n, farm.settings.lost_after).await? {
+    for lease in farm.store.lease_next(runner, missing, farm.settings.lost_after).await? {
         farm.leases.leased(runner, &lease);
         prepare(farm, runner, lease).await;
     }
