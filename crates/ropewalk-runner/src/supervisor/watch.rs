@@ -109,7 +109,13 @@ impl Watch {
         if self.sampled.elapsed() < SAMPLE {
             return Ok(());
         }
+        let sampled = self.look(place);
+        // From its end: between two looks there is time for orders and logs, however long a look takes.
         self.sampled = Instant::now();
+        sampled
+    }
+
+    fn look(&self, place: &dyn Place) -> Result<(), Stop> {
         // Nobody could ever learn how this build ends.
         if rustix::fs::fstat(&self.control).is_ok_and(|stat| stat.st_nlink == 0) {
             return Err(Stop::new(Cause::Infrastructure, "the attempt's spool was removed"));

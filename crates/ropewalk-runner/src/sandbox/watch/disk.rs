@@ -5,7 +5,7 @@
 use super::super::weaken::{Guard, is_off};
 use super::super::{Doing, SandboxError};
 use super::shortage::{Shortage, Stock};
-use super::{Breach, files, tree};
+use super::{Breach, Portion, files, tree};
 use std::fs::{File, ReadDir};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 
 /// How long one look may walk.
 const SLICE: Duration = Duration::from_millis(4);
+/// How much of a processor's time one look may search for deleted files, once where they are mapped and once where they
+/// are open; the next such look goes on with it.
+const SEARCH: Duration = Duration::from_millis(100);
 /// What must stay free on the disk, whatever the limits say.
 const RESERVE: u64 = 512 << 20;
 /// From this length of a path on a folder is held open and paths begin there; a name has at most 255 bytes.
@@ -40,6 +43,8 @@ pub(super) struct Disk {
     /// The devices of the sandbox's temporary file systems.
     temporary: Vec<u64>,
     walk: Walk,
+    mapped: files::Search,
+    open: files::Search,
     /// What the last finished walk found.
     named: u64,
 }
@@ -64,6 +69,8 @@ impl Disk {
             memory,
             temporary: vec![],
             walk,
+            mapped: files::Search::default(),
+            open: files::Search::default(),
             named: 0,
         })
     }
@@ -99,13 +106,13 @@ impl Disk {
     }
 
     /// Bytes of deleted files that the sandbox's processes still have open, mapped or running.
-    fn nameless(&self) -> u64 {
+    fn nameless(&mut self) -> u64 {
         let processes = tree::below(self.init);
         let on_disk = |device| device != self.memory && !self.temporary.contains(&device);
-        let mut found = files::mapped(&processes, &on_disk);
-        for (id, bytes) in files::open(&processes, &on_disk) {
-            found.insert(id, bytes);
-        }
+        let portion = Portion::of(SEARCH);
+        let mut found = self.mapped.mapped(&processes, &on_disk, &|| portion.lasts());
+        let portion = Portion::of(SEARCH);
+        found.extend(self.open.open(&processes, &on_disk, &|| portion.lasts()));
         found.values().sum()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::tree::{Process, Shared, share};
 use std::collections::{HashMap, HashSet};
+use std::fs::ReadDir;
 use std::os::unix::fs::MetadataExt;
 
 /// Device and inode number.
@@ -16,46 +17,106 @@ pub(super) fn memory_device() -> std::io::Result<u64> {
     Ok(std::fs::File::from(file).metadata()?.dev())
 }
 
-/// Those that are open, on devices for which `held` holds.
-pub(super) fn open(processes: &[Process], held: &dyn Fn(u64) -> bool) -> Nameless {
-    let mut found = Nameless::new();
-    for process in processes {
-        for thread in tables(*process) {
-            let listed = std::fs::read_dir(format!("/proc/{}/task/{thread}/fd", process.pid));
-            for entry in listed.into_iter().flatten().flatten() {
-                note(&mut found, &entry.path(), held);
-            }
-        }
-    }
-    found
+/// A search through all processes in portions: builds decide how many descriptors and areas there are, and whoever
+/// searches has orders to hear and logs to take.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    /// Where it goes on, the next one last.
+    processes: Vec<Process>,
+    /// Tables of the process that was begun last: its number and a thread for each.
+    tables: Vec<(i32, i32)>,
+    reading: Option<ReadDir>,
+    found: Nameless,
+    /// What the last finished search found.
+    last: Nameless,
 }
 
-/// Those that are mapped, or run as a program. Of a mapped one the kernel tells us no more than the length of what
-/// is mapped.
-pub(super) fn mapped(processes: &[Process], held: &dyn Fn(u64) -> bool) -> Nameless {
-    let mut found = Nameless::new();
-    for process in processes {
-        for thread in process.threads() {
-            let folder = format!("/proc/{}/task/{thread}", process.pid);
-            let Ok(maps) = std::fs::read_to_string(format!("{folder}/maps")) else { continue };
-            if maps.is_empty() {
-                continue; // an ended thread
+impl Search {
+    /// Goes on with those that are open, on devices for which `held` holds, while `more` says so. A search that is
+    /// over begins anew with these processes at the next call. What the last one found and this one found until now.
+    pub(super) fn open(
+        &mut self,
+        processes: &[Process],
+        held: &dyn Fn(u64) -> bool,
+        more: &dyn Fn() -> bool,
+    ) -> Nameless {
+        self.begin(processes);
+        while more() {
+            if let Some(entry) = self.reading.as_mut().and_then(Iterator::next) {
+                entry.into_iter().for_each(|entry| note(&mut self.found, &entry.path(), held));
+            } else if let Some((process, thread)) = self.tables.pop() {
+                self.reading = std::fs::read_dir(format!("/proc/{process}/task/{thread}/fd")).ok();
+            } else if let Some(process) = self.processes.pop() {
+                self.reading = None;
+                self.tables = tables(process).into_iter().map(|thread| (process.pid, thread)).collect();
+            } else {
+                return self.finish();
             }
-            let mut lengths = Nameless::new();
-            let mut seen = HashSet::new();
-            for area in maps.lines().filter_map(Area::parse) {
-                if area.deleted && held(area.id.0) && seen.insert((area.id, area.offset)) {
-                    let length = lengths.entry(area.id).or_default();
-                    *length = length.saturating_add(area.length);
-                }
-            }
-            for (id, length) in lengths {
-                let known = found.entry(id).or_default();
-                *known = (*known).max(length);
-            }
-            note(&mut found, format!("{folder}/exe").as_ref(), held);
-            break; // all threads have the same memory
         }
+        self.known()
+    }
+
+    /// The same with those that are mapped, or run as a program, one process at a time.
+    pub(super) fn mapped(
+        &mut self,
+        processes: &[Process],
+        held: &dyn Fn(u64) -> bool,
+        more: &dyn Fn() -> bool,
+    ) -> Nameless {
+        self.begin(processes);
+        while more() {
+            let Some(process) = self.processes.pop() else { return self.finish() };
+            for (id, bytes) in mapped(process, held) {
+                let known = self.found.entry(id).or_default();
+                *known = (*known).max(bytes);
+            }
+        }
+        self.known()
+    }
+
+    fn begin(&mut self, processes: &[Process]) {
+        if self.processes.is_empty() && self.tables.is_empty() && self.reading.is_none() {
+            self.processes = processes.to_vec();
+        }
+    }
+
+    fn finish(&mut self) -> Nameless {
+        self.reading = None;
+        self.last = std::mem::take(&mut self.found);
+        self.last.clone()
+    }
+
+    fn known(&self) -> Nameless {
+        let mut known = self.last.clone();
+        known.extend(&self.found);
+        known
+    }
+}
+
+/// Those that a process has mapped, or runs as a program. Of a mapped one the kernel tells us no more than the length
+/// of what is mapped.
+fn mapped(process: Process, held: &dyn Fn(u64) -> bool) -> Nameless {
+    let mut found = Nameless::new();
+    for thread in process.threads() {
+        let folder = format!("/proc/{}/task/{thread}", process.pid);
+        let Ok(maps) = std::fs::read_to_string(format!("{folder}/maps")) else { continue };
+        if maps.is_empty() {
+            continue; // an ended thread
+        }
+        let mut lengths = Nameless::new();
+        let mut seen = HashSet::new();
+        for area in maps.lines().filter_map(Area::parse) {
+            if area.deleted && held(area.id.0) && seen.insert((area.id, area.offset)) {
+                let length = lengths.entry(area.id).or_default();
+                *length = length.saturating_add(area.length);
+            }
+        }
+        for (id, length) in lengths {
+            let known = found.entry(id).or_default();
+            *known = (*known).max(length);
+        }
+        note(&mut found, format!("{folder}/exe").as_ref(), held);
+        break; // all threads have the same memory
     }
     found
 }
@@ -135,11 +196,30 @@ mod tests {
         deleted.sync_all().unwrap();
         let device = memory_device().unwrap();
         let id = |file: &std::fs::File| file.metadata().map(|m| (m.dev(), m.ino())).unwrap();
-        let in_memory = open(&[me()], &|on| on == device);
+        let in_memory = Search::default().open(&[me()], &|on| on == device, &|| true);
         assert_eq!(in_memory.get(&id(&memory)), Some(&(1 << 20)));
         assert_eq!(in_memory.get(&id(&deleted)), None);
-        let on_disk = open(&[me()], &|on| on != device);
+        let on_disk = Search::default().open(&[me()], &|on| on != device, &|| true);
         assert!(on_disk.get(&id(&deleted)).is_some_and(|bytes| *bytes >= 1 << 20));
+    }
+
+    #[test]
+    fn a_search_that_is_interrupted_goes_on_and_forgets_nothing() {
+        let flags = rustix::fs::MemfdFlags::CLOEXEC;
+        let mut memory = std::fs::File::from(rustix::fs::memfd_create("x", flags).unwrap());
+        memory.write_all(&[1; 1 << 20]).unwrap();
+        let device = memory_device().unwrap();
+        let id = memory.metadata().map(|m| (m.dev(), m.ino())).unwrap();
+        let mut search = Search::default();
+        let mut portion = || {
+            let once = std::cell::Cell::new(true);
+            search.open(&[me()], &|on| on == device, &|| once.replace(false)).contains_key(&id)
+        };
+        assert!(!portion(), "one step finds no more than the process");
+        let portions = (2..100_000).find(|_| portion()).unwrap();
+        assert!(portions > 3, "{portions}");
+        // Also while the next search has not come so far yet.
+        assert!((0..1000).all(|_| portion()));
     }
 
     #[test]

@@ -6,12 +6,17 @@ use super::process::Space;
 use super::shortage::{Shortage, Stock};
 use super::stores::Stores;
 use super::tree::Shared;
-use super::{Breach, files, tree};
+use super::{Breach, Portion, files, tree};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How much of a processor's time one exact count may take (not of the clock's: the machine may be busy with others).
-/// What it does not reach counts as what it has at most.
+/// How much of a processor's time one look may count exactly; the next one goes on with it.
 const COUNT: Duration = Duration::from_millis(400);
+/// After so many looks, seconds of a processor's time, a count is over, and what it did not reach counts as what it has
+/// at most: processes that live shorter than a look would be counted for ever.
+const LOOKS: u32 = 40;
+/// How much of it one look may search for files in memory; the next one goes on with it.
+const SEARCH: Duration = Duration::from_millis(100);
 /// How many times as long as the last exact count took no other begins, unless it was over the limit: it must not eat
 /// a processor.
 const REST: u32 = 3;
@@ -28,10 +33,21 @@ pub(super) struct Memory {
     /// The device of what is in memory only.
     device: u64,
     stores: Stores,
+    search: files::Search,
+    counting: Counting,
     no_count_before: Option<Instant>,
     /// Whether the last exact count was over the limit.
     was_over: bool,
     shortage: Shortage,
+}
+
+/// An exact count under way.
+#[derive(Debug, Default)]
+struct Counting {
+    /// What was counted of each space, by the thread that it was found by.
+    parts: HashMap<i32, u64>,
+    looks: u32,
+    taken: Duration,
 }
 
 impl Memory {
@@ -39,7 +55,20 @@ impl Memory {
         let (device, stores) = (files::memory_device()?, Stores::default());
         let reserve = Stock::of_memory().map_or(RESERVE, |stock| RESERVE.min(stock.whole / RESERVED_PART));
         let shortage = Shortage::new(reserve);
-        Ok(Memory { init, limit, group, device, stores, no_count_before: None, was_over: false, shortage })
+        let (search, counting) = (files::Search::default(), Counting::default());
+        let (no_count_before, was_over) = (None, false);
+        Ok(Memory {
+            init,
+            limit,
+            group,
+            device,
+            stores,
+            search,
+            counting,
+            no_count_before,
+            was_over,
+            shortage,
+        })
     }
 
     pub(super) fn enforced(&self) -> bool {
@@ -70,12 +99,17 @@ impl Memory {
             return (used > self.limit).then_some(Breach::Memory { used, limit: self.limit });
         }
         let device = self.device;
-        let open = files::open(&processes, &|on| on == device);
+        let portion = Portion::of(SEARCH);
+        let open = self.search.open(&processes, &|on| on == device, &|| portion.lasts());
         let stored = self.stores.bytes().saturating_add(open.values().sum());
         let at_most = spaces.iter().map(Space::at_most).fold(stored, u64::saturating_add);
-        if at_most > self.limit && self.no_count_before.is_none_or(|then| Instant::now() >= then) {
-            let began = Instant::now();
-            let used = self.count(&mut spaces, stored, &open);
+        if at_most <= self.limit {
+            self.was_over = false;
+            self.counting = Counting::default();
+        } else if self.no_count_before.is_none_or(|then| Instant::now() >= then)
+            && let Some(used) = self.count(&mut spaces, stored, &open)
+        {
+            let taken = std::mem::take(&mut self.counting).taken;
             let over = used > self.limit;
             // Processes are counted one after another: what they begin to share meanwhile counts too
             // much, once.
@@ -84,17 +118,17 @@ impl Memory {
             }
             self.was_over = over;
             // What is over is looked at again at once.
-            self.no_count_before =
-                if over { None } else { Instant::now().checked_add(began.elapsed() * REST) };
+            self.no_count_before = if over { None } else { Instant::now().checked_add(taken * REST) };
         }
         let stock = Stock::of_memory()?;
         let over = self.shortage.look(Instant::now(), stock, at_most);
         over.then_some(Breach::Starved { available: stock.left })
     }
 
-    /// What is in use exactly, or the first figure that is within the limit.
-    fn count(&self, spaces: &mut Vec<Space>, stored: u64, open: &files::Nameless) -> u64 {
-        let began = processor_time();
+    /// What is in use exactly, or the first figure that is within the limit. `None` when the next look has to go on.
+    fn count(&mut self, spaces: &mut Vec<Space>, stored: u64, open: &files::Nameless) -> Option<u64> {
+        let (began, portion) = (Instant::now(), Portion::of(COUNT));
+        self.counting.looks += 1;
         spaces.sort_by_key(|space| std::cmp::Reverse(space.at_most()));
         // Between a fork that shares all memory (vfork) and its exec two processes have the same.
         spaces.dedup_by(|later, kept| {
@@ -104,18 +138,55 @@ impl Memory {
             id.0 == self.device && !self.stores.hold(name) && !open.contains_key(&id)
         };
         let mut used = spaces.iter().map(Space::at_most).fold(stored, u64::saturating_add);
+        let mut complete = true;
         for space in spaces {
-            if used <= self.limit || processor_time().saturating_sub(began) > COUNT {
-                break;
-            }
-            used = used.saturating_sub(space.at_most()).saturating_add(space.part(&counts));
+            let known = self.counting.parts.get(&space.thread).copied();
+            let part = match known {
+                _ if used <= self.limit => break,
+                Some(part) => part,
+                None if portion.lasts() => space.part(&counts),
+                None => {
+                    complete = false;
+                    continue;
+                }
+            };
+            self.counting.parts.insert(space.thread, part);
+            // A number may belong to another process by now.
+            used = used.saturating_sub(space.at_most()).saturating_add(part.min(space.at_most()));
         }
-        used
+        self.counting.taken += began.elapsed();
+        (complete || used <= self.limit || self.counting.looks >= LOOKS).then_some(used)
     }
 }
 
-/// What this thread has taken of a processor so far.
-fn processor_time() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(now).unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn watched(limit: u64) -> Memory {
+        let parent = rustix::process::getppid().unwrap().as_raw_nonzero().get();
+        Memory::new(parent, limit, None).unwrap()
+    }
+
+    #[test]
+    fn a_passing_excess_is_forgotten() {
+        let mut memory = watched(u64::MAX);
+        memory.was_over = true;
+        assert_eq!(memory.look(), None);
+        assert!(!memory.was_over);
+        memory.limit = 1;
+        assert_eq!(memory.look(), None, "once is not enough");
+        assert!(matches!(memory.look(), Some(Breach::Memory { .. })));
+    }
+
+    #[test]
+    fn a_count_goes_on_with_what_it_knows() {
+        let mut memory = watched(1);
+        let mut spaces: Vec<Space> = tree::below(memory.init).into_iter().filter_map(Space::of).collect();
+        let known: HashMap<i32, u64> = spaces.iter().map(|space| (space.thread, 0)).collect();
+        assert!(!known.is_empty());
+        memory.counting.parts = known;
+        assert_eq!(memory.count(&mut spaces, 0, &files::Nameless::new()), Some(0));
+    }
 }

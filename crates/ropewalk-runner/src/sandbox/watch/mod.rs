@@ -50,6 +50,28 @@ pub enum Breach {
     },
 }
 
+/// A portion of a processor's time (not of the clock's: the machine may be busy with others).
+struct Portion {
+    began: Duration,
+    most: Duration,
+}
+
+impl Portion {
+    fn of(most: Duration) -> Portion {
+        Portion { began: processor_time(), most }
+    }
+
+    fn lasts(&self) -> bool {
+        processor_time().saturating_sub(self.began) < self.most
+    }
+}
+
+/// What this thread has taken of a processor so far.
+fn processor_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
 /// What is known about a running sandbox's use of memory and disk.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -77,7 +99,8 @@ impl Watch {
         self.memory.enforced()
     }
 
-    /// The first limit that is found passed; takes a few milliseconds at most.
+    /// The first limit that is found passed. Takes milliseconds for an ordinary build and less than a second of a
+    /// processor for any: what a look does not come to, the next one does.
     pub(super) fn look(&mut self) -> Option<Breach> {
         self.memory.look().or_else(|| self.disk.look())
     }
