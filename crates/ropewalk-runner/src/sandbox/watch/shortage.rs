@@ -6,8 +6,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long a sandbox that explains all of the loss goes on.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a sandbox that explains all of the loss goes on: long enough that who explains a hundredth of it is looked
+/// at several times after who explains nothing, and what that one frees is seen.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Who has less than this part of the reserve stays: ending it would free nothing.
 const INNOCENT: u64 = 8;
 
@@ -78,8 +79,9 @@ impl Shortage {
 
 fn patience(unexplained: u64, whole: u64) -> Duration {
     let thousandths = u128::from(unexplained) * 1000 / u128::from(whole.max(1));
-    let left = 1000u32.saturating_sub(u32::try_from(thousandths).unwrap_or(1000));
-    PATIENCE * left / 1000
+    let explained = 1000u32.saturating_sub(u32::try_from(thousandths).unwrap_or(1000));
+    // By its root, for it matters most among those who explain little: one of them hoards.
+    PATIENCE * (explained * 1000).isqrt() / 1000
 }
 
 #[cfg(test)]
@@ -92,12 +94,12 @@ mod tests {
         Stock { left, whole: 100 * GIB }
     }
 
-    /// After how many steps of 50 ms a sandbox goes that was opened when all was free.
+    /// After how many looks, four a second, a sandbox goes that was opened when all was free.
     fn goes_after(left: u64, own: u64) -> Option<u32> {
         let mut shortage = Shortage::new(GIB);
         let began = Instant::now();
         assert!(!shortage.look(began, stock(100 * GIB), 0));
-        (0..100).find(|step| shortage.look(began + Duration::from_millis(50) * *step, stock(left), own))
+        (0..200).find(|step| shortage.look(began + super::super::WATCH_INTERVAL * *step, stock(left), own))
     }
 
     #[test]
@@ -113,6 +115,16 @@ mod tests {
         let honest = goes_after(0, 100 * GIB);
         assert_eq!(hidden, Some(0));
         assert!(hidden < half && half < honest && honest.is_some(), "{half:?} {honest:?}");
+    }
+
+    /// Looks of two supervisors can be as far apart as a look is long, at the begin and at the end of the patience, and
+    /// what a killed sandbox held takes a moment to be free.
+    #[test]
+    fn who_explains_a_hundredth_is_looked_at_several_times_after_who_explains_nothing() {
+        let (hidden, hundredth) = (goes_after(0, 0).unwrap(), goes_after(0, GIB).unwrap());
+        assert!(hundredth >= hidden + 8, "{hidden} {hundredth}");
+        let twice = goes_after(0, 2 * GIB).unwrap();
+        assert!(twice >= hundredth + 4, "{hundredth} {twice}");
     }
 
     #[test]
