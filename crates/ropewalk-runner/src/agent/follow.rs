@@ -39,7 +39,8 @@ pub(super) async fn follow<L: Link>(
     let wake = Wake::on(&spool);
     let mut sent = Sent::read(&spool);
     let overdue = Overdue::new(grace);
-    let mut attempt = Following { link, spool, child, order: Order::Go, overdue, lock: None };
+    let (lock, breath, is_dead) = (None, None, false);
+    let mut attempt = Following { link, spool, child, order: Order::Go, overdue, lock, breath, is_dead };
     let mut wait = RETRY;
     loop {
         attempt.order.raise(*orders.borrow_and_update());
@@ -96,14 +97,18 @@ struct Following<L> {
     child: Option<Child>,
     order: Order,
     overdue: Overdue,
-    /// Ours once the supervisor, and all that it started, is gone.
+    /// Ours once the supervisor is gone.
     lock: Option<Lock>,
+    /// Until when the rest of it may take to be gone. Kept, as the lock is, when waiting for it is interrupted.
+    breath: Option<Instant>,
+    /// Nothing lives, and how it ended is written.
+    is_dead: bool,
 }
 
 impl<L: Link> Following<L> {
     /// Nothing of it lives, and the server knows its end or does not want to.
     fn is_over(&self, sent: &Sent) -> bool {
-        self.lock.is_some() && (sent.ended || self.order == Order::Drop)
+        self.is_dead && (sent.ended || self.order == Order::Drop)
     }
 
     /// Does what can be done now.
@@ -147,35 +152,46 @@ impl<L: Link> Following<L> {
 
     /// Takes the lock when the supervisor is gone, and writes the end that it did not write.
     async fn look_for_end(&mut self) -> Result<(), Gone> {
-        if self.lock.is_some() {
+        if self.is_dead {
             return Ok(());
         }
-        if let Some(child) = &mut self.child {
-            // A child that has not ended may be about to take the lock: it must find it free.
-            match child.try_wait() {
-                Ok(None) => return Ok(()),
-                _ => self.child = None,
-            }
+        if self.lock.is_none() {
+            self.lock = self.take_lock()?;
         }
-        let lock = match self.spool.lock() {
-            Ok(lock) => lock,
-            Err(SpoolError::Busy { .. }) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+        if self.lock.is_none() {
+            return Ok(());
+        }
         self.last_breath().await;
+        let Some(lock) = &self.lock else { return Ok(()) };
         if !self.spool.has_ended()? {
             match self.overdue.decided(&self.spool) {
-                Some(decided) => end(&self.spool, &lock, decided)?,
-                None => lose(&self.spool, &lock, &reason(&self.spool))?,
+                Some(decided) => end(&self.spool, lock, decided)?,
+                None => lose(&self.spool, lock, &reason(&self.spool))?,
             }
         }
-        self.lock = Some(lock);
+        self.is_dead = true;
         Ok(())
     }
 
+    /// The lock, if the supervisor is gone.
+    fn take_lock(&mut self) -> Result<Option<Lock>, Gone> {
+        if let Some(child) = &mut self.child {
+            // A child that has not ended may be about to take the lock: it must find it free.
+            match child.try_wait() {
+                Ok(None) => return Ok(None),
+                _ => self.child = None,
+            }
+        }
+        match self.spool.lock() {
+            Ok(lock) => Ok(Some(lock)),
+            Err(SpoolError::Busy { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Waits until nothing of the sandbox lives, and removes what it had of the host.
-    async fn last_breath(&self) {
-        let until = Instant::now() + LAST_BREATH;
+    async fn last_breath(&mut self) {
+        let until = *self.breath.get_or_insert_with(|| Instant::now() + LAST_BREATH);
         let init = self.spool.init();
         // By our own place the groups of version 2 would be found only by an agent in the group of the first.
         let noted = self.spool.supervisor().map(|supervisor| supervisor.groups);
