@@ -10,6 +10,8 @@ use std::process::Child;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How long it may take when it has said that it is concluding: it waits for the disk to take the last artifact and log.
+const CONCLUDING: Duration = Duration::from_secs(300);
 /// How often a supervisor that should be dead is killed again.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -45,7 +47,15 @@ impl Overdue {
         if let Some(killed) = self.killed {
             return killed.checked_add(AGAIN);
         }
-        [self.ordered, self.deadline].into_iter().flatten().min()?.checked_add(self.grace)
+        let since = [self.ordered, self.deadline].into_iter().flatten().min()?;
+        since.checked_add(self.grace(spool))
+    }
+
+    fn grace(&self, spool: &Spool) -> Duration {
+        match spool.supervisor() {
+            Some(supervisor) if supervisor.is_concluding => self.grace.max(CONCLUDING),
+            _ => self.grace,
+        }
     }
 
     /// Decides how the attempt ends, writes that down, and kills the supervisor; its sandbox dies with it.
@@ -57,7 +67,7 @@ impl Overdue {
     ) -> Result<(), SpoolError> {
         self.killed = Some(Instant::now());
         if self.decided.is_none() {
-            let message = self.message(order);
+            let message = message(order, self.grace(spool));
             tracing::warn!(attempt = %spool.head.attempt, "{message}");
             let outcome = Outcome::Failure { cause: cause(order), message };
             // Before it is killed: whoever finds the lock free must know why, also another agent. On a full disk
@@ -78,19 +88,19 @@ impl Overdue {
         }
     }
 
-    fn message(&self, order: Order) -> String {
-        let why = match cause(order) {
-            Cause::Timeout => "the build took longer than its plan allows (limits.build-time)",
-            cause => wish(cause),
-        };
-        let grace = self.grace.as_secs();
-        format!("{why}, but its supervisor did not end it within {grace} s (is it stopped?) and was killed")
-    }
-
     /// The end that this agent, or one before it, decided on before it killed the supervisor.
     pub(super) fn decided(&self, spool: &Spool) -> Option<Outcome> {
         self.decided.clone().or_else(|| read_json(&path(spool)).ok())
     }
+}
+
+fn message(order: Order, grace: Duration) -> String {
+    let why = match cause(order) {
+        Cause::Timeout => "the build took longer than its plan allows (limits.build-time)",
+        cause => wish(cause),
+    };
+    let grace = grace.as_secs();
+    format!("{why}, but its supervisor did not end it within {grace} s (is it stopped?) and was killed")
 }
 
 /// Without an order only the deadline can have passed.

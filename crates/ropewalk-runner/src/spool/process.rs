@@ -73,6 +73,9 @@ pub struct Supervisor {
     /// Folders of the control groups that its sandbox has where it may have any: with version 2 they depend on the
     /// group that the supervisor is in.
     pub groups: Vec<PathBuf>,
+    /// It collects artifacts or ends the build: what takes longer than usual now is the disk.
+    #[serde(default)]
+    pub is_concluding: bool,
 }
 
 impl Supervisor {
@@ -85,9 +88,7 @@ impl Supervisor {
 
 /// Milliseconds of the monotonic clock.
 fn monotonic() -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure outlives the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let (seconds, rest) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
     seconds.saturating_mul(1000).saturating_add(rest / 1_000_000)
 }
@@ -99,13 +100,30 @@ impl Spool {
     /// # Errors
     /// When it cannot be written.
     pub fn note_supervisor(&self, build_time: u64) -> Result<(), SpoolError> {
-        let path = self.path().join(SUPERVISOR);
         let Some(process) = Process::of(std::process::id().cast_signed()) else {
             return Err(SpoolError::Malformed { path: "/proc/self/stat".into(), why: "no such file".into() });
         };
         let deadline = monotonic().saturating_add(build_time.saturating_mul(1000));
         let groups = cgroup::groups(&self.name());
-        let text = serde_json::to_vec(&Supervisor { process, deadline, groups })
+        self.write_supervisor(&Supervisor { process, deadline, groups, is_concluding: false })
+    }
+
+    /// Notes that the supervisor, which has noted itself, collects artifacts or ends the build.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn note_conclusion(&self) -> Result<(), SpoolError> {
+        match self.supervisor() {
+            Some(noted) if !noted.is_concluding => {
+                self.write_supervisor(&Supervisor { is_concluding: true, ..noted })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write_supervisor(&self, supervisor: &Supervisor) -> Result<(), SpoolError> {
+        let path = self.path().join(SUPERVISOR);
+        let text = serde_json::to_vec(supervisor)
             .map_err(|e| SpoolError::Malformed { path: path.clone(), why: e.to_string() })?;
         let new = path.with_extension("new");
         std::fs::write(&new, text).at("write", &new)?;

@@ -16,6 +16,11 @@ use std::process::{Command, Stdio};
 /// When the range cannot be entered or a file not be removed.
 pub fn clean(path: &Path) -> Result<(), SpoolError> {
     let path = path.canonicalize().at("find the spool", path)?;
+    // This is a program's argument, and what follows removes whole trees.
+    if !is_spool(&path) {
+        let why = "it is no spool: a file `lock` or `plan.json` is missing".to_owned();
+        return Err(SpoolError::Malformed { path, why });
+    }
     let target = if is_unfinished(&path) { path.clone() } else { path.join(LAYER) };
     if !target.exists() {
         return Ok(());
@@ -41,6 +46,13 @@ pub fn sweep_unfinished(folder: &Path, program: &Path) {
             tracing::error!("what is left of a spool stays: {error}");
         }
     }
+}
+
+/// Whether it holds what every spool holds, or is one that was cut short, beside the lock of who works in that folder.
+fn is_spool(path: &Path) -> bool {
+    let holds = |folder: &Path, file: &str| folder.join(file).is_file();
+    let whole = holds(path, "lock") && holds(path, "plan.json");
+    whole || (is_unfinished(path) && path.parent().is_some_and(|folder| holds(folder, "lock")))
 }
 
 fn is_unfinished(path: &Path) -> bool {

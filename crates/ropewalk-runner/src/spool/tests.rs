@@ -128,6 +128,9 @@ fn a_noted_supervisor_counts_until_the_next_boot() {
     let noted = spool.supervisor().unwrap();
     assert!(noted.process.is_alive());
     assert!((90..=100).contains(&noted.remaining().as_secs()), "{:?}", noted.remaining());
+    assert!(!noted.is_concluding);
+    spool.note_conclusion().unwrap();
+    assert_eq!(spool.supervisor(), Some(Supervisor { is_concluding: true, ..noted.clone() }));
     assert_eq!(Supervisor { deadline: 0, ..noted }.remaining().as_secs(), 0);
     spool.head.boot = "another".into();
     assert_eq!(spool.supervisor(), None);
@@ -146,6 +149,19 @@ fn a_mark_begins_in_the_first_column() {
     assert!(lines[0].starts_with("[#9] 20") && lines[0].ends_with(" one two"), "{text}");
     assert_eq!(lines[1], "half");
     assert!(lines[2].starts_with("[#9] 20") && lines[2].ends_with(" three"), "{text}");
+}
+
+#[test]
+fn only_a_spool_is_cleaned() {
+    let folder = tempfile::tempdir().unwrap();
+    let precious = folder.path().join(".new-or-not");
+    for inner in [precious.join("layer"), folder.path().join("layer")] {
+        std::fs::create_dir_all(inner).unwrap();
+    }
+    for path in [precious.as_path(), folder.path()] {
+        assert!(matches!(super::clean(path), Err(SpoolError::Malformed { .. })));
+        assert!(path.join("layer").exists());
+    }
 }
 
 #[test]

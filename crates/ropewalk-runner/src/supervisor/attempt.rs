@@ -11,6 +11,7 @@ use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues};
 use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
 use rustix::fd::AsFd;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// How long output may still come in after everything inside is dead.
@@ -35,6 +36,7 @@ impl Attempt<'_> {
     pub(crate) fn carry_out(mut self) -> Outcome {
         let result = self.begin().and_then(|mut place| {
             let result = self.build(&*place);
+            self.note_conclusion();
             place.close();
             // What was printed before the end belongs to the log, whatever the end was.
             let output = self.last_output();
@@ -81,8 +83,18 @@ impl Attempt<'_> {
     fn build(&mut self, place: &dyn Place) -> Result<(), Stop> {
         self.set_up(place)?;
         self.run_steps(place)?;
+        if !self.plan.artifacts.is_empty() {
+            self.note_conclusion();
+        }
         self.collect_artifacts(place)?;
         self.stay_open(place)
+    }
+
+    /// The agent has more patience from now on. On a full disk it does not learn of it, which must not end the build.
+    fn note_conclusion(&self) {
+        if let Err(error) = self.spool.note_conclusion() {
+            let _ = writeln!(std::io::stderr(), "{error}");
+        }
     }
 
     /// With `shell: true` the place stays until the deadline, or until somebody ends it. A build that

@@ -29,7 +29,7 @@ use ropewalk_model::link::{AttemptFact, RunValues};
 use ropewalk_model::plan::PlanError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signals::Signals;
-use std::io::BufRead;
+use std::io::{BufRead, Write};
 use std::path::Path;
 use watch::Watch;
 
@@ -65,7 +65,10 @@ pub fn supervise(path: &Path) -> Result<(), SuperviseError> {
     // Before the values are read: an agent that starts anew must not take this attempt for dead.
     let lock = spool.lock()?;
     let plan = spool.plan()?.open()?;
-    spool.note_supervisor(plan.limits.build_time)?;
+    // On a full disk there is an end to tell all the same, and room for it is kept.
+    if let Err(error) = spool.note_supervisor(plan.limits.build_time) {
+        let _ = writeln!(std::io::stderr(), "{error}");
+    }
     let values = read_values()?;
     let mut events = Writer::open(&spool)?;
     events.append(AttemptFact::Started, false)?;
