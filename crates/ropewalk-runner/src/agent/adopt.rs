@@ -30,7 +30,13 @@ pub(super) async fn enter(spools: &Path, program: &Path) -> Result<Alone, AgentE
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    sweep_unfinished(spools, program);
+    let (folder, program) = (spools.to_owned(), program.to_owned());
+    // The lock goes with the sweep: nobody else may make a spool meanwhile, also if this is no longer waited for.
+    let swept = tokio::task::spawn_blocking(move || {
+        sweep_unfinished(&folder, &program);
+        file
+    });
+    let file = swept.await.map_err(std::io::Error::other).map_err(failed("sweep"))?;
     Ok(Alone { _file: file })
 }
 
