@@ -75,9 +75,8 @@ pub(crate) fn execute(
         call(number::EXECVE, path as usize, arguments as usize, environment as usize, 0)
     };
     let mut refused = None;
-    let whole: [&[u8]; 1] = [b""];
-    let search =
-        if command.contains(&b'/') { whole[0] } else { lookup(environment, b"PATH").unwrap_or(SECURE_PATH) };
+    let search: &[u8] =
+        if command.contains(&b'/') { b"" } else { lookup(environment, b"PATH").unwrap_or(SECURE_PATH) };
     for folder in search.split(|byte| *byte == b':') {
         let path =
             if folder.is_empty() { arena.join(&[command]) } else { arena.join(&[folder, b"/", command]) };
