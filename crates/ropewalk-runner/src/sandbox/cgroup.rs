@@ -147,6 +147,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn processors_are_a_quota_of_each_period() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = |file: &str, cpus| {
+            let limits = Limits { memory: 1, processes: 1, disk: 1, cpus };
+            set_cpu(folder.path(), file, &limits);
+            read_to_string(folder.path().join(file)).ok()
+        };
+        assert_eq!(written("cpu.max", 0), None);
+        assert_eq!(written("cpu.max", 2).as_deref(), Some("200000 100000"));
+        assert_eq!(written("cpu.cfs_quota_us", 3).as_deref(), Some("300000"));
+    }
+
+    #[test]
     fn kills_are_counted_in_both_versions() {
         assert_eq!(kills("low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0\n"), 2);
         assert_eq!(kills("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"), 1);

@@ -1,5 +1,6 @@
 //! The images that scenarios run in.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,12 +22,14 @@ pub(crate) fn variable(name: &str) -> String {
 /// Compiles `NAME.c` into a folder, with the compiler that links Rust programs: it is always there.
 pub(crate) fn program(folder: &Path, name: &str) -> Result<PathBuf, String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/escape/{name}.c"));
-    let program = folder.join(name);
+    let mut hasher = DefaultHasher::new();
+    std::fs::read(&source).map_err(|e| format!("{}: {e}", source.display()))?.hash(&mut hasher);
+    // By what it was made from: the folder stays, and a checkout may make a source older than what is there.
+    let program = folder.join(format!("{name}-{:016x}", hasher.finish()));
     // Once for all processes: a program that is replaced while a sandbox opens cannot be bound any more.
     let lock = std::fs::File::create(folder.join(format!("{name}.lock"))).map_err(|e| e.to_string())?;
     lock.lock().map_err(|e| e.to_string())?;
-    let made_at = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
-    if made_at(&program) > made_at(&source) {
+    if program.exists() {
         return Ok(program);
     }
     let new = folder.join(format!("{name}-{}-{:?}", std::process::id(), std::thread::current().id()));

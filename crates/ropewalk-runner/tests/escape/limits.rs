@@ -1,7 +1,7 @@
 //! Limits that end a build, and what of it the host feels.
 
 use crate::world::{World, start, step};
-use ropewalk_runner::sandbox::{Breach, Sandbox, WATCH_INTERVAL};
+use ropewalk_runner::sandbox::{Breach, Sandbox, WATCH_INTERVAL, cgroup};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -83,6 +83,18 @@ pub(crate) fn a_fork_bomb_stays_inside(home: &Path) {
     let began = Instant::now();
     assert!(std::process::Command::new("/bin/true").status().unwrap().success());
     assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+pub(crate) fn processors_are_limited(home: &Path) {
+    let mut world = World::new(home, "base");
+    world.limits.cpus = 2;
+    let _sandbox = world.open();
+    let groups = cgroup::groups(world.work.file_name().unwrap().to_str().unwrap());
+    let files = groups.iter().flat_map(|group| ["cpu.max", "cpu.cfs_quota_us"].map(|file| group.join(file)));
+    match files.into_iter().find_map(|file| std::fs::read_to_string(file).ok()) {
+        Some(quota) => assert_eq!(quota.split_whitespace().next(), Some("200000"), "of 100000 microseconds"),
+        None => println!("NOT RUN here: limits.cpus: control groups are not this account's to use"),
+    }
 }
 
 pub(crate) fn many_files_fill_the_disk_limit(home: &Path) {

@@ -55,6 +55,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     ["base"] limits::files_in_memory_count,
     ["base"] limits::temporary_files_stay_within_the_memory_limit,
     ["base"] limits::a_fork_bomb_stays_inside,
+    ["base"] limits::processors_are_limited,
     ["base"] limits::many_files_fill_the_disk_limit,
     ["base"] limits::one_file_cannot_pass_the_disk_limit,
     ["base"] limits::deleted_files_count_while_they_are_open,
