@@ -70,7 +70,23 @@ fn killed(bench: &Bench) {
     crate::semantics::wait_until(|| crate::leftovers::Leftovers::marked(&mark) > 0);
     child.kill().unwrap();
     child.wait().unwrap();
+    // The attempt has the number of its command's process.
+    let id = i64::from(child.id());
     crate::semantics::wait_until(|| crate::leftovers::Leftovers::marked(&mark) == 0);
+    crate::semantics::wait_until(|| crate::leftovers::groups(id).is_empty());
+    supervisor_killed(bench);
+}
+
+fn supervisor_killed(bench: &Bench) {
+    let mark = bench.mark();
+    let mut child = bench.start(&format!("tasks:\n- one: sleep {mark}\n"));
+    crate::semantics::wait_until(|| crate::leftovers::Leftovers::marked(&mark) > 0);
+    let id = i64::from(child.id());
+    let supervisor = crate::leftovers::supervisor_of(child.id()).unwrap();
+    rustix::process::kill_process(supervisor, rustix::process::Signal::KILL).unwrap();
+    child.wait().unwrap();
+    crate::semantics::wait_until(|| crate::leftovers::Leftovers::marked(&mark) == 0);
+    crate::leftovers::Leftovers::assert_none(&mark, id);
 }
 
 fn host_packages(bench: &Bench) {

@@ -40,7 +40,7 @@ fn mounts(part: &str) -> Vec<String> {
 }
 
 /// Control groups of the attempt, in all hierarchies.
-fn groups(id: i64) -> Vec<String> {
+pub(crate) fn groups(id: i64) -> Vec<String> {
     let start = format!("ropewalk-{id}-");
     let mut found = vec![];
     let mut folders = vec![std::path::PathBuf::from("/sys/fs/cgroup")];
@@ -68,6 +68,17 @@ fn command_lines() -> impl Iterator<Item = (i32, Vec<String>)> {
 
 fn with_argument(part: &str) -> Vec<Vec<String>> {
     command_lines().map(|(_, line)| line).filter(|line| line.iter().any(|word| word.contains(part))).collect()
+}
+
+/// The supervisor that this process has started. Its network's helper has the same command line.
+pub(crate) fn supervisor_of(parent: u32) -> Option<Pid> {
+    let parent = parent.to_string();
+    let is_child = |pid: &i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)) == Some(&parent)
+    };
+    let mut all = command_lines().filter(|(_, line)| line.get(1).is_some_and(|word| word == "supervise"));
+    all.find(|(pid, _)| is_child(pid)).and_then(|(pid, _)| Pid::from_raw(pid))
 }
 
 /// The supervisors of an attempt below a test's folder.
