@@ -21,7 +21,7 @@ const pages = [
   ['resubmit', `/resubmit/${failed}`], ['tokens', '/-/tokens'], ['missing', '/~admin/job/99999'],
 ];
 // The few that tell most.
-const told = { home: '1280-light', 'job-failed': '1280-light', 'job-running': '1280-dark', submit: '1280-light', log: '1280-dark' };
+const told = { home: '1280-light', 'job-failed': '1280-light', 'job-running': '1280-dark', submit: '1280-light' };
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM || '/usr/bin/chromium',

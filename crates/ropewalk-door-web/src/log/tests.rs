@@ -127,6 +127,7 @@ impl Bench {
             requests: RequestLimits::default(),
             builds: BuildLimits::default(),
             lost_after: Duration::from_secs(600),
+            unused_blobs: Duration::from_secs(86_400),
         };
         let logs = Arc::new(Computed { text, read: AtomicU64::new(0) });
         let farm = Farm::new(Arc::new(store), logs.clone(), Arc::new(blobs), Arc::new(SystemClock), settings);

@@ -5,7 +5,7 @@ use super::form::Fields;
 use crate::Web;
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName};
 use ropewalk_core::error::Error;
 use ropewalk_model::status::JobStatus;
 use sha2::{Digest, Sha256};
@@ -57,6 +57,8 @@ pub(super) async fn show(web: &Web, user: &str, tags: &str, fields: &Fields) -> 
         (CONTENT_TYPE, "image/svg+xml".to_string()),
         (CACHE_CONTROL, "no-cache".to_string()),
         (ETAG, format!("\"{tag}\"")),
+        // READMEs are on other sites.
+        (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin".to_string()),
     ];
     Ok((headers, svg).into_response())
 }

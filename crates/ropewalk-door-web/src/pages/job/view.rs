@@ -14,7 +14,7 @@ use ropewalk_core::access;
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::port::{Artifact, AttemptSummary};
 use ropewalk_model::job::{Job, Step};
-use ropewalk_model::status::{JobStatus, StepStatus};
+use ropewalk_model::status::{Cause, JobStatus, StepStatus};
 
 /// Seconds from one reload to the next, for whoever asks for it.
 const REFRESH: [u32; 2] = [5, 30];
@@ -118,6 +118,8 @@ pub(super) async fn read(web: &Web, mut frame: Frame, job: Job, fields: &Fields)
     } else {
         (vec![], None)
     };
+    // Step and exit code stand above the lines.
+    let is_explained = first_error.is_some() && job.cause == Some(Cause::StepFailed);
     let is_open = !job.status.is_final();
     let refresh = fields.number("refresh").filter(|seconds| is_open && REFRESH.contains(seconds));
     let last = attempts.last();
@@ -139,7 +141,7 @@ pub(super) async fn read(web: &Web, mut frame: Frame, job: Job, fields: &Fields)
         crumbs: crumbs(&job),
         status: Status::of(job.status.into()),
         cause: job.cause.map(show::cause),
-        message: last.and_then(|last| last.message.clone()).filter(|_| has_failed),
+        message: last.and_then(|last| last.message.clone()).filter(|_| has_failed && !is_explained),
         waiting,
         created: When::new(job.created, now),
         waited: job.queued.map(|queued| show::span(until.since(queued))),

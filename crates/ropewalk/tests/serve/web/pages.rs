@@ -178,6 +178,7 @@ async fn srht_72_badges_say_how_the_newest_job_went() {
             (200, "image/svg+xml", "no-cache"),
             "{path}"
         );
+        assert_eq!(page.header("cross-origin-resource-policy"), "cross-origin", "READMEs are on other sites");
         page
     };
     badge("/~admin.svg").await.holds(&[">unknown<", ">builds<"]);
