@@ -12,7 +12,7 @@ pub(crate) struct Before(BTreeSet<String>);
 
 impl Before {
     pub(crate) fn look() -> Before {
-        Before(groups().into_iter().chain(namespaces()).collect())
+        Before(groups().into_iter().chain(namespaces()).chain(orphans()).collect())
     }
 }
 
@@ -22,6 +22,7 @@ pub(crate) fn assert_nothing_left(folder: &Path, mark: &str, Before(before): &Be
     loop {
         let left: Vec<String> = [
             processes(folder, mark),
+            orphans().difference(before).cloned().collect(),
             mounts(folder),
             groups().difference(before).cloned().collect(),
             namespaces().difference(before).cloned().collect(),
@@ -46,20 +47,35 @@ fn processes(folder: &Path, mark: &str) -> Vec<String> {
         entry.file_name().to_str()?.parse::<i32>().ok()?;
         let line =
             String::from_utf8_lossy(&std::fs::read(entry.path().join("cmdline")).ok()?).replace('\0', " ");
-        let is_left = line.contains(&folder) || line.trim_end() == sleeper || is_orphan(&line, &entry.path());
+        let is_left = line.contains(&folder) || line.trim_end() == sleeper;
         is_left.then(|| format!("process {} {line}", entry.file_name().display()))
     });
     lines.collect()
 }
 
-/// Whether it is the first process of a sandbox whose supervisor is gone: it names no folder.
-fn is_orphan(line: &str, process: &Path) -> bool {
-    line.starts_with("ropewalk-init") && {
-        let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
-        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
-        let parent = parent.map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
-        parent.is_some_and(|line| !line.windows(9).any(|part| part == b"supervise"))
-    }
+/// First processes of sandboxes whose supervisors are gone: they name no folder. Sandboxes of other tests have parents.
+fn orphans() -> BTreeSet<String> {
+    let lost = [0, 1, reaper()];
+    let inits = pids().filter(|pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(b"ropewalk-init")
+    });
+    let orphans = inits.filter_map(Process::read).filter(|process| lost.contains(&process.parent));
+    orphans.map(|process| format!("the first process of a sandbox, {}", process.pid)).collect()
+}
+
+/// Who takes in what has lost its parent: the first process of all, or another one above us.
+fn reaper() -> i32 {
+    static REAPER: std::sync::OnceLock<i32> = std::sync::OnceLock::new();
+    *REAPER.get_or_init(|| {
+        let script = "sleep 60 >/dev/null 2>&1 & echo $!";
+        let started = std::process::Command::new("sh").args(["-c", script]).output().unwrap();
+        let pid = String::from_utf8(started.stdout).unwrap().trim().parse().unwrap();
+        let parent = Process::read(pid).unwrap().parent;
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        parent
+    })
 }
 
 /// Mounts of the farm's folders, or of namespaces that are kept by a file there, in every mount namespace.
