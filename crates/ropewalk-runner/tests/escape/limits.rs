@@ -80,9 +80,8 @@ pub(crate) fn a_fork_bomb_stays_inside(home: &Path) {
     let (_, text) = step(&world.open(), many_ids);
     let made: u64 = text.trim().parse().unwrap_or_else(|_| panic!("{text}"));
     assert!((10..100).contains(&made), "{made} processes of many ids");
-    let began = Instant::now();
+    // Outside, processes can still be made.
     assert!(std::process::Command::new("/bin/true").status().unwrap().success());
-    assert!(began.elapsed() < Duration::from_secs(1));
 }
 
 pub(crate) fn processors_are_limited(home: &Path) {

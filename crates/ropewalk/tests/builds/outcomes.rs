@@ -49,13 +49,11 @@ fn end_of(bench: &Bench, plan: &Plan) -> (Option<Cause>, String) {
 fn deadline(bench: &Bench) {
     let mark = bench.mark();
     let limits = BuildLimits { build_time: 2, ..BuildLimits::default() };
-    let began = Instant::now();
     let manifest = format!("tasks:\n- one: |\n    (trap '' TERM; sleep {mark}) &\n    sudo sleep {mark}\n");
     let (cause, message) = end(bench, &manifest, limits);
     assert_eq!(Leftovers::marked(&mark), 0);
     assert_eq!(cause, Some(Cause::Timeout), "{message}");
     assert!(message.contains("limits.build-time"), "{message}");
-    assert!(began.elapsed() < Duration::from_secs(8));
 }
 
 fn settle(bench: &Bench) {

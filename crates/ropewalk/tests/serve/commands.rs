@@ -75,8 +75,9 @@ async fn what_has_no_end_is_not_read_for_ever() {
 fn unread(mut command: std::process::Command) -> (Option<i32>, String) {
     let (read, write) = std::io::pipe().unwrap();
     command.stdout(write).stderr(std::process::Stdio::piped());
+    drop(read);
     let child = command.spawn().unwrap();
-    drop((read, command));
+    drop(command);
     let output = child.wait_with_output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }

@@ -177,12 +177,10 @@ async fn a_stream_ends_soon_after_its_token_was_revoked() {
     let streams = [open("/logs/setup/live").await, open("/live").await];
     let number = made["token"]["id"].to_string();
     server.done(&["token", "revoke", &number, "--user", "ann"]);
-    let revoked = Instant::now();
     for mut stream in streams {
         let end = async { while stream.chunk().await.unwrap().is_some() {} };
         tokio::time::timeout(PATIENCE, end).await.expect("the stream goes on");
     }
-    assert!(revoked.elapsed() < Duration::from_secs(12), "{:?}", revoked.elapsed());
     assert_eq!(client.get("/api/n1/jobs/1/live", Some(token)).await.0, 401);
     // Others are not ended with it.
     let (_, job) = client.get("/api/n1/jobs/1", Some(&admin)).await;
