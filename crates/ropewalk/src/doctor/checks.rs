@@ -208,7 +208,12 @@ fn restart() -> Finding {
     let shown = Command::new("systemctl")
         .args(["show", "-p", "KillMode", "-p", "LoadState", "ropewalk.service"])
         .output();
-    let shown = shown.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
+    service(&shown.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default())
+}
+
+/// What `systemctl show` says of the service.
+fn service(shown: &str) -> Finding {
+    let name = "restart";
     if !shown.contains("LoadState=loaded") {
         return Finding::good(name, "no service ropewalk.service");
     }
@@ -245,6 +250,19 @@ fn in_path(program: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_whose_restart_ends_builds_is_warned_of() {
+        for good in
+            ["", "LoadState=not-found\nKillMode=control-group\n", "KillMode=process\nLoadState=loaded\n"]
+        {
+            assert_eq!(service(good).verdict, Verdict::Good, "{good}");
+        }
+        let ends = service("KillMode=control-group\nLoadState=loaded\n");
+        assert_eq!(ends.verdict, Verdict::Weak);
+        assert!(ends.found.contains("ends running builds"), "{}", ends.found);
+        assert!(ends.advice.is_some_and(|advice| advice.contains("KillMode=process")));
+    }
 
     #[test]
     fn nat_needs_the_router_that_the_sandbox_starts_and_nothing_else() {

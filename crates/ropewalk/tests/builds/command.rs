@@ -1,5 +1,6 @@
 //! `ropewalk run` as a command: exit codes, streams, `--check`.
 
+use crate::account::IMAGE;
 use crate::bench::{Bench, ran};
 use std::io::Write;
 use std::process::Stdio;
@@ -12,6 +13,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("artifacts_go_below_the_working_directory", artifacts),
     ("packages_on_the_host_image_name_another_for_an_account", host_packages),
     ("nothing_is_left_when_the_command_is_killed", killed),
+    ("image_list_prints_the_images_that_there_are", image_list),
 ];
 
 fn where_from(bench: &Bench) {
@@ -54,6 +56,22 @@ fn check(bench: &Bench) {
     let bad = bench.run("tasks:\n- one: 1\n");
     bad.expect(2);
     assert!(bad.log.is_empty(), "{}", bad.log);
+}
+
+fn image_list(bench: &Bench) {
+    let list = |arguments: &[&str]| {
+        let ran = ran(bench.ropewalk().args(["image", "list"]).args(arguments).output().unwrap());
+        ran.expect(0);
+        ran.log
+    };
+    let images: serde_json::Value = serde_json::from_str(&list(&["--json"])).unwrap();
+    let named = |name: &str| images.as_array().unwrap().iter().find(|image| image["name"] == name).cloned();
+    assert_eq!(named("host").unwrap()["source"], "this machine's own system");
+    let image = named(IMAGE).unwrap();
+    let digest = image["digest"].as_str().unwrap();
+    let table = list(&[]);
+    let line = table.lines().find(|line| line.split_whitespace().next() == Some(IMAGE)).unwrap();
+    assert!(line.contains(" MiB") && line.contains(&digest[..12]), "{line}");
 }
 
 fn artifacts(bench: &Bench) {

@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("complete_build_skips_the_rest_and_succeeds", complete_build),
     ("what_a_step_left_in_the_background_lives_in_the_next", background),
     ("the_working_tree_stands_for_the_current_repository", working_tree),
+    ("with_clone_the_current_repository_is_cloned_too", cloned),
     ("an_interrupt_ends_the_tree", interrupt),
 ];
 
@@ -81,6 +82,21 @@ fn working_tree(bench: &Bench) {
     ran.expect(0).expect_log("from the working tree");
     let url = "https://unreachable.invalid/~me/rope";
     assert_eq!(ran.lines(), ["new", "loose", "deep", "new", "ran", "one", " M tracked", url], "{}", ran.log);
+}
+
+fn cloned(bench: &Bench) {
+    // Nothing listens there in the sandbox: only the working tree could be taken.
+    let url = "http://127.0.0.1:9/~me/rope";
+    bench.shell(&format!(
+        "git init -q -b main . && git config user.email t@example.org && git config user.name t
+         git remote add origin {url}
+         echo here >file; git add . && git commit -qm one"
+    ));
+    let manifest = format!("sources: [\"{url}\"]\ntasks:\n- one: cat rope/file\n");
+    let ran = bench.run_with(&manifest, &["--clone"]);
+    ran.expect(1).expect_log(url);
+    assert!(!ran.log.contains("from the working tree") && !ran.lines().contains(&"here"), "{}", ran.log);
+    bench.run(&manifest).expect(0).expect_log("from the working tree").expect_log("\nhere\n");
 }
 
 fn interrupt(bench: &Bench) {
