@@ -3,6 +3,7 @@
 #
 #   tests/images/make.sh            target/test-images/base.tar: minbase with sudo, git, curl, ...
 #   tests/images/make.sh bare       target/test-images/bare.tar: minbase alone, without sudo
+#   tests/images/make.sh families   families.tar: minbase with pacman and dnf, each with a repository
 #   tests/images/make.sh NAME PACKAGE...    NAME.tar: minbase and these packages
 #   tests/images/make.sh NAME.oci   NAME.oci: an OCI layout with NAME.tar as its only layer
 #
@@ -16,6 +17,7 @@ name=${1:-base}
 [ $# -eq 0 ] || shift
 case $name in
   base) set -- sudo git ca-certificates curl iproute2 procps ;;
+  families) set -- pacman-package-manager dnf dnf-plugins-core rpm createrepo-c ;;
 esac
 
 # An OCI layout by the image specification, from a root's tar.
@@ -46,6 +48,8 @@ case $name in
     }
     echo "$folder/$name"; exit 0 ;;
 esac
+hook=
+[ "$name" != families ] || hook=$here/tests/images/families.sh
 packages=$(IFS=,; echo "$*")
 result=$folder/$name.tar
 
@@ -71,6 +75,8 @@ TMPDIR=$work mmdebstrap --quiet --variant=minbase ${packages:+--include="$packag
   --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"' \
   ${proxy:+--aptopt="Acquire::http::Proxy \"$proxy\""} \
   --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin' \
+  ${hook:+--customize-hook="copy-in $hook /tmp"} \
+  ${hook:+--customize-hook='chroot "$1" /tmp/families.sh && rm "$1"/tmp/families.sh'} \
   "$VERSION_CODENAME" "$work/image.tar" ${sources:+"$sources"} >&2
 cp "$work/image.tar" "$folder/$name.tar.new"
 mv "$folder/$name.tar.new" "$result"

@@ -74,6 +74,18 @@ impl Bench {
         self.account.import_tar(&both, name);
     }
 
+    /// Takes in an image: a tar and, over it, a file of the working directory.
+    pub(crate) fn import_over(&self, base: &Path, file: &str, name: &str) {
+        let both = self.folder.join("image.tar");
+        std::fs::copy(base, &both).unwrap();
+        self.account.own(&both);
+        self.shell(&format!("tar --append --owner=0 --group=0 --file=image.tar {file}"));
+        let mut import = self.ropewalk();
+        let imported = ran(import.args(["image", "import", "image.tar", name]).output().unwrap());
+        assert_eq!(imported.exit, 0, "{}", imported.errors);
+        std::fs::remove_file(&both).unwrap();
+    }
+
     /// The tar of the usual image.
     pub(crate) fn image_tar(&self) -> PathBuf {
         self.account.image_tar()

@@ -8,6 +8,7 @@ mod account;
 mod adoption;
 mod bench;
 mod command;
+mod families;
 mod farm;
 #[cfg(feature = "faults")]
 mod faults;
@@ -51,7 +52,7 @@ fn main() {
             semantics::TESTS.iter().chain(sources::TESTS).chain(command::TESTS).chain(outcomes::TESTS);
         let tests =
             tests.chain(secrets::TESTS).chain(adoption::TESTS).chain(survival::TESTS).chain(removal::TESTS);
-        let tests = tests.chain(images::TESTS);
+        let tests = tests.chain(images::TESTS).chain(families::TESTS);
         #[cfg(feature = "faults")]
         let tests = tests.chain(faults::TESTS);
         for (name, test) in tests {

@@ -12,13 +12,14 @@ if [ -r /etc/os-release ]; then . /etc/os-release; fi
 for id in $ID $ID_LIKE; do
 "#;
 
-const UNKNOWN: &str = r#"done
-fail "the image says it is '$ID': packages and repositories are known for alpine, arch, debian, fedora and their kin; install them in a task instead"
+const UNKNOWN: &str = r#"fail "the image says it is '$ID': packages and repositories are known for alpine, arch, debian, fedora and their kin; install them in a task instead"
 "#;
 
 /// A family of distributions with one package manager.
 #[derive(Clone, Copy)]
 struct Family {
+    /// Its package manager's program: what an image that does not say its family is known by.
+    tool: &'static str,
     /// Patterns of `ID` and `ID_LIKE` in os-release.
     ids: &'static str,
     /// Everything before the packages' names.
@@ -28,14 +29,16 @@ struct Family {
 }
 
 const FAMILIES: [Family; 4] = [
-    Family { ids: "debian|ubuntu", install: APT, repository: apt_repository },
-    Family { ids: "alpine", install: "apk add --update-cache", repository: apk_repository },
+    Family { tool: "apt-get", ids: "debian|ubuntu", install: APT, repository: apt_repository },
+    Family { tool: "apk", ids: "alpine", install: "apk add --update-cache", repository: apk_repository },
     Family {
+        tool: "pacman",
         ids: "arch|archlinux|archarm",
         install: "pacman -Syu --noconfirm --needed",
         repository: pacman_repository,
     },
     Family {
+        tool: "dnf",
         ids: "fedora|rhel|centos|rocky|almalinux",
         install: "dnf -y install",
         repository: dnf_repository,
@@ -85,15 +88,28 @@ pub fn repository(name: &str, value: &str) -> String {
     })
 }
 
+/// The image's word decides; where that is of no known family, the first package manager that it has.
 fn branches(script: impl Fn(&Family) -> String) -> String {
-    let mut text = String::from(FAMILY);
+    let mut text = String::new();
+    for family in &FAMILIES {
+        text.push_str(&format!("{}() {{\n{}exit 0\n}}\n", function(family), script(family)));
+    }
+    text.push_str(FAMILY);
     text.push_str("case $id in\n");
     for family in &FAMILIES {
-        text.push_str(&format!("{})\n{}exit 0\n;;\n", family.ids, script(family)));
+        text.push_str(&format!("{}) {} ;;\n", family.ids, function(family)));
     }
-    text.push_str("esac\n");
+    text.push_str("esac\ndone\n");
+    for family in &FAMILIES {
+        text.push_str(&format!("if command -v {} >/dev/null; then {}; fi\n", family.tool, function(family)));
+    }
     text.push_str(UNKNOWN);
     text
+}
+
+/// The shell function that does it for a family.
+fn function(family: &Family) -> String {
+    format!("by_{}", family.tool.replace('-', "_"))
 }
 
 /// The name becomes a file's name, a section's name or an id.
@@ -178,7 +194,7 @@ fn dnf_repository(name: &str, words: &[&str]) -> Result<String, &'static str> {
     let (url_old, url_new) = (quote(url), quote(&format!("--from-repofile={url}")));
     let (id, enabled) = (quote(name), quote(&format!("{name}.enabled=1")));
     Ok(format!(
-        "dnf -y install 'dnf-command(config-manager)'\n\
+        "dnf config-manager --help >/dev/null 2>&1 || dnf -y install 'dnf-command(config-manager)'\n\
          dnf config-manager addrepo {url_new} 2>/dev/null || dnf config-manager --add-repo {url_old}\n\
          dnf config-manager setopt {enabled} 2>/dev/null || dnf config-manager --set-enabled {id}\n"
     ))
@@ -205,6 +221,13 @@ mod tests {
                 std::fs::create_dir_all(image.path().join(folder)).unwrap();
             }
             std::fs::write(image.path().join("etc/os-release"), os_release).unwrap();
+            // No package manager of this machine.
+            std::fs::create_dir(image.path().join("own")).unwrap();
+            for tool in ["sh", "cat", "mkdir", "touch", "printf"] {
+                let program = ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(tool));
+                let program = program.into_iter().find(|program| program.exists()).unwrap();
+                std::os::unix::fs::symlink(program, image.path().join("own").join(tool)).unwrap();
+            }
             for tool in TOOLS {
                 let file = image.path().join("bin").join(tool);
                 let text =
@@ -224,11 +247,11 @@ mod tests {
             let calls = self.path().join("calls");
             std::fs::write(&calls, "").unwrap();
             let script = script.replace("/etc/", &format!("{}/etc/", self.path().display()));
-            let output = Command::new("sh")
+            let output = Command::new("/bin/sh")
                 .args(["-c", &script])
                 .current_dir(self.path())
                 .env("CALLS", &calls)
-                .env("PATH", format!("{}/bin:/usr/bin:/bin", self.path().display()))
+                .env("PATH", format!("{0}/bin:{0}/own", self.path().display()))
                 .output()
                 .unwrap();
             match output.status.success() {
@@ -278,13 +301,27 @@ mod tests {
         assert_eq!(image.run(&missing).unwrap(), "apk <add> <--update-cache> <a-package> <another>\n");
         assert_eq!(image.run(&tools(&[("sh", "no-package")])).unwrap(), "");
         assert_eq!(Image::of("ID=other").run(&tools(&[("sh", "no-package")])).unwrap(), "");
-        assert!(Image::of("ID=other").run(&missing).is_err());
+    }
+
+    #[test]
+    fn an_image_that_does_not_say_its_family_is_known_by_its_package_manager() {
+        for (tool, calls) in [("apk", "apk <add>"), ("pacman", "pacman <-Syu>"), ("dnf", "dnf <-y>")] {
+            let image = Image::of("ID=own");
+            for other in ["apt-get", "apk", "pacman", "dnf"].into_iter().filter(|other| *other != tool) {
+                std::fs::remove_file(image.path().join("bin").join(other)).unwrap();
+            }
+            assert!(image.run(&install(&["make"])).unwrap().starts_with(calls), "{tool}");
+        }
     }
 
     #[test]
     fn another_system_is_told_what_is_known() {
         for os_release in ["ID=nixos", "", "NAME=x"] {
-            let error = Image::of(os_release).run(&install(&["make"])).unwrap_err();
+            let image = Image::of(os_release);
+            for tool in ["apt-get", "apk", "pacman", "dnf"] {
+                std::fs::remove_file(image.path().join("bin").join(tool)).unwrap();
+            }
+            let error = image.run(&install(&["make"])).unwrap_err();
             assert!(error.contains("known for alpine, arch, debian, fedora"), "{error}");
         }
     }
