@@ -22,6 +22,9 @@ pub enum Point {
     FinishAfterCommit,
     CancelBeforeCommit,
     CancelAfterCommit,
+    /// Every commit that has no points of its own.
+    WriteBeforeCommit,
+    WriteAfterCommit,
     LogBeforeAppend,
     LogAfterAppend,
     LogBeforeSeal,
@@ -34,6 +37,12 @@ pub enum Point {
     SpoolAfterRemove,
     AgentBeforeReport,
     AgentAfterReport,
+    /// What the agent notes in a spool: how far it told the server, and the end of an attempt that it killed.
+    AgentBeforeWrite,
+    AgentAfterWrite,
+    /// What the supervisor notes about itself.
+    SupervisorBeforeWrite,
+    SupervisorAfterWrite,
     SupervisorBeforeEvent,
     SupervisorAfterEvent,
     SupervisorBeforeLog,

@@ -3,6 +3,7 @@
 use super::order::Order;
 use crate::spool::{At, Spool, SpoolError, read_json, write_whole};
 use crate::supervisor::wish;
+use ropewalk_model::fault::{Point, visit};
 use ropewalk_model::link::Outcome;
 use ropewalk_model::status::Cause;
 use std::path::PathBuf;
@@ -124,5 +125,8 @@ fn write(spool: &Spool, outcome: &Outcome) -> Result<(), SpoolError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).at("create", folder)?;
     }
-    write_whole(&path, &text)
+    visit(Point::AgentBeforeWrite);
+    write_whole(&path, &text)?;
+    visit(Point::AgentAfterWrite);
+    Ok(())
 }

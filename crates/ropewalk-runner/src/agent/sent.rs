@@ -1,6 +1,7 @@
 //! What the server has acknowledged of an attempt. Losing it costs only that things are sent again.
 
 use crate::spool::{Spool, SpoolError};
+use ropewalk_model::fault::{Point, visit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -40,7 +41,10 @@ impl Sent {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).at("create", folder)?;
         }
+        visit(Point::AgentBeforeWrite);
         std::fs::write(&new, text).at("write", &new)?;
-        std::fs::rename(&new, &path).at("rename to", &path)
+        std::fs::rename(&new, &path).at("rename to", &path)?;
+        visit(Point::AgentAfterWrite);
+        Ok(())
     }
 }

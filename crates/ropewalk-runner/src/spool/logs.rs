@@ -1,10 +1,14 @@
 //! Names of log files, and lines of our own in them.
 
 use super::{At, Spool, SpoolError};
+use ropewalk_model::fault::{Point, visit};
 use ropewalk_model::link::LogName;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
+
+/// Characters of the time in a mark, with the space before it.
+const TIME: usize = 20;
 
 /// File name of a log below `logs/`.
 #[must_use]
@@ -41,7 +45,8 @@ impl Spool {
         format!("[#{job}] {} {message}", now.strftime("%Y/%m/%d %H:%M:%S")).replace(['\n', '\r'], " ")
     }
 
-    /// Appends such a line, from its first column. Only for whoever holds the lock.
+    /// Appends such a line, from its first column, unless it is the last one already: whoever appended it may have
+    /// been killed since. Only for whoever holds the lock.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -49,13 +54,32 @@ impl Spool {
         let path = self.logs().join(log_file(LogName::Setup));
         let options = File::options().create(true).read(true).append(true).clone();
         let mut file = options.open(&path).at("open", &path)?;
+        let mark = format!("{}\n", self.mark(message));
+        if is_last(&file, &mark).at("read", &path)? {
+            return Ok(());
+        }
         let (length, mut last) = (file.metadata().at("look at", &path)?.len(), [b'\n']);
         if let Some(before) = length.checked_sub(1) {
             file.read_exact_at(&mut last, before).at("read", &path)?;
         }
         let gap = if last == [b'\n'] { "" } else { "\n" };
-        file.write_all(format!("{gap}{}\n", self.mark(message)).as_bytes()).at("append to", &path)
+        visit(Point::AgentBeforeWrite);
+        file.write_all(format!("{gap}{mark}").as_bytes()).at("append to", &path)?;
+        visit(Point::AgentAfterWrite);
+        Ok(())
     }
+}
+
+/// Whether a file ends with a mark, made at whatever time.
+fn is_last(file: &File, mark: &str) -> std::io::Result<bool> {
+    let Some(at) = file.metadata()?.len().checked_sub(mark.len() as u64) else { return Ok(false) };
+    let mut last = vec![0; mark.len()];
+    file.read_exact_at(&mut last, at)?;
+    let timeless = |line: &[u8]| {
+        let (job, rest) = line.split_at(line.iter().position(|byte| *byte == b' ').unwrap_or(line.len()));
+        (job.to_vec(), rest.get(TIME..).map(<[u8]>::to_vec))
+    };
+    Ok(timeless(&last) == timeless(mark.as_bytes()))
 }
 
 #[cfg(test)]

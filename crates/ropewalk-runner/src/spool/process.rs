@@ -7,6 +7,7 @@
 
 use super::{At, Spool, SpoolError, read_json, write_whole};
 use crate::sandbox::cgroup;
+use ropewalk_model::fault::{Point, visit};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
@@ -126,8 +127,11 @@ impl Spool {
         let text = serde_json::to_vec(supervisor)
             .map_err(|e| SpoolError::Malformed { path: path.clone(), why: e.to_string() })?;
         let new = path.with_extension("new");
+        visit(Point::SupervisorBeforeWrite);
         std::fs::write(&new, text).at("write", &new)?;
-        std::fs::rename(&new, &path).at("rename to", &path)
+        std::fs::rename(&new, &path).at("rename to", &path)?;
+        visit(Point::SupervisorAfterWrite);
+        Ok(())
     }
 
     /// The supervisor that has begun, if one has in this boot.
@@ -142,7 +146,10 @@ impl Spool {
     /// When it cannot be written.
     pub fn note_init(&self, init: Process) -> Result<(), SpoolError> {
         let text = format!("{{\"pid\":{},\"start\":{}}}", init.pid, init.start);
-        write_whole(&self.path().join(INIT), text.as_bytes())
+        visit(Point::SupervisorBeforeWrite);
+        write_whole(&self.path().join(INIT), text.as_bytes())?;
+        visit(Point::SupervisorAfterWrite);
+        Ok(())
     }
 
     /// The sandbox's init, if one was noted in this boot.

@@ -165,6 +165,17 @@ fn only_a_spool_is_cleaned() {
 }
 
 #[test]
+fn a_mark_that_is_the_last_line_is_not_made_again() {
+    let (_folder, spool) = spool();
+    for mark in ["one", "one", "three", "three", "one"] {
+        spool.append_mark(mark).unwrap();
+    }
+    let text = std::fs::read_to_string(spool.logs().join("setup.log")).unwrap();
+    let words: Vec<_> = text.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(words, ["one", "three", "one"], "{text}");
+}
+
+#[test]
 fn a_removed_spool_is_gone_and_half_a_one_is_swept() {
     let (folder, spool) = spool();
     std::fs::create_dir(folder.path().join(".new-1-1")).unwrap();

@@ -46,7 +46,7 @@ pub struct Write {
     /// Longest time that it may take.
     pub(super) limit: Duration,
     /// Where a test may stop the process: before and after the commit.
-    pub(super) points: Option<(Point, Point)>,
+    pub(super) points: (Point, Point),
 }
 
 impl Write {
@@ -58,7 +58,7 @@ impl Write {
             serializable: false,
             claims: false,
             limit: OPERATION_LIMIT,
-            points: None,
+            points: (Point::WriteBeforeCommit, Point::WriteAfterCommit),
         }
     }
 
@@ -84,21 +84,17 @@ impl Write {
         Write { limit: SLOW_LIMIT, ..self }
     }
 
-    /// Where a test may stop the process: right before and right after the commit.
+    /// Where a test may stop the process in this write alone: right before and right after the commit.
     pub const fn points(self, before: Point, after: Point) -> Write {
-        Write { points: Some((before, after)), ..self }
+        Write { points: (before, after), ..self }
     }
 
     pub(super) fn visit_before_commit(&self) {
-        if let Some((before, _)) = self.points {
-            ropewalk_model::fault::visit(before);
-        }
+        ropewalk_model::fault::visit(self.points.0);
     }
 
     pub(super) fn visit_after_commit(&self) {
-        if let Some((_, after)) = self.points {
-            ropewalk_model::fault::visit(after);
-        }
+        ropewalk_model::fault::visit(self.points.1);
     }
 }
 

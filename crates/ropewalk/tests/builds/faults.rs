@@ -12,7 +12,7 @@ type Test = fn(&Bench);
 pub(crate) const TESTS: &[(&str, Test)] = &[("every_fault_point_is_survived", every_point)];
 
 /// Points in the agent and in the supervisor.
-const POINTS: [Point; 18] = [
+const POINTS: [Point; 22] = [
     Point::SpoolBeforeCreate,
     Point::SpoolAfterCreate,
     Point::SpoolBeforeLaunch,
@@ -21,6 +21,10 @@ const POINTS: [Point; 18] = [
     Point::SpoolAfterRemove,
     Point::AgentBeforeReport,
     Point::AgentAfterReport,
+    Point::AgentBeforeWrite,
+    Point::AgentAfterWrite,
+    Point::SupervisorBeforeWrite,
+    Point::SupervisorAfterWrite,
     Point::SupervisorBeforeEvent,
     Point::SupervisorAfterEvent,
     Point::SupervisorBeforeLog,

@@ -67,11 +67,11 @@ impl Farm {
         command
     }
 
-    /// Starts the server and waits until it answers; with a point, that is where it or its supervisor will end.
-    pub(crate) fn start(&mut self, point: Option<Point>) {
+    /// Starts the server and waits until it answers; with a point, that visit of it is where it or its supervisor will end.
+    pub(crate) fn start(&mut self, point: Option<(Point, u32)>) {
         let mut command = self.command();
-        if let Some(point) = point {
-            command.env(VARIABLE, point.to_string()).env(MARK, self.mark());
+        if let Some((point, visit)) = point {
+            command.env(VARIABLE, format!("{point}:{visit}")).env(MARK, self.mark());
         }
         let log =
             std::fs::File::options().create(true).append(true).open(self.folder().join("serve.log")).unwrap();

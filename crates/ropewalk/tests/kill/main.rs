@@ -28,22 +28,34 @@ fn main() {
         for engine in [Engine::Sqlite, Engine::Postgres] {
             // The short form takes every point once; each engine gets points before a write and points after one.
             if all || ((at + at / 2) % 2 == 0) == (engine == Engine::Sqlite) {
-                trials.push(Trial::test(format!("{engine}::{point}"), move || ended_at(point, engine)));
+                for visit in visits(point) {
+                    let name = format!("{engine}::{point}:{visit}");
+                    trials.push(Trial::test(name, move || ended_at(point, *visit, engine)));
+                }
             }
         }
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
+/// Visits at which a point is tried. Commits that share their points follow each other: the tables are brought up to
+/// date, the runner is registered, then uses of the token and stored files are noted.
+fn visits(point: Point) -> &'static [u32] {
+    match point {
+        Point::WriteBeforeCommit | Point::WriteAfterCommit => &[1, 2, 4],
+        _ => &[1],
+    }
+}
+
 /// A job is submitted to a server that ends at the point; what is started again must carry it to its one right end.
-fn ended_at(point: Point, engine: Engine) -> Result<(), Failed> {
+fn ended_at(point: Point, visit: u32, engine: Engine) -> Result<(), Failed> {
     let before = Before::look();
     let mut farm = Farm::new(engine)?;
     let mark = farm.mark_of_builds();
     let story = Story::about(point, &mark);
     farm.start(None);
     farm.stop();
-    farm.start(Some(point));
+    farm.start(Some((point, visit)));
     let job = farm.submit(&story.manifest);
     if story.cancels {
         farm.wait_for(job, |status| status == "running");
@@ -52,7 +64,7 @@ fn ended_at(point: Point, engine: Engine) -> Result<(), Failed> {
     let status = farm.wait_for(job, |status| !["pending", "queued", "running"].contains(&status));
     assert_eq!(status, story.ends, "{}", farm.show(job));
     farm.wait_for_empty_spool();
-    assert!(farm.is_hit_at_last(), "{point} was never visited: the test shows nothing");
+    assert!(farm.is_hit_at_last(), "{point}:{visit} was never visited: the test shows nothing");
     assert_eq!(farm.jobs(), 1, "a submission was made twice");
     let ends = farm.final_events(job);
     assert_eq!(ends, 1, "the job ended {ends} times");
