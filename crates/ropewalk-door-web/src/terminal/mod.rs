@@ -123,8 +123,7 @@ impl Perform for Hand {
 /// Addresses that lead to a page and nowhere else.
 fn safe_address(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= ADDRESS_MAX)?;
-    let lower = text.get(..8).unwrap_or(text).to_ascii_lowercase();
-    let is_web = lower.starts_with("http://") || lower.starts_with("https://");
+    let is_web = text.starts_with("http://") || text.starts_with("https://");
     (is_web && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned())
 }
 

@@ -86,7 +86,7 @@ fn links_go_to_pages_only() {
         "<a rel=\"nofollow noopener noreferrer\" href=\"https://example.org/a;b?c=1&amp;d=&quot;&lt;\">here</a> there"
     );
     for bad in
-        ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "//x", "http://x y", "HTTP:x", ""]
+        ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "//x", "http://x y", "hTtp://x", ""]
     {
         assert_eq!(link(bad), "here there", "{bad}");
     }
