@@ -23,6 +23,8 @@ done
 if [ "$1" = test ] && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
     packages+=(postgresql)
 fi
+# A browser without any font draws nothing.
+if [ "$1" = test ] && ! compgen -G '/usr/share/fonts/*/*/*' >/dev/null; then packages+=(fonts-dejavu-core); fi
 
 if [ ${#packages[@]} -gt 0 ]; then
     if ! command -v apt-get >/dev/null; then
