@@ -157,7 +157,9 @@ pub(crate) fn import(data: &Path, tar: &Path, name: &str) {
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let catalog = Catalog::new(data, range::find().unwrap());
     let stamp = data.join(format!("imported-{name}"));
-    let now = format!("{:?}", tar.metadata().unwrap().len());
+    // Length alone would take an image of an earlier run for this one.
+    let meta = tar.metadata().unwrap();
+    let now = format!("{} {:?}", meta.len(), meta.modified().unwrap());
     if std::fs::read_to_string(&stamp).is_ok_and(|then| then == now) && catalog.resolve(name).is_ok() {
         return;
     }
