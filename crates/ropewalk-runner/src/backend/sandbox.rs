@@ -34,9 +34,9 @@ pub(super) fn fetch(spool: &Spool, plan: &Plan) -> Result<Option<(Source, Fetchi
 pub(super) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts), BackendError> {
     let limits = &plan.limits;
     let settings = &spool.head.settings;
-    let rootfs = Catalog::new(&settings.data, range::find()?).resolve(&plan.image)?;
     // Before the range is entered, which may not read the host's files.
-    let image = rootfs.pin()?;
+    let image = Catalog::new(&settings.data, range::find()?).pin(&plan.image)?;
+    let rootfs = image.rootfs().clone();
     range::enter()?;
     let spec = Spec {
         name: spool.name(),

@@ -4,7 +4,7 @@ use super::entry::Provenance;
 use super::error::Doing;
 use super::unpack::Limits;
 use super::worker::{self, Outcome, Task};
-use super::{Entry, ImageError, ImageName, Rootfs, host, registry};
+use super::{Entry, ImageError, ImageName, Pinned, Rootfs, host, registry};
 use crate::sandbox::range::Range;
 use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeSet;
@@ -61,6 +61,14 @@ impl Catalog {
                 Err(ImageError::Missing { name: name.to_owned(), known })
             }
         }
+    }
+
+    /// The image of this name, kept from being removed; see [`Rootfs::pin`].
+    ///
+    /// # Errors
+    /// As [`Catalog::resolve`].
+    pub fn pin(&self, name: &str) -> Result<Pinned, ImageError> {
+        hold(|| self.resolve(name), |rootfs| rootfs.pin())
     }
 
     /// The machine's own; what is generated for it is generated anew when the machine's packages
@@ -286,5 +294,50 @@ impl Catalog {
     /// Locks of those who fetch.
     pub(super) fn turns(&self) -> PathBuf {
         self.folder.join("turns")
+    }
+}
+
+/// Finds an image and holds it. One that gave way to a newer one in between (`host` does when the machine's packages
+/// change) is found once more.
+fn hold<F, H>(
+    find: impl Fn() -> Result<F, ImageError>,
+    hold: impl Fn(&F) -> Result<H, ImageError>,
+) -> Result<H, ImageError> {
+    const AGAIN: usize = 4;
+    for _ in 0..AGAIN {
+        match hold(&find()?) {
+            Err(ImageError::Missing { .. }) => {}
+            held => return held,
+        }
+    }
+    hold(&find()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    fn missing() -> ImageError {
+        ImageError::Missing { name: "host".into(), known: vec![] }
+    }
+
+    #[test]
+    fn an_image_that_gives_way_to_a_newer_one_is_found_again() {
+        let found = Cell::new(0);
+        let find = || {
+            found.set(found.get() + 1);
+            Ok(found.get())
+        };
+        let held = hold(find, |&version| if version < 3 { Err(missing()) } else { Ok(version) });
+        assert!(matches!(held, Ok(3)));
+    }
+
+    #[test]
+    fn an_image_that_never_stays_is_missing() {
+        let held: Result<(), _> = hold(|| Ok(()), |()| Err(missing()));
+        assert!(matches!(held, Err(ImageError::Missing { .. })));
+        let held: Result<(), _> = hold(|| Err::<(), _>(missing()), |()| Ok(()));
+        assert!(matches!(held, Err(ImageError::Missing { .. })));
     }
 }
