@@ -73,6 +73,8 @@ pub struct RequestLimits {
     pub connections_per_address: u32,
     /// Seconds in which a request's head must arrive, and the next one begin.
     pub head_within: u64,
+    /// Seconds in which a TLS handshake must end.
+    pub handshake_within: u64,
     /// Seconds for which a stored file that no job refers to is kept.
     pub unused_blobs: u64,
     /// Bytes of an uploaded file.
@@ -110,6 +112,7 @@ impl Default for RequestLimits {
             connections: 4096,
             connections_per_address: 256,
             head_within: 30,
+            handshake_within: 10,
             unused_blobs: 24 * 3600,
             upload: 2 << 30,
             group: 1000,

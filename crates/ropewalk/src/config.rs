@@ -37,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) proxy: Proxy,
     pub(crate) runner: Runner,
     pub(crate) sandbox: Sandbox,
+    pub(crate) tls: Tls,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -83,6 +84,35 @@ pub(crate) struct Outgoing {
     pub(crate) allow: Vec<IpNet>,
 }
 
+/// What makes the server speak https.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Tls {
+    pub(crate) cert: String,
+    pub(crate) key: String,
+}
+
+impl Tls {
+    /// Certificate and key; none without TLS.
+    pub(crate) fn files(&self) -> anyhow::Result<Option<(PathBuf, PathBuf)>> {
+        let missing = |there: &str, missing: &str| {
+            Failure::usage(format_args!(
+                "`{there}` is set and `{missing}` is not: TLS needs both, without TLS neither is set"
+            ))
+        };
+        match (self.cert.as_str(), self.key.as_str()) {
+            ("", "") => Ok(None),
+            (_, "") => Err(missing("tls.cert", "tls.key")),
+            ("", _) => Err(missing("tls.key", "tls.cert")),
+            (cert, key) => Ok(Some((cert.into(), key.into()))),
+        }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        !self.cert.is_empty()
+    }
+}
+
 /// How builds reach the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -125,6 +155,7 @@ impl Default for Config {
             proxy: Proxy::default(),
             runner: Runner::default(),
             sandbox: Sandbox::default(),
+            tls: Tls::default(),
         }
     }
 }
@@ -139,6 +170,7 @@ impl Config {
     /// Address under which people reach the server, without a slash at the end.
     pub(crate) fn origin(&self) -> String {
         match self.origin.trim_end_matches('/') {
+            "" if self.tls.is_on() => format!("https://{}", self.listen),
             "" => format!("http://{}", self.listen),
             origin => origin.to_string(),
         }

@@ -11,6 +11,7 @@ mod run;
 mod serve;
 mod supervise;
 mod text;
+mod tls;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use config::Loaded;

@@ -1,6 +1,7 @@
 //! Requests to `/api/n1`, over the network, the administrator's socket, or to a farm in this very process.
 
 use crate::exit::{Exit, Failure};
+use crate::tls;
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
@@ -41,11 +42,19 @@ impl Api {
         let url: http::Uri = server
             .parse()
             .ok()
-            .filter(|url: &http::Uri| url.scheme_str() == Some("http") && url.host().is_some())
+            .filter(|url: &http::Uri| {
+                matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
+            })
             .ok_or_else(|| {
-                Failure::usage(format_args!("{server:?} is no address of a server: write http://HOST:PORT"))
+                Failure::usage(format_args!(
+                    "{server:?} is no address of a server: write https://HOST or http://HOST:PORT"
+                ))
             })?;
-        let mut client = reqwest::Client::builder().connect_timeout(CONNECT_WITHIN);
+        let tls = match url.scheme_str() {
+            Some("https") => tls::trusting()?,
+            _ => tls::trusting_nobody()?,
+        };
+        let mut client = client(tls).connect_timeout(CONNECT_WITHIN);
         if is_loopback(url.host().unwrap_or_default()) {
             // What is meant is this machine, not that of a proxy.
             client = client.no_proxy();
@@ -56,7 +65,7 @@ impl Api {
 
     /// Asks the server that holds this data folder.
     pub(crate) fn over_socket(socket: &Path) -> anyhow::Result<Api> {
-        let client = reqwest::Client::builder().no_proxy().unix_socket(socket).build()?;
+        let client = client(tls::trusting_nobody()?).no_proxy().unix_socket(socket).build()?;
         let transport = Transport::Http { client, token: None };
         Ok(Api { transport, server: "http://localhost".into(), choice: None })
     }
@@ -125,21 +134,39 @@ impl Api {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        request.send().await.map_err(|error| self.unreachable(&error))
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let elsewhere = response.headers().get(http::header::LOCATION).filter(|_| status.is_redirection());
+        if let Some(elsewhere) = elsewhere.and_then(|elsewhere| elsewhere.to_str().ok()) {
+            anyhow::bail!(
+                "{} sends to {elsewhere}: ask the server under the address that it is sent to",
+                self.server
+            );
+        }
+        Ok(response)
     }
 
     /// An error for a connection that broke or was not to be had.
     pub(crate) fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
+        let server = &self.server;
+        if let Some(words) = tls::explain(error) {
+            let message = format!("no trusted connection to {server}: {words}");
+            return Failure { exit: Exit::Unreachable, message, passes: false }.into();
+        }
         let mut cause: &dyn std::error::Error = error;
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        let server = &self.server;
         let choice = self.choice.as_ref().map(|choice| format!(" ({choice})")).unwrap_or_default();
         Failure::unreachable(format_args!(
             "the server {server} does not answer: {cause}; is `ropewalk serve` running there?{choice}"
         ))
     }
+}
+
+/// A redirect would turn what is sent into a question, and take the token elsewhere.
+fn client(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    reqwest::Client::builder().tls_backend_preconfigured(tls).redirect(reqwest::redirect::Policy::none())
 }
 
 fn is_loopback(host: &str) -> bool {

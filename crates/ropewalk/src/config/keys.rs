@@ -3,8 +3,11 @@
 /// Key and meaning, in the order of the manual. A test holds it against the configuration's own fields.
 pub(super) const KEYS: &[(&str, &str)] = &[
     ("listen", "Address and port of the server."),
-    ("origin", "Public address of the server; empty: `http://` and `listen`."),
-    ("insecure", "Do not warn when passwords and tokens travel without TLS."),
+    ("origin", "Public address of the server; empty: `http://` (with TLS `https://`) and `listen`."),
+    (
+        "insecure",
+        "Do not warn when passwords and tokens travel without TLS, and let people log in all the same.",
+    ),
     ("log", "What the server writes to standard error: `error warn info debug trace`, or `TARGET=LEVEL,…`."),
     ("database.url", "`postgres://…` or `sqlite:PATH`; empty: SQLite in the data folder."),
     ("images.fetch", "A build whose image is not here fetches it."),
@@ -29,6 +32,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
         "Connections at the same time from one address that is no trusted proxy.",
     ),
     ("limits.head-within", "Seconds in which a request's head must arrive, and the next request begin."),
+    ("limits.handshake-within", "Seconds in which a TLS handshake must end."),
     ("limits.unused-blobs", "Seconds for which a stored file that no job refers to is kept."),
     ("limits.upload", "Bytes of an uploaded file."),
     ("limits.group", "Members of a group of jobs."),
@@ -57,6 +61,11 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("runner.lost-after", "Seconds after which a silent runner has lost its builds."),
     ("sandbox.network", "`nat`, `none` or `host`."),
     ("sandbox.allow", "Private networks that builds may reach."),
+    (
+        "tls.cert",
+        "PEM file of the server's certificate, with those between it and its issuer; empty: no TLS.",
+    ),
+    ("tls.key", "PEM file of its private key, without a passphrase."),
 ];
 
 /// The environment variable of a key: `a.b-c` is `ROPEWALK_A__B_C`.

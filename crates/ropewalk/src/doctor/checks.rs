@@ -2,6 +2,7 @@
 
 use super::trial;
 use crate::config::{Config, Network};
+use crate::tls::Certificate;
 use ropewalk_runner::sandbox::range;
 use serde_json::{Value, json};
 use std::fmt;
@@ -69,6 +70,7 @@ pub(super) fn all(config: &Config, data: &Path) -> Vec<Finding> {
         cgroups(),
         network(config),
         disk(config, data),
+        tls(config),
         restart(),
         server(data),
         trial::build(data),
@@ -199,6 +201,44 @@ fn disk(config: &Config, data: &Path) -> Finding {
     Finding::good(name, found)
 }
 
+/// Whether what is sent can be read on the way.
+fn tls(config: &Config) -> Finding {
+    let name = "tls";
+    let certificate = match config.tls.files() {
+        Ok(None) => return without_tls(config),
+        Ok(Some((chain, key))) => Certificate::read(&chain, &key),
+        Err(error) => Err(error),
+    };
+    let origin = config.origin();
+    match certificate {
+        Err(error) => Finding::broken(name, format!("{error:#}"), "the server does not start like this"),
+        Ok(_) if !origin.starts_with("https://") => {
+            let found = format!("the server speaks https, and `origin` says {origin}");
+            Finding::broken(name, found, "write https:// in `origin`; the server does not start like this")
+        }
+        Ok(certificate) => match certificate.troubles(&origin).as_slice() {
+            [] => Finding::good(name, certificate.summary()),
+            troubles => Finding::weak(name, certificate.summary(), troubles.join("; ")),
+        },
+    }
+}
+
+fn without_tls(config: &Config) -> Finding {
+    let name = "tls";
+    if config.listen.ip().is_loopback() {
+        return Finding::good(name, "off; only this machine reaches the server");
+    }
+    let found = format!("off, and the network reaches {}", config.listen);
+    match config.insecure {
+        true => Finding::good(name, format!("{found}, as configured with `insecure`")),
+        false => Finding::weak(
+            name,
+            found,
+            "set tls.cert and tls.key, or listen on 127.0.0.1 behind a proxy with TLS: nobody can log in to the web like this",
+        ),
+    }
+}
+
 /// A service manager that kills the whole control group ends builds with every restart.
 fn restart() -> Finding {
     let name = "restart";
@@ -250,6 +290,9 @@ fn in_path(program: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Tls;
+    use ropewalk_testkit::authority::Authority;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_service_whose_restart_ends_builds_is_warned_of() {
@@ -270,5 +313,45 @@ mod tests {
         let missing = nat(None);
         assert_eq!(missing.verdict, Verdict::Broken);
         assert!(missing.advice.is_some_and(|advice| advice.contains("slirp4netns")));
+    }
+
+    #[test]
+    fn says_what_clients_will_mind_about_the_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new(folder.path());
+        let text = |path: &Path| path.to_str().unwrap().to_string();
+        let mut config = Config::default();
+        assert_eq!(tls(&config).verdict, Verdict::Good, "only this machine");
+        config.listen = "0.0.0.0:8420".parse().unwrap();
+        assert!(tls(&config).advice.is_some_and(|advice| advice.contains("tls.cert")));
+        config.insecure = true;
+        assert_eq!(tls(&config).verdict, Verdict::Good, "as configured");
+
+        let mine = authority.issue("mine", &["DNS:builds.example.org", "IP:192.0.2.1"]);
+        config.tls = Tls { cert: text(&mine.cert), key: text(&mine.key) };
+        config.origin = "https://builds.example.org".into();
+        let good = tls(&config);
+        assert!(good.verdict == Verdict::Good, "{good:?}");
+        assert!(good.found.starts_with("certificate for builds.example.org, 192.0.2.1, valid until 20"));
+        config.origin = "https://other.example.org:8420/".into();
+        let weak = tls(&config);
+        assert!(weak.verdict == Verdict::Weak && weak.advice.unwrap().contains("not for other.example.org"));
+        config.origin = "http://builds.example.org".into();
+        assert_eq!(tls(&config).verdict, Verdict::Broken);
+        config.origin = "https://192.0.2.1".into();
+        std::fs::set_permissions(&mine.key, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(
+            tls(&config)
+                .advice
+                .is_some_and(|advice| advice.starts_with("everybody on this machine may read"))
+        );
+
+        let ended = authority.issue_for("ended", &["IP:192.0.2.1"], -1);
+        config.tls = Tls { cert: text(&ended.cert), key: text(&ended.key) };
+        assert!(
+            tls(&config).advice.is_some_and(|advice| advice.starts_with("the certificate has ended on 20"))
+        );
+        config.tls.key = text(&mine.key);
+        assert!(tls(&config).verdict == Verdict::Broken && tls(&config).found.contains("is not that of"));
     }
 }

@@ -8,12 +8,14 @@ pub(crate) mod parts;
 
 use crate::config::{Config, Loaded};
 use crate::exit::Exit;
+use crate::tls::Serving;
 use anyhow::Context;
 use parts::Parts;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Serve the APIs and run builds
 #[derive(clap::Args)]
@@ -48,11 +50,11 @@ pub(crate) fn serve(loaded: &Loaded, data: &Path) -> anyhow::Result<Exit> {
 }
 
 async fn serve_here(config: &Config, data: &Path) -> anyhow::Result<Exit> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let signals = Signals::new()?;
     let tcp = listen::bind(config.listen).await?;
     // Port 0 has become a real one.
     let config = &Config { listen: tcp.local_addr()?, ..config.clone() };
+    let tls = Serving::open(&config.tls, &config.origin())?;
     let parts = Parts::open(config, data).await?;
     let admin = listen::AdminSocket::bind(data)?;
     let first = first_run::first_run(&parts.farm, config, data).await?;
@@ -68,12 +70,12 @@ async fn serve_here(config: &Config, data: &Path) -> anyhow::Result<Exit> {
     });
     welcome(config, data, first)?;
 
-    let serving = tokio::spawn(listen::serve(tcp, admin, doors, listen::Limits::new(config), stopping));
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let limits = listen::Limits::new(config);
+    let serving = tokio::spawn(listen::serve(tcp, admin, doors, limits, tls.clone(), stopping));
+    let watching = tls.clone().map(|tls| tokio::spawn(tls.watch()));
+    signals.until_told(tls.as_ref()).await;
     stop.send_replace(true);
+    watching.inspect(JoinHandle::abort);
     let running = match agent {
         Some(agent) => agent.leave().await,
         None => 0,
@@ -88,10 +90,45 @@ async fn serve_here(config: &Config, data: &Path) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// What the server is told from outside.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    on_terminal: bool,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            on_terminal: std::io::stdin().is_terminal(),
+        })
+    }
+
+    /// Returns when the server is to stop. A hangup reads the certificate again, unless the terminal is gone that the
+    /// server was started on.
+    async fn until_told(mut self, tls: Option<&Serving>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => match tls {
+                    _ if self.on_terminal && !std::io::stdin().is_terminal() => return,
+                    Some(tls) => tls.read_again(),
+                    None => tracing::info!("a hangup: without tls.cert there is nothing to read again"),
+                },
+            }
+        }
+    }
+}
+
 fn welcome(config: &Config, data: &Path, first: Option<String>) -> anyhow::Result<()> {
-    if !config.listen.ip().is_loopback() && !config.insecure {
+    if !config.listen.ip().is_loopback() && !config.tls.is_on() && !config.insecure {
         tracing::warn!(
-            "listening on {} without TLS: passwords and tokens can be read on the way; put a proxy with TLS in front, or set `insecure = true` to be silent about it",
+            "listening on {} without TLS: passwords and tokens can be read on the way; set `tls.cert` and `tls.key`, put a proxy with TLS in front, or set `insecure = true` to be silent about it",
             config.listen
         );
     }

@@ -82,7 +82,7 @@ impl Parts {
     }
 }
 
-/// Without TLS a cookie could be taken on the way, unless there is none or the administrator does not mind.
+/// Without TLS a cookie could be taken on the way, unless that is short or the administrator does not mind.
 fn cookies(config: &Config) -> Cookies {
     match config.origin().starts_with("https://") {
         true => Cookies::Secure,

@@ -2,7 +2,7 @@
 
 use crate::forge::{FAILS, Forge, HELLO, LONG, said};
 use crate::on_both_databases;
-use crate::server::Engine;
+use crate::server::{Engine, http};
 use std::os::unix::fs::PermissionsExt;
 
 on_both_databases! {
@@ -67,7 +67,7 @@ async fn srht_24_artifacts(engine: Engine) {
     let said = forge.hut(&["builds", "artifacts", &id.to_string()]).succeeds();
     assert!(said.out.contains("bytes.bin") && said.out.contains("2.0 kB"), "{said:?}");
     let address = said.out.split_whitespace().find(|word| word.starts_with("http")).unwrap();
-    let bytes = reqwest::Client::builder().no_proxy().build().unwrap().get(address).bearer_auth(&forge.alice);
+    let bytes = http().build().unwrap().get(address).bearer_auth(&forge.alice);
     let response = bytes.send().await.unwrap();
     assert_eq!(response.status(), 200, "{address}");
     let sum = sha256(&response.bytes().await.unwrap());

@@ -14,4 +14,5 @@ mod restart;
 mod server;
 mod srht;
 mod streams;
+mod tls;
 mod web;

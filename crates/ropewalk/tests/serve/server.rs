@@ -164,7 +164,7 @@ impl Server {
     }
 
     pub(crate) fn client(&self) -> Client {
-        Client { http: reqwest::Client::builder().no_proxy().build().unwrap(), origin: self.origin.clone() }
+        Client { http: http().build().unwrap(), origin: self.origin.clone() }
     }
 
     /// What the server wrote to standard error, from its first start on.
@@ -182,6 +182,13 @@ impl Drop for Server {
             self.terminate();
         }
     }
+}
+
+/// A client of tests: it asks no proxy, and trusts nobody over TLS unless told to.
+pub(crate) fn http() -> reqwest::ClientBuilder {
+    // Somebody else in this process may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().tls_certs_only([])
 }
 
 /// Asks over HTTP.

@@ -2,6 +2,7 @@
 
 use super::idle;
 use super::visitor::Visitor;
+use crate::server::http;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -138,8 +139,7 @@ async fn no_address_or_form_breaks_a_page() {
 async fn survives(what: &str, request: reqwest::RequestBuilder) -> u16 {
     // What a client cannot even send is no test of the server.
     let Ok(request) = request.build_split().1 else { return 400 };
-    let client =
-        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let sent = tokio::time::timeout(SOON, client.execute(request)).await;
     let response =
         sent.unwrap_or_else(|_| panic!("{what}: no answer")).unwrap_or_else(|e| panic!("{what}: {e}"));

@@ -1,6 +1,6 @@
 //! A browser without script: it follows links, sends forms and keeps its cookie.
 
-use crate::server::{PATIENCE, Server};
+use crate::server::{PATIENCE, Server, http};
 use std::collections::HashMap;
 
 /// What came back.
@@ -53,7 +53,7 @@ pub(crate) struct Visitor {
 impl Visitor {
     /// Nobody in particular.
     pub(crate) fn stranger(server: &Server) -> Visitor {
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        let http = http().redirect(reqwest::redirect::Policy::none());
         // A server that was killed leaves connections that look alive.
         let http = http.pool_max_idle_per_host(0);
         Visitor { http: http.build().unwrap(), origin: server.origin.clone(), cookie: None }
