@@ -140,6 +140,15 @@ pub fn see(caller: &Caller, job: Option<Job>, number: impl std::fmt::Display) ->
     job.filter(|job| knows(caller, job)).ok_or_else(|| Error::missing(format_args!("job {number}")))
 }
 
+/// Passes whoever may know that this job exists.
+pub fn seen(caller: &Caller, job: &Job) -> Result<(), Error> {
+    holds(caller, Scope::Jobs, Mode::Ro)?;
+    match knows(caller, job) {
+        true => Ok(()),
+        false => Err(Error::missing(format_args!("job {}", job.id))),
+    }
+}
+
 /// Passes whoever may read the logs of a job that they may know of. Its files come with the job.
 pub fn read(caller: &Caller) -> Result<(), Error> {
     holds(caller, Scope::Logs, Mode::Ro)

@@ -37,7 +37,7 @@ pub enum Kind {
 }
 
 /// A refused or failed request.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     /// What a door translates.

@@ -3,11 +3,11 @@
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
-use crate::port::{Group, JobFilter, NewGroup, Trigger};
+use crate::port::{Group, NewGroup, Trigger};
 use crate::submit::labels;
 use ropewalk_model::grant::{Mode, Scope};
 use ropewalk_model::ids::{GroupId, JobId};
-use ropewalk_model::job::{Job, JobKind, Visibility};
+use ropewalk_model::job::JobKind;
 
 /// A group to be made.
 #[derive(Clone, Debug)]
@@ -58,38 +58,5 @@ impl Farm {
         }
         self.store.start_group(number).await?;
         Ok(group)
-    }
-
-    /// The group of a job that the caller may know of. Its triggers hold addresses: they are for its owner.
-    pub async fn group_of(&self, by: &Caller, job: &Job) -> Result<Option<Group>, Error> {
-        self.job(by, job.id).await?;
-        let Some(number) = job.group else { return Ok(None) };
-        let group = self.store.group(number).await?;
-        Ok(group.map(|group| match access::owns(by, group.owner) {
-            true => group,
-            false => Group { triggers: vec![], ..group },
-        }))
-    }
-
-    /// Members of a group that the caller may know of, oldest first: all of their own, public ones of others.
-    pub async fn group_jobs(&self, by: &Caller, group: &Group) -> Result<Vec<Job>, Error> {
-        access::holds(by, Scope::Jobs, Mode::Ro)?;
-        let visibility = (!access::owns(by, group.owner)).then_some(Visibility::Public);
-        let filter = JobFilter {
-            group: Some(group.id),
-            visibility,
-            seen_by: access::seen_by(by),
-            ..JobFilter::default()
-        };
-        let (mut jobs, mut before) = (vec![], None);
-        loop {
-            let page = self.store.jobs(&filter, before, crate::jobs::PAGE_MAX).await?;
-            jobs.extend(page.items);
-            before = page.next;
-            if before.is_none() {
-                jobs.reverse();
-                return Ok(jobs);
-            }
-        }
     }
 }

@@ -90,7 +90,8 @@ impl Farm {
             }
         };
         let JobQuery { kind, status, visibility, .. } = query;
-        let filter = JobFilter { owner, visibility, kind, status, group: None, seen_by: access::seen_by(by) };
+        let filter =
+            JobFilter { owner, visibility, kind, status, groups: None, seen_by: access::seen_by(by) };
         Ok(self.store.jobs(&filter, before, limit.clamp(1, PAGE_MAX)).await?)
     }
 

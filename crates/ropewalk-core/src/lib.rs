@@ -11,6 +11,7 @@ pub mod groups;
 pub mod identity;
 pub mod jobs;
 pub mod logs;
+mod many;
 pub mod port;
 pub mod profiles;
 pub mod queue;

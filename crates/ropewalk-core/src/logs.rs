@@ -5,6 +5,7 @@ use crate::error::{Error, Kind};
 use crate::farm::Farm;
 use crate::port::{Landmark, LogRef, LogSlice, Seek};
 use ropewalk_model::ids::JobId;
+use ropewalk_model::job::Job;
 use ropewalk_model::link::LogName;
 use std::time::Duration;
 
@@ -59,6 +60,13 @@ impl Farm {
         let position = position.and_then(|position| u32::try_from(position).ok());
         let position = position.ok_or_else(|| Error::missing(format_args!("task {step:?} of job {job}")))?;
         Ok(OpenLog { log: LogRef { job, log: LogName::Step(position) } })
+    }
+
+    /// The log of a job that was just looked up.
+    pub fn log_of(&self, by: &Caller, job: &Job, log: LogName) -> Result<OpenLog, Error> {
+        access::seen(by, job)?;
+        access::read(by)?;
+        Ok(OpenLog { log: LogRef { job: job.id, log } })
     }
 
     /// The last bytes of a log, at most `length`.

@@ -108,10 +108,11 @@ async fn a_group_is_made_of_own_pending_jobs_and_started_by_its_owner_only() {
     assert_eq!((world.status(one).await, world.status(two).await), (JobStatus::Queued, JobStatus::Queued));
 
     // Others see what is public.
-    let job = farm.job_of(bob, JobKind::Srht, one).await.unwrap();
-    let seen = farm.group_of(bob, &job).await.unwrap().expect("a group");
+    let job = Arc::new(farm.job_of(bob, JobKind::Srht, one).await.unwrap());
+    let seen: Vec<_> = farm.groups_of(bob, &[job]).await.unwrap().into_iter().map(Arc::new).collect();
+    assert_eq!(seen.len(), 1);
     let numbers = async |by: &Caller| -> Vec<JobId> {
-        farm.group_jobs(by, &seen).await.unwrap().into_iter().map(|job| job.id).collect()
+        farm.jobs_of_groups(by, &seen, 100).await.unwrap().into_iter().map(|job| job.id).collect()
     };
     assert_eq!((numbers(ann).await, numbers(bob).await), (vec![one, two], vec![one]));
 }

@@ -19,6 +19,7 @@ use ropewalk_model::event::Event;
 use ropewalk_model::ids::{GroupId, JobId, WorkId};
 use ropewalk_model::job::{Job, Step, Visibility};
 use ropewalk_model::status::Cause;
+use std::collections::HashMap;
 
 #[async_trait]
 impl Jobs for SqlStore {
@@ -38,8 +39,11 @@ impl Jobs for SqlStore {
         self.db.write(groups::START, (self.now(), group), groups::start).await
     }
 
-    async fn group(&self, group: GroupId) -> Result<Option<Group>, StoreError> {
-        self.db.read("look up a group", group, groups::read).await
+    async fn groups(&self, groups: &[GroupId]) -> Result<Vec<Group>, StoreError> {
+        if groups.is_empty() {
+            return Ok(vec![]);
+        }
+        self.db.read("look up groups", groups.to_vec(), groups::read).await
     }
 
     async fn cancel(&self, job: JobId, cause: Cause) -> Result<bool, StoreError> {
@@ -72,8 +76,8 @@ impl Jobs for SqlStore {
         list::jobs(&self.db, filter, before, limit).await
     }
 
-    async fn steps(&self, job: JobId) -> Result<Vec<Step>, StoreError> {
-        self.db.read("list the steps of a job", job, read::steps).await
+    async fn steps_of(&self, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<Step>>, StoreError> {
+        read::steps(&self.db, jobs).await
     }
 
     async fn events(&self, job: JobId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
@@ -92,8 +96,8 @@ impl Jobs for SqlStore {
         self.db.read("list the attempts of a job", job, read::attempts).await
     }
 
-    async fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, StoreError> {
-        read::artifacts(&self.db, job).await
+    async fn artifacts_of(&self, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<Artifact>>, StoreError> {
+        read::artifacts(&self.db, jobs).await
     }
 
     async fn artifact_by_link(&self, link: &str) -> Result<Option<Artifact>, StoreError> {

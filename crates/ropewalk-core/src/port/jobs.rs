@@ -10,6 +10,7 @@ use ropewalk_model::plan::SealedPlan;
 use ropewalk_model::status::{Cause, JobStatus};
 use ropewalk_model::time::Time;
 use ropewalk_model::work::Requirement;
+use std::collections::HashMap;
 
 /// Jobs and works that come into being together, or not at all.
 #[derive(Clone, Debug, Default)]
@@ -156,8 +157,8 @@ pub struct JobFilter {
     pub kind: Option<JobKind>,
     /// In this status only.
     pub status: Option<JobStatus>,
-    /// Members of this group only.
-    pub group: Option<GroupId>,
+    /// Members of these groups only.
+    pub groups: Option<Vec<GroupId>>,
     /// What the caller may know: none means everything.
     pub seen_by: Option<Option<UserId>>,
 }
@@ -230,7 +231,11 @@ pub trait Jobs: Send + Sync {
     /// Queues the pending jobs of a group.
     async fn start_group(&self, group: GroupId) -> Result<(), StoreError>;
     /// A group.
-    async fn group(&self, group: GroupId) -> Result<Option<Group>, StoreError>;
+    async fn group(&self, group: GroupId) -> Result<Option<Group>, StoreError> {
+        Ok(self.groups(&[group]).await?.pop())
+    }
+    /// Those of these groups that there are, in no order.
+    async fn groups(&self, groups: &[GroupId]) -> Result<Vec<Group>, StoreError>;
     /// Asks that a job end. Pending and queued jobs end at once; of a running one the lease's holder is told with its
     /// next renewal, and the job ends when it reports. True if the job has ended.
     /// [`StoreError::Refused`] if it had ended before. Works that no other open job needs are cancelled with it.
@@ -255,7 +260,11 @@ pub trait Jobs: Send + Sync {
         limit: u32,
     ) -> Result<Page<Job>, StoreError>;
     /// Steps in order, each with its run in the latest attempt.
-    async fn steps(&self, job: JobId) -> Result<Vec<Step>, StoreError>;
+    async fn steps(&self, job: JobId) -> Result<Vec<Step>, StoreError> {
+        Ok(self.steps_of(&[job]).await?.remove(&job).unwrap_or_default())
+    }
+    /// The same for many jobs at once. A job that has none is left out.
+    async fn steps_of(&self, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<Step>>, StoreError>;
     /// Events with a number above `after`, in order.
     async fn events(&self, job: JobId, after: i64, limit: u32) -> Result<Vec<Event>, StoreError>;
     /// The root work of the job's current round.
@@ -265,7 +274,11 @@ pub trait Jobs: Send + Sync {
     /// Attempts at the root works of all rounds, oldest first.
     async fn attempts(&self, job: JobId) -> Result<Vec<AttemptSummary>, StoreError>;
     /// Published files of the current round.
-    async fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, StoreError>;
+    async fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, StoreError> {
+        Ok(self.artifacts_of(&[job]).await?.remove(&job).unwrap_or_default())
+    }
+    /// The same for many jobs at once. A job that has none is left out.
+    async fn artifacts_of(&self, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<Artifact>>, StoreError>;
     /// The published file that has this link, of whatever attempt.
     async fn artifact_by_link(&self, link: &str) -> Result<Option<Artifact>, StoreError>;
 }

@@ -8,6 +8,7 @@ use ropewalk_core::port::User;
 use ropewalk_model::ids::UserId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
 
 /// One request: who asks, of what, and what has become of it so far.
 pub(crate) struct Asked {
@@ -16,7 +17,7 @@ pub(crate) struct Asked {
     pub(crate) sizes: Sizes,
     pub(crate) faults: Arc<Faults>,
     /// Accounts that were looked up: lists have few owners.
-    users: Mutex<HashMap<UserId, Arc<User>>>,
+    users: Mutex<HashMap<UserId, Arc<OnceCell<Arc<User>>>>>,
 }
 
 impl Asked {
@@ -28,12 +29,8 @@ impl Asked {
 
     /// An account by number; each is looked up once.
     pub(crate) async fn profile(&self, id: UserId) -> Result<Arc<User>, Error> {
-        let known = self.users.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let found = Arc::new(self.farm.profile(&self.caller, id).await?);
-        self.users.lock().unwrap_or_else(PoisonError::into_inner).insert(id, found.clone());
-        Ok(found)
+        let known = self.users.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone();
+        let ask = async || Ok(Arc::new(self.farm.profile(&self.caller, id).await?));
+        known.get_or_try_init(ask).await.cloned()
     }
 }

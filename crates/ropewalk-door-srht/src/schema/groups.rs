@@ -2,23 +2,36 @@
 
 use super::jobs::Job;
 use super::scalars::Time;
+use super::together::GroupsTogether;
 use super::triggers::Trigger;
 use super::users::{Entity, User};
 use crate::access::{AccessKind, AccessScope, access};
-use crate::answer::of_field;
-use crate::query::Asked;
 use async_graphql::{Context, Object, Result};
 use ropewalk_core::port;
+use ropewalk_model::ids::GroupId;
+use std::sync::Arc;
 
 pub(crate) struct JobGroup {
-    group: port::Group,
+    group: Arc<port::Group>,
     owner_name: String,
+    together: Arc<GroupsTogether>,
 }
 
 impl JobGroup {
-    /// All jobs of a group have its owner, so each of them knows the name.
-    pub(super) fn new(group: port::Group, owner_name: String) -> JobGroup {
-        JobGroup { group, owner_name }
+    /// A group by itself. All jobs of a group have its owner, so each of them knows the name.
+    pub(super) fn alone(group: port::Group, owner_name: String) -> JobGroup {
+        let together = GroupsTogether::new(group.clone());
+        JobGroup { group: Arc::new(group), owner_name, together }
+    }
+
+    /// One of several.
+    pub(super) fn among(
+        together: Arc<GroupsTogether>,
+        number: GroupId,
+        owner_name: String,
+    ) -> Option<JobGroup> {
+        let group = together.find(number)?.clone();
+        Some(JobGroup { group, owner_name, together })
     }
 }
 
@@ -43,9 +56,8 @@ impl JobGroup {
 
     /// Its owner sees all of them, others those that are public.
     async fn jobs(&self, ctx: &Context<'_>) -> Result<Vec<Job>> {
-        let asked = ctx.data::<Asked>()?;
-        let jobs = asked.farm.group_jobs(&asked.caller, &self.group).await.map_err(of_field)?;
-        Ok(jobs.into_iter().map(Job::new).collect())
+        let jobs = Job::all(self.together.jobs(ctx).await?);
+        Ok(jobs.filter(|job| job.row.group == Some(self.group.id)).collect())
     }
 
     /// For its owner only: they hold addresses.

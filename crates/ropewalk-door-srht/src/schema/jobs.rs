@@ -4,6 +4,7 @@ use super::groups::JobGroup;
 use super::logs::Log;
 use super::scalars::{Cursor, JobStatus, TaskStatus, Time, Visibility};
 use super::secrets::Secret;
+use super::together::Together;
 use super::users::{Entity, User};
 use crate::access::{AccessKind, AccessScope, access};
 use crate::answer::of_field;
@@ -12,8 +13,10 @@ use crate::query::Asked;
 use crate::unbuilt::JOB_SECRETS;
 use async_graphql::{Context, Object, Result};
 use ropewalk_core::access as rights;
+use ropewalk_core::error::Error;
 use ropewalk_core::jobs::JobQuery;
-use ropewalk_core::port::{self, Page};
+use ropewalk_core::logs::OpenLog;
+use ropewalk_core::port;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::job::{self, JobKind};
 use ropewalk_model::link::LogName;
@@ -24,113 +27,124 @@ use std::sync::Arc;
 pub(super) const PAGE: u32 = 25;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Job(pub(crate) Arc<job::Job>);
+pub(crate) struct Job {
+    pub(super) row: Arc<job::Job>,
+    together: Arc<Together>,
+}
 
 impl Job {
-    pub(super) fn new(job: job::Job) -> Job {
-        Job(Arc::new(job))
+    /// A job by itself.
+    pub(super) fn alone(job: job::Job) -> Job {
+        let row = Arc::new(job);
+        Job { row: row.clone(), together: Together::new(vec![row]) }
+    }
+
+    /// Jobs that were found together.
+    pub(super) fn all(together: Arc<Together>) -> impl Iterator<Item = Job> {
+        let rows = together.jobs().to_vec();
+        rows.into_iter().map(move |row| Job { row, together: together.clone() })
     }
 
     /// A builds.sr.ht job that the caller may know of.
     pub(super) async fn find(ctx: &Context<'_>, number: i64) -> Result<Job> {
         let asked = ctx.data::<Asked>()?;
         let job = asked.farm.job_of(&asked.caller, JobKind::Srht, JobId(number)).await.map_err(of_field)?;
-        Ok(Job::new(job))
+        Ok(Job::alone(job))
     }
 
-    async fn steps(&self, ctx: &Context<'_>) -> Result<Vec<job::Step>> {
+    /// One of its logs; none while no runner has taken the job.
+    fn open_log(&self, ctx: &Context<'_>, log: LogName) -> Result<Option<OpenLog>> {
+        if self.row.runner.is_none() {
+            return Ok(None);
+        }
         let asked = ctx.data::<Asked>()?;
-        asked.farm.steps(&asked.caller, self.0.id).await.map_err(of_field)
+        asked.farm.log_of(&asked.caller, &self.row, log).map(Some).map_err(of_field)
     }
 }
 
 #[Object]
 impl Job {
     async fn id(&self) -> i64 {
-        self.0.id.0
+        self.row.id.0
     }
 
     async fn created(&self) -> Time {
-        Time(self.0.created)
+        Time(self.row.created)
     }
 
     async fn updated(&self) -> Time {
-        Time(self.0.updated)
+        Time(self.row.updated)
     }
 
     async fn status(&self) -> JobStatus {
-        self.0.status.into()
+        self.row.status.into()
     }
 
     async fn manifest(&self, ctx: &Context<'_>) -> Result<&str> {
-        ctx.data::<Asked>()?.sizes.count_bytes(self.0.manifest.len()).map_err(of_field)?;
-        Ok(&self.0.manifest)
+        ctx.data::<Asked>()?.sizes.count_bytes(self.row.manifest.len()).map_err(of_field)?;
+        Ok(&self.row.manifest)
     }
 
     async fn note(&self) -> Option<&str> {
-        self.0.note.as_deref()
+        self.row.note.as_deref()
     }
 
     async fn tags(&self) -> &[String] {
-        &self.0.tags
+        &self.row.tags
     }
 
     async fn visibility(&self) -> Visibility {
-        self.0.visibility.into()
+        self.row.visibility.into()
     }
 
     async fn image(&self) -> &str {
-        self.0.image.as_deref().unwrap_or_default()
+        self.row.image.as_deref().unwrap_or_default()
     }
 
     /// Null while no runner has taken the job.
     async fn runner(&self) -> Option<&str> {
-        self.0.runner.as_deref()
+        self.row.runner.as_deref()
     }
 
     #[graphql(directive = access::apply(AccessScope::Profile, AccessKind::Ro))]
     async fn owner(&self) -> Entity {
-        Entity::User(User::Owner { id: self.0.owner, name: self.0.owner_name.clone() })
+        Entity::User(User::Owner { id: self.row.owner, name: self.row.owner_name.clone() })
     }
 
     async fn group(&self, ctx: &Context<'_>) -> Result<Option<JobGroup>> {
-        let asked = ctx.data::<Asked>()?;
-        let group = asked.farm.group_of(&asked.caller, &self.0).await.map_err(of_field)?;
-        Ok(group.map(|group| JobGroup::new(group, self.0.owner_name.clone())))
+        let Some(number) = self.row.group else { return Ok(None) };
+        let together = self.together.groups(ctx).await?;
+        Ok(JobGroup::among(together, number, self.row.owner_name.clone()))
     }
 
     /// In the order of the manifest.
     async fn tasks(&self, ctx: &Context<'_>) -> Result<Vec<Task>> {
-        let steps = self.steps(ctx).await?;
-        Ok(steps.into_iter().map(|step| Task { step, job: self.clone() }).collect())
+        let steps = self.together.steps(ctx, self.row.id).await?;
+        Ok(steps.iter().map(|step| Task { step: step.clone(), job: self.clone() }).collect())
     }
 
     async fn artifacts(&self, ctx: &Context<'_>) -> Result<Vec<Artifact>> {
-        let asked = ctx.data::<Asked>()?;
-        let files = asked.farm.artifacts(&asked.caller, self.0.id).await.map_err(of_field)?;
-        Ok(files.into_iter().map(Artifact).collect())
+        let files = self.together.artifacts(ctx, self.row.id).await?;
+        Ok(files.iter().cloned().map(Artifact).collect())
     }
 
     /// What happened around the tasks. Null while no runner has taken the job.
     #[graphql(directive = access::apply(AccessScope::Logs, AccessKind::Ro))]
     async fn log(&self, ctx: &Context<'_>) -> Result<Option<Log>> {
-        if self.0.runner.is_none() {
-            return Ok(None);
-        }
-        let asked = ctx.data::<Asked>()?;
-        let open = asked.farm.open_log(&asked.caller, self.0.id, LogName::Setup).await.map_err(of_field)?;
-        Ok(Some(Log { open, url: setup_url(&asked.farm, self.0.id) }))
+        let Some(open) = self.open_log(ctx, LogName::Setup)? else { return Ok(None) };
+        let url = setup_url(&ctx.data::<Asked>()?.farm, self.row.id);
+        Ok(Some(Log { open, url }))
     }
 
     /// Null when secrets were disabled for the job, and for everybody but its owner.
     #[graphql(directive = access::apply(AccessScope::Secrets, AccessKind::Ro))]
     async fn secrets(&self, ctx: &Context<'_>) -> Result<Option<Vec<Secret>>> {
         let asked = ctx.data::<Asked>()?;
-        if !self.0.secrets || !rights::owns(&asked.caller, self.0.owner) {
+        if !self.row.secrets || !rights::owns(&asked.caller, self.row.owner) {
             return Ok(None);
         }
         let limits = ManifestLimits { bytes: usize::MAX, ..ManifestLimits::default() };
-        match manifest::parse(&self.0.manifest, &limits) {
+        match manifest::parse(&self.row.manifest, &limits) {
             Ok(manifest) if manifest.secrets.is_empty() => Ok(Some(vec![])),
             _ => Err(JOB_SECRETS.error()),
         }
@@ -138,7 +152,10 @@ impl Job {
 }
 
 /// Part of a list of jobs, newest first.
-pub(crate) struct JobCursor(Page<job::Job>);
+pub(crate) struct JobCursor {
+    together: Arc<Together>,
+    next: Option<i64>,
+}
 
 impl JobCursor {
     pub(super) async fn read(
@@ -149,19 +166,20 @@ impl JobCursor {
         let asked = ctx.data::<Asked>()?;
         let before = cursor.map(|cursor| cursor.number()).transpose().map_err(of_field)?;
         let page = asked.farm.jobs(&asked.caller, query, before, PAGE).await.map_err(of_field)?;
-        Ok(JobCursor(page))
+        let together = Together::new(page.items.into_iter().map(Arc::new).collect());
+        Ok(JobCursor { together, next: page.next })
     }
 }
 
 #[Object]
 impl JobCursor {
     async fn results(&self) -> Vec<Job> {
-        self.0.items.iter().cloned().map(Job::new).collect()
+        Job::all(self.together.clone()).collect()
     }
 
     /// Null at the end.
     async fn cursor(&self) -> Option<Cursor> {
-        self.0.next.map(Cursor::before)
+        self.next.map(Cursor::before)
     }
 }
 
@@ -178,11 +196,11 @@ impl Task {
     }
 
     async fn created(&self) -> Time {
-        Time(self.job.0.created)
+        Time(self.job.row.created)
     }
 
     async fn updated(&self) -> Time {
-        Time(self.step.ended.or(self.step.started).unwrap_or(self.job.0.created))
+        Time(self.step.ended.or(self.step.started).unwrap_or(self.job.row.created))
     }
 
     async fn name(&self) -> &str {
@@ -196,12 +214,10 @@ impl Task {
     /// Null while no runner has taken the job.
     #[graphql(directive = access::apply(AccessScope::Logs, AccessKind::Ro))]
     async fn log(&self, ctx: &Context<'_>) -> Result<Option<Log>> {
-        if self.job.0.runner.is_none() {
-            return Ok(None);
-        }
-        let (asked, job) = (ctx.data::<Asked>()?, self.job.0.id);
-        let open = asked.farm.open_step_log(&asked.caller, job, &self.step.name).await.map_err(of_field)?;
-        Ok(Some(Log { open, url: task_url(&asked.farm, job, &self.step.name) }))
+        let position = u32::try_from(self.step.position).map_err(|error| of_field(Error::internal(error)))?;
+        let Some(open) = self.job.open_log(ctx, LogName::Step(position))? else { return Ok(None) };
+        let url = task_url(&ctx.data::<Asked>()?.farm, self.job.row.id, &self.step.name);
+        Ok(Some(Log { open, url }))
     }
 
     async fn job(&self) -> Job {

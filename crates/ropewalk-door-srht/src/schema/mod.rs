@@ -9,6 +9,7 @@ mod mutation;
 mod query;
 mod scalars;
 mod secrets;
+mod together;
 mod triggers;
 mod users;
 mod version;

@@ -21,7 +21,7 @@ pub(crate) struct Mutation;
 /// A group as its owner sees it.
 fn own_group(asked: &Asked, group: ropewalk_core::port::Group) -> JobGroup {
     let owner_name = asked.caller.user().map(|user| user.name.clone()).unwrap_or_default();
-    JobGroup::new(group, owner_name)
+    JobGroup::alone(group, owner_name)
 }
 
 #[Object]
@@ -29,10 +29,10 @@ impl Mutation {
     /// Ends a job.
     #[graphql(directive = access::apply(AccessScope::Jobs, AccessKind::Rw))]
     async fn cancel(&self, ctx: &Context<'_>, job_id: i64) -> Result<Option<Job>> {
-        let number = Job::find(ctx, job_id).await?.0.id;
+        let number = Job::find(ctx, job_id).await?.row.id;
         let asked = ctx.data::<Asked>()?;
         let job = asked.farm.cancel(&asked.caller, number).await.map_err(of_field)?;
-        Ok(Some(Job::new(job)))
+        Ok(Some(Job::alone(job)))
     }
 
     #[graphql(directive = worker::apply())]
@@ -91,10 +91,10 @@ impl Mutation {
     /// Queues a pending job.
     #[graphql(directive = access::apply(AccessScope::Jobs, AccessKind::Rw))]
     async fn start(&self, ctx: &Context<'_>, #[graphql(name = "jobID")] job_id: i64) -> Result<Option<Job>> {
-        let number = Job::find(ctx, job_id).await?.0.id;
+        let number = Job::find(ctx, job_id).await?.row.id;
         let asked = ctx.data::<Asked>()?;
         let job = asked.farm.start(&asked.caller, number).await.map_err(of_field)?;
-        Ok(Some(Job::new(job)))
+        Ok(Some(Job::alone(job)))
     }
 
     /// Queues the pending jobs of a group.
@@ -127,7 +127,7 @@ impl Mutation {
             secrets,
             execute: execute.unwrap_or(true),
         };
-        Ok(Job::new(asked.farm.submit(&asked.caller, request).await.map_err(of_field)?))
+        Ok(Job::alone(asked.farm.submit(&asked.caller, request).await.map_err(of_field)?))
     }
 
     /// Replaces visibility and, if given, tags.
@@ -139,11 +139,11 @@ impl Mutation {
         visibility: Visibility,
         tags: Option<Vec<String>>,
     ) -> Result<Option<Job>> {
-        let number = Job::find(ctx, job_id).await?.0.id;
+        let number = Job::find(ctx, job_id).await?.row.id;
         let asked = ctx.data::<Asked>()?;
         let job =
             asked.farm.update(&asked.caller, number, visibility.into(), tags).await.map_err(of_field)?;
-        Ok(Some(Job::new(job)))
+        Ok(Some(Job::alone(job)))
     }
 
     #[graphql(directive = worker::apply())]

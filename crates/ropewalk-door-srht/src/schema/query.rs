@@ -37,7 +37,7 @@ impl Query {
     async fn job(&self, ctx: &Context<'_>, id: i64) -> Result<Option<Job>> {
         let asked = ctx.data::<Asked>()?;
         let job = asked.farm.job_of(&asked.caller, JobKind::Srht, JobId(id)).await;
-        Ok(found(job)?.map(Job::new))
+        Ok(found(job)?.map(Job::alone))
     }
 
     /// Jobs of the caller, newest first.

@@ -1,5 +1,6 @@
 //! Groups of jobs.
 
+use super::read::numbered;
 use super::submit::start_pending;
 use crate::change::{Change, JobRow, from_json, take_turn_for_job, to_json};
 use crate::db::{Tx, Write};
@@ -9,7 +10,7 @@ use ropewalk_model::fault::Point;
 use ropewalk_model::ids::{GroupId, JobId, UserId};
 use ropewalk_model::status::JobStatus;
 use ropewalk_model::time::Time;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 pub(super) const CREATE: Write =
     Write::durable("make a group").points(Point::SubmitBeforeCommit, Point::SubmitAfterCommit);
@@ -94,17 +95,29 @@ pub(super) async fn start(tx: &Tx, (now, group): &(Time, GroupId)) -> Result<(),
     change.settle().await.map(|_| ())
 }
 
-pub(super) async fn read(tx: &Tx, id: &GroupId) -> Result<Option<Group>, StoreError> {
-    let sql = "SELECT owner, note, triggers, created FROM job_groups WHERE id = $1";
-    let Some(row) = tx.query_one(sql, vec![id.0.into()]).await? else { return Ok(None) };
-    Ok(Some(Group {
-        id: *id,
-        owner: UserId(row.get("owner")?),
-        note: row.get("note")?,
-        jobs: members(tx, *id).await?,
-        triggers: from_json(&row, "triggers")?,
-        created: Time(row.get("created")?),
-    }))
+#[allow(clippy::ptr_arg, reason = "an operation gets its input as it was given")]
+pub(super) async fn read(tx: &Tx, groups: &Vec<GroupId>) -> Result<Vec<Group>, StoreError> {
+    let numbers = || groups.iter().map(|group| group.0.into()).collect();
+    let which = numbered(groups.len());
+    let sql = format!("SELECT id, job_group FROM jobs WHERE job_group IN ({which}) ORDER BY id");
+    let mut members = HashMap::<i64, Vec<JobId>>::new();
+    for row in tx.query_all(&sql, numbers()).await? {
+        members.entry(row.get("job_group")?).or_default().push(JobId(row.get("id")?));
+    }
+    let sql = format!("SELECT id, owner, note, triggers, created FROM job_groups WHERE id IN ({which})");
+    let mut found = Vec::new();
+    for row in tx.query_all(&sql, numbers()).await? {
+        let id: i64 = row.get("id")?;
+        found.push(Group {
+            id: GroupId(id),
+            owner: UserId(row.get("owner")?),
+            note: row.get("note")?,
+            jobs: members.remove(&id).unwrap_or_default(),
+            triggers: from_json(&row, "triggers")?,
+            created: Time(row.get("created")?),
+        });
+    }
+    Ok(found)
 }
 
 async fn members(tx: &Tx, group: GroupId) -> Result<Vec<JobId>, StoreError> {

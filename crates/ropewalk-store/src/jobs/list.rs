@@ -61,8 +61,14 @@ impl Query {
         if let Some(status) = filter.status {
             self.with("j.status = ?", status.to_string());
         }
-        if let Some(group) = filter.group {
-            self.with("j.job_group = ?", group.0);
+        if let Some(groups) = &filter.groups {
+            // PostgreSQL knows no empty list; no number is null.
+            let mut places = vec!["NULL".to_string()];
+            for group in groups {
+                self.values.push(group.0.into());
+                places.push(format!("${}", self.values.len()));
+            }
+            self.conditions.push(format!("j.job_group IN ({})", places.join(", ")));
         }
     }
 

@@ -8,6 +8,7 @@ use ropewalk_model::ids::{ArtifactId, AttemptId, Fence, GroupId, JobId, StepId, 
 use ropewalk_model::job::{Job, Step};
 use ropewalk_model::status::{Cause, StepStatus};
 use ropewalk_model::time::Time;
+use std::collections::HashMap;
 
 /// Columns of [`read_job`], from `jobs j JOIN users u`.
 pub(super) const SELECT: &str = "SELECT j.id, j.kind, j.owner, u.name AS owner_name, j.job_group, j.round, j.status, \
@@ -50,18 +51,51 @@ pub(super) async fn job_in(tx: &Tx, id: JobId) -> Result<Option<Job>, StoreError
     tx.query_one(&sql, vec![id.0.into()]).await?.as_ref().map(read_job).transpose()
 }
 
-pub(super) async fn steps(tx: &Tx, job: &JobId) -> Result<Vec<Step>, StoreError> {
-    let sql = "SELECT a.id FROM jobs j JOIN attempts a ON a.work = j.work WHERE j.id = $1
-        ORDER BY a.number DESC LIMIT 1";
-    let attempt = tx.query_one(sql, vec![job.0.into()]).await?.map(|row| row.get::<i64>("id")).transpose()?;
-    let sql = "SELECT s.id, s.position, s.name, r.status, r.exit, r.started, r.ended,
+/// Numbers that one statement names; more are asked for in several.
+const AT_ONCE: usize = 500;
+
+/// Rows of a statement whose `{}` becomes the list of these numbers.
+async fn rows_of(
+    db: &Database,
+    tried: &'static str,
+    sql: &str,
+    jobs: &[JobId],
+) -> Result<Vec<Row>, StoreError> {
+    let mut rows = Vec::new();
+    for some in jobs.chunks(AT_ONCE) {
+        let values = some.iter().map(|job| job.0.into()).collect();
+        rows.extend(db.query_all(tried, &sql.replace("{}", &numbered(some.len())), values).await?);
+    }
+    Ok(rows)
+}
+
+/// `$1, $2, …`.
+pub(super) fn numbered(count: usize) -> String {
+    (1..=count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What belongs to each job, in the order of the rows.
+fn by_job<T>(
+    rows: Vec<Row>,
+    read: impl Fn(&Row) -> Result<T, StoreError>,
+) -> Result<HashMap<JobId, Vec<T>>, StoreError> {
+    let mut found = HashMap::<JobId, Vec<T>>::new();
+    for row in rows {
+        found.entry(JobId(row.get("job")?)).or_default().push(read(&row)?);
+    }
+    Ok(found)
+}
+
+pub(super) async fn steps(db: &Database, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<Step>>, StoreError> {
+    let sql = "SELECT s.job, s.id, s.position, s.name, r.status, r.exit, r.started, r.ended,
             (SELECT CAST(COALESCE(SUM(l.size), 0) AS BIGINT) FROM attempts a
                 JOIN attempt_logs l ON l.attempt = a.id AND l.log = s.position
                 WHERE a.work IN (SELECT o.work FROM job_rounds o WHERE o.job = s.job)) AS log_bytes
-        FROM steps s LEFT JOIN step_runs r ON r.attempt = $2 AND r.position = s.position
-        WHERE s.job = $1 ORDER BY s.position";
-    let rows = tx.query_all(sql, vec![job.0.into(), attempt.into()]).await?;
-    rows.iter().map(read_step).collect()
+        FROM steps s JOIN jobs j ON j.id = s.job
+        LEFT JOIN step_runs r ON r.position = s.position AND r.attempt =
+            (SELECT a.id FROM attempts a WHERE a.work = j.work ORDER BY a.number DESC LIMIT 1)
+        WHERE s.job IN ({}) ORDER BY s.job, s.position";
+    by_job(rows_of(db, "list the steps of jobs", sql, jobs).await?, read_step)
 }
 
 fn read_step(row: &Row) -> Result<Step, StoreError> {
@@ -148,14 +182,16 @@ const ARTIFACT: &str = "SELECT f.id, f.path, f.size, f.sha256, f.link,
     COALESCE(f.created, (SELECT a.leased FROM attempts a WHERE a.id = f.attempt)) AS created";
 
 /// Those of the last attempt: what an attempt published that was lost afterwards is not a result.
-pub(super) async fn artifacts(db: &Database, job: JobId) -> Result<Vec<Artifact>, StoreError> {
+pub(super) async fn artifacts(
+    db: &Database,
+    jobs: &[JobId],
+) -> Result<HashMap<JobId, Vec<Artifact>>, StoreError> {
     let sql = format!(
-        "{ARTIFACT} FROM jobs j JOIN artifacts f ON f.attempt =
+        "{ARTIFACT}, j.id AS job FROM jobs j JOIN artifacts f ON f.attempt =
             (SELECT a.id FROM attempts a WHERE a.work = j.work ORDER BY a.number DESC LIMIT 1)
-        WHERE j.id = $1 ORDER BY f.id"
+        WHERE j.id IN ({{}}) ORDER BY f.id"
     );
-    let rows = db.query_all("list the artifacts of a job", &sql, vec![job.0.into()]).await?;
-    rows.iter().map(read_artifact).collect()
+    by_job(rows_of(db, "list the artifacts of jobs", &sql, jobs).await?, read_artifact)
 }
 
 pub(super) async fn artifact_by_link(db: &Database, link: &str) -> Result<Option<Artifact>, StoreError> {

@@ -85,6 +85,60 @@ pub async fn a_job_goes_from_submission_to_success_and_says_so_in_events(env: En
     assert_eq!(later.iter().map(|e| e.number).collect::<Vec<_>>(), [7]);
 }
 
+pub async fn what_belongs_to_many_jobs_is_read_at_once(env: Env) {
+    let (mary, runner) = (env.owner("mary").await, env.runner("r", &["sandbox"]).await);
+    let (done, waits) = (env.one(mary).await, env.one(mary).await);
+    let lease = env.lease_one(runner).await;
+    assert_eq!(lease.job, Some(done));
+    let file = |path: &str| AttemptFact::Artifact { path: path.into(), size: 1, sha256: "5".repeat(64) };
+    let facts = [
+        AttemptFact::Started,
+        AttemptFact::StepStarted { step: 0 },
+        AttemptFact::StepEnded { step: 0, exit: 0 },
+        file("a"),
+        file("b"),
+    ];
+    for (number, fact) in (1..).zip(facts) {
+        env.report(&lease, number, fact).await.expect("recorded");
+    }
+    env.end(&lease, Outcome::Success).await;
+    let pending = NewJob { execute: false, ..job(mary, WorkRef::New(0)) };
+    let grouped = env.submit(vec![work()], vec![pending]).await.jobs[0];
+    let new = NewGroup {
+        owner: mary,
+        jobs: vec![grouped],
+        triggers: vec![],
+        note: Some("n".into()),
+        execute: false,
+    };
+    let group = env.store.create_group(new).await.expect("a group");
+
+    let all = [waits, JobId(4711), done, grouped];
+    let steps = env.store.steps_of(&all).await.expect("steps");
+    assert_eq!(steps.len(), 3, "{steps:?}");
+    let of = |id| steps[&id].iter().map(|step| (step.position, step.status)).collect::<Vec<_>>();
+    assert_eq!(of(done), [(0, StepStatus::Success), (1, StepStatus::Pending)]);
+    assert_eq!(of(waits), [(0, StepStatus::Pending), (1, StepStatus::Pending)]);
+    let files = env.store.artifacts_of(&all).await.expect("artifacts");
+    assert_eq!(files.keys().collect::<Vec<_>>(), [&done]);
+    assert_eq!(files[&done].iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    let many: Vec<JobId> = (1..1234).map(JobId).collect();
+    assert_eq!(env.store.steps_of(&many).await.expect("steps").len(), 3);
+    for nothing in [
+        env.store.steps_of(&[]).await.expect("steps").len(),
+        env.store.groups(&[]).await.expect("groups").len(),
+    ] {
+        assert_eq!(nothing, 0);
+    }
+    let number = group.id;
+    assert_eq!(env.store.groups(&[GroupId(4711), number]).await.expect("groups"), [group]);
+    let filter = JobFilter { groups: Some(vec![GroupId(4711), number]), ..JobFilter::default() };
+    let members = env.store.jobs(&filter, None, 10).await.expect("a list").items;
+    assert_eq!(members.iter().map(|job| job.id).collect::<Vec<_>>(), [grouped]);
+    let filter = JobFilter { groups: Some(vec![]), ..JobFilter::default() };
+    assert!(env.store.jobs(&filter, None, 10).await.expect("a list").items.is_empty());
+}
+
 pub async fn what_is_not_there_is_missing(env: Env) {
     let nothing = JobId(4711);
     assert_eq!(env.store.job(nothing).await.expect("an answer"), None);

@@ -100,6 +100,7 @@ on_both_engines! {
     }
     jobs {
         a_job_goes_from_submission_to_success_and_says_so_in_events
+        what_belongs_to_many_jobs_is_read_at_once
         what_is_not_there_is_missing
         a_submission_is_stored_whole_or_not_at_all
         open_jobs_of_a_user_are_limited_and_ended_ones_do_not_count

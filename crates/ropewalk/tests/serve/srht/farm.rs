@@ -28,7 +28,7 @@ impl Farm {
         Farm::of(Server::start_with_variables(&["--no-runner"], limits).await)
     }
 
-    fn of(server: Server) -> Farm {
+    pub(super) fn of(server: Server) -> Farm {
         for name in ["alice", "bob"] {
             server.done(&["user", "create", name]);
         }

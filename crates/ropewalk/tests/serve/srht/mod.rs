@@ -8,6 +8,7 @@ mod groups;
 mod hostile;
 mod jobs;
 mod limits;
+mod lists;
 mod logs;
 mod schema;
 mod transport;
