@@ -10,6 +10,7 @@ use ropewalk_model::grant::{Mode, Scope};
 use ropewalk_model::ids::{JobId, WorkId};
 use ropewalk_model::job::{Job, JobKind, Step, Visibility};
 use ropewalk_model::status::{Cause, JobStatus};
+use ropewalk_model::time::Time;
 
 /// Items that one part of a list holds at most.
 pub const PAGE_MAX: u32 = 100;
@@ -101,9 +102,10 @@ impl Farm {
         user.map(drop).ok_or_else(|| Error::missing(format_args!("user {name:?}")))
     }
 
-    /// How the newest job of a user went that ended by itself, whatever its visibility; of those only whose tags,
-    /// joined by slashes, begin with `tags`, in any case. Looks at the [`BADGE_LOOKS_AT`] newest jobs.
-    pub async fn badge(&self, user: &str, tags: &str) -> Result<Option<JobStatus>, Error> {
+    /// How the newest job of a user went that ended by itself, whatever its visibility, and when it changed last; of
+    /// those only whose tags, joined by slashes, begin with `tags`, in any case. Looks at the [`BADGE_LOOKS_AT`] newest
+    /// jobs.
+    pub async fn badge(&self, user: &str, tags: &str) -> Result<Option<(JobStatus, Time)>, Error> {
         let owner = self.user_named(user).await?;
         let owner = owner.ok_or_else(|| Error::missing(format_args!("user {user:?}")))?.id;
         let filter = JobFilter { owner: Some(owner), ..JobFilter::default() };
@@ -116,7 +118,7 @@ impl Farm {
         for _ in 0..BADGE_LOOKS_AT / PAGE_MAX {
             let page = self.store.jobs(&filter, before, PAGE_MAX).await?;
             if let Some(job) = page.items.iter().find(|job| counts(job)) {
-                return Ok(Some(job.status));
+                return Ok(Some((job.status, job.updated)));
             }
             if page.next.is_none() {
                 break;

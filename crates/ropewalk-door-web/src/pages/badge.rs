@@ -1,14 +1,14 @@
 //! Badges for READMEs: how the newest job of a person went.
 
+use super::conditional::Fetched;
 use super::failure::Failure;
 use super::form::Fields;
 use crate::Web;
 use askama::Template;
-use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName};
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ropewalk_core::error::Error;
 use ropewalk_model::status::JobStatus;
-use sha2::{Digest, Sha256};
 
 /// Characters of the left text.
 const NAME_MAX: usize = 40;
@@ -38,10 +38,16 @@ impl Badge<'_> {
 }
 
 /// The newest job that ended by itself decides, whatever its visibility.
-pub(super) async fn show(web: &Web, user: &str, tags: &str, fields: &Fields) -> Result<Response, Failure> {
-    let status = web.farm.badge(user, tags).await?;
+pub(super) async fn show(
+    web: &Web,
+    asked: &HeaderMap,
+    user: &str,
+    tags: &str,
+    fields: &Fields,
+) -> Result<Response, Failure> {
+    let newest = web.farm.badge(user, tags).await?;
     let name: String = fields.text("name").unwrap_or("builds").chars().take(NAME_MAX).collect();
-    let (word, colour) = match status {
+    let (word, colour) = match newest.map(|(status, _)| status) {
         Some(JobStatus::Success) => ("success", "#11703b"),
         Some(_) => ("failure", "#b3261e"),
         None => ("unknown", "#5b6270"),
@@ -51,14 +57,11 @@ pub(super) async fn show(web: &Web, user: &str, tags: &str, fields: &Fields) -> 
     let svg = badge
         .render()
         .map_err(|error| Error::internal(format_args!("a badge could not be written: {error}")))?;
-    let tag: String =
-        Sha256::digest(svg.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    let headers = [
-        (CONTENT_TYPE, "image/svg+xml".to_string()),
-        (CACHE_CONTROL, "no-cache".to_string()),
-        (ETAG, format!("\"{tag}\"")),
-        // READMEs are on other sites.
-        (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin".to_string()),
-    ];
-    Ok((headers, svg).into_response())
+    let fetched =
+        Fetched { kind: "image/svg+xml", cache: "no-cache", modified: newest.map(|(_, at)| at), body: svg };
+    let mut response = fetched.answer(asked, web.farm.now());
+    // READMEs are on other sites.
+    let name = HeaderName::from_static("cross-origin-resource-policy");
+    response.headers_mut().insert(name, HeaderValue::from_static("cross-origin"));
+    Ok(response)
 }

@@ -1,13 +1,15 @@
 //! Feeds: RSS 2.0, as builds.sr.ht has them.
 
+use super::conditional::Fetched;
 use super::failure::Failure;
 use super::form::Fields;
 use super::jobs::{ROWS, find};
 use super::query::Query;
 use crate::Web;
 use askama::Template;
-use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use axum::response::Response;
+use http::header::VARY;
+use http::{HeaderMap, HeaderValue};
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
 use ropewalk_model::job::Job;
@@ -32,6 +34,7 @@ struct Item {
 pub(super) async fn show(
     web: &Web,
     by: &Caller,
+    asked: &HeaderMap,
     user: &str,
     tags: &str,
     fields: &Fields,
@@ -41,17 +44,26 @@ pub(super) async fn show(
     let only_ended = !text.is_empty() && !text.contains("status:");
     let base = Query::of(user).and(if tags.is_empty() { Query::default() } else { Query::below(tags) });
     let part = find(web, by, &base.and(searched), None, ROWS).await?;
-    let jobs = part.rows.iter().filter(|job| !only_ended || job.status.is_final());
+    let jobs: Vec<&Job> = part.rows.iter().filter(|job| !only_ended || job.status.is_final()).collect();
     let origin = &web.farm.settings().origin;
     let feed = Feed {
         title: if tags.is_empty() { format!("Jobs of ~{user}") } else { format!("~{user}/{tags}") },
         link: if tags.is_empty() { format!("{origin}/~{user}") } else { format!("{origin}/~{user}/{tags}") },
-        items: jobs.map(|job| item(web, job)).collect(),
+        items: jobs.iter().map(|job| item(web, job)).collect(),
     };
     let xml = feed
         .render()
         .map_err(|error| Error::internal(format_args!("a feed could not be written: {error}")))?;
-    Ok(([(CONTENT_TYPE, "application/rss+xml; charset=utf-8")], xml).into_response())
+    let fetched = Fetched {
+        kind: "application/rss+xml; charset=utf-8",
+        cache: if matches!(by, Caller::Anonymous) { "no-cache" } else { "private, no-cache" },
+        modified: jobs.iter().map(|job| job.updated).max(),
+        body: xml,
+    };
+    let mut response = fetched.answer(asked, web.farm.now());
+    // Whoever has logged in sees jobs of their own that others do not.
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Cookie, Authorization, X-Api-Key"));
+    Ok(response)
 }
 
 fn item(web: &Web, job: &Job) -> Item {

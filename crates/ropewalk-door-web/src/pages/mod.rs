@@ -2,6 +2,7 @@
 
 mod assets;
 mod badge;
+mod conditional;
 mod failure;
 mod feed;
 mod form;

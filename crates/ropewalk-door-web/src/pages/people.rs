@@ -9,6 +9,7 @@ use super::{badge, feed};
 use crate::Web;
 use axum::extract::State;
 use axum::response::Response;
+use http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What stays as it is in a segment of an address.
@@ -19,10 +20,11 @@ pub(super) async fn show(
     State(web): State<Web>,
     frame: Frame,
     Address(user): Address<String>,
+    asked: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Failure> {
     match user.strip_suffix(".svg") {
-        Some(user) => badge::show(&web, user, "", &fields).await,
+        Some(user) => badge::show(&web, &asked, user, "", &fields).await,
         None => {
             web.farm.user_exists(&user).await?;
             list(&web, frame, &user, "", &fields).await
@@ -35,14 +37,15 @@ pub(super) async fn below(
     State(web): State<Web>,
     frame: Frame,
     Address((user, path)): Address<(String, String)>,
+    asked: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Failure> {
     web.farm.user_exists(&user).await?;
     if let Some(tags) = path.strip_suffix("rss.xml").filter(|tags| tags.is_empty() || tags.ends_with('/')) {
-        return feed::show(&web, &frame.by, &user, tags.trim_end_matches('/'), &fields).await;
+        return feed::show(&web, &frame.by, &asked, &user, tags.trim_end_matches('/'), &fields).await;
     }
     match path.strip_suffix(".svg") {
-        Some(tags) => badge::show(&web, &user, tags, &fields).await,
+        Some(tags) => badge::show(&web, &asked, &user, tags, &fields).await,
         None => list(&web, frame, &user, path.trim_matches('/'), &fields).await,
     }
 }
