@@ -29,6 +29,18 @@ struct HomePage {
     runners: Vec<Runner>,
 }
 
+impl HomePage {
+    /// A new farm, or somebody who has not begun, and nothing else to show them.
+    fn is_new(&self) -> bool {
+        self.own.is_empty() && self.running.is_empty() && self.waiting.is_empty() && self.failed.is_empty()
+    }
+
+    /// A manifest to begin with.
+    fn example(&self) -> &'static str {
+        super::submit::EXAMPLE
+    }
+}
+
 #[derive(Template)]
 #[template(path = "welcome.html")]
 struct WelcomePage {

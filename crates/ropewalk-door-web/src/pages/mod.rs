@@ -14,6 +14,7 @@ mod login;
 mod markdown;
 mod people;
 mod query;
+mod settings;
 mod show;
 mod step;
 mod submit;
@@ -64,6 +65,7 @@ pub(crate) fn people() -> Router<Web> {
         .route("/~/{user}/job/{job}", get(job::show))
         .route("/~/{user}/job/{job}/manifest", get(job::manifest))
         .route("/~/{user}/job/{job}/live", get(job::live))
+        .route("/~/{user}/job/{job}/settings/details", get(settings::show).post(settings::change))
         .route("/~/{user}/job/{job}/log/{log}", get(step::show))
         .route("/~/{user}/{*path}", get(people::below))
         .route_layer(from_fn(failure::as_page))

@@ -3,7 +3,7 @@
 use super::assets;
 use askama::filters::HtmlSafe;
 use ropewalk_core::port::Waiting;
-use ropewalk_model::job::Job;
+use ropewalk_model::job::{Job, Visibility};
 use ropewalk_model::status::Cause;
 use ropewalk_model::time::Time;
 use std::fmt;
@@ -217,6 +217,15 @@ pub(crate) fn subtitle(job: &Job) -> Option<String> {
     let note = job.note.as_deref().filter(|_| !job.tags.is_empty())?;
     let first = note.lines().find(|line| !line.trim().is_empty())?;
     Some(first.trim().chars().take(200).collect())
+}
+
+/// Who may see a job.
+pub(crate) fn seen_by(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Public => "everybody",
+        Visibility::Unlisted => "whoever has the link",
+        Visibility::Private => "its owner only",
+    }
 }
 
 /// Why a job did not succeed, in words.

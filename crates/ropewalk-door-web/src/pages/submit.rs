@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::form::{Address, Fields, Sent};
 use super::frame::{Frame, answer, page};
-use super::show;
+use super::{settings, show};
 use crate::Web;
 use askama::Template;
 use axum::extract::State;
@@ -23,6 +23,9 @@ const LINE: usize = 20;
 const ABOVE: usize = 8;
 /// Lines that the editor numbers.
 const NUMBERED: usize = 500;
+
+/// A manifest that runs everywhere.
+pub(super) const EXAMPLE: &str = "image: host\ntasks:\n  - greet: |\n      echo \"Hello from $(uname -n)\"\n  - count: |\n      for n in 1 2 3 4 5; do echo \"step $n\"; sleep 1; done\n";
 
 #[derive(Template)]
 #[template(path = "submit.html")]
@@ -48,9 +51,21 @@ struct Draft {
     secrets: bool,
 }
 
+impl SubmitPage {
+    /// A manifest for whoever has none yet.
+    fn example(&self) -> Option<&'static str> {
+        self.form.manifest.is_empty().then_some(EXAMPLE)
+    }
+}
+
 impl Draft {
     fn is(&self, word: &str) -> bool {
         self.visibility.to_string() == word
+    }
+
+    /// Who sees it when nobody else may.
+    fn whom(&self) -> &'static str {
+        "me"
     }
 
     fn rows(&self) -> usize {
@@ -97,7 +112,7 @@ pub(super) async fn submit(
     let request = Request {
         manifest: draft.manifest.clone(),
         note: Some(draft.note.clone()).filter(|note| !note.trim().is_empty()),
-        tags: draft.tags.split('/').map(str::trim).map(String::from).collect(),
+        tags: settings::tags(&draft.tags),
         visibility: draft.visibility,
         secrets: if draft.secrets { None } else { Some(false) },
         execute: fields.get("go") != Some("later"),
@@ -165,12 +180,7 @@ fn address(job: &Job) -> String {
 }
 
 fn read(fields: &Fields, otherwise: Visibility) -> Result<Draft, Error> {
-    let visibility = match fields.text("visibility") {
-        None => otherwise,
-        Some(word) => word.to_lowercase().parse().map_err(|_| {
-            Error::malformed(format!("{word:?} is no visibility: write public, unlisted or private"))
-        })?,
-    };
+    let visibility = settings::visibility(fields)?.unwrap_or(otherwise);
     Ok(Draft {
         // Browsers send lines as the mail does.
         manifest: fields.get("manifest").unwrap_or_default().replace("\r\n", "\n"),

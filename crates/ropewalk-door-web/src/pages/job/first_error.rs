@@ -33,6 +33,13 @@ pub(super) struct FirstError {
     pub(super) is_end: bool,
 }
 
+impl FirstError {
+    /// Number of the line.
+    pub(super) fn line(&self) -> &str {
+        self.anchor.rsplit('-').next().unwrap_or_default()
+    }
+}
+
 /// Looks at the end of the failed step's log, or of the set-up's if no step failed.
 pub(super) async fn find(
     web: &Web,

@@ -80,6 +80,10 @@ struct Writer {
     web: Web,
     page: String,
     logs: Vec<Scribe>,
+    /// When the job began to run.
+    started: Option<Time>,
+    /// The end of the set-up was told.
+    is_set_up: bool,
 }
 
 impl Writer {
@@ -87,8 +91,9 @@ impl Writer {
     async fn open(web: &Web, frame: &Frame, job: &Job, from: &mut Position) -> Result<Writer, Error> {
         let steps = web.farm.steps(&frame.by, job.id).await?;
         let mut logs = vec![];
+        let opened = web.farm.open_logs(&frame.by, job.id).await?;
         for label in std::iter::once(Label::setup()).chain(steps.iter().filter_map(Label::of)) {
-            let open = web.farm.open_log(&frame.by, job.id, label.log).await?;
+            let Some(open) = opened.iter().copied().find(|open| open.name() == label.log) else { continue };
             let start = line_start(&web.farm, open, from.of(label.log)).await?;
             from.set(label.log, start.offset);
             let raw = format!("/api/n1/jobs/{}/logs/{}", job.id, label.number());
@@ -101,17 +106,24 @@ impl Writer {
                 terminal: Terminal::default(),
             });
         }
-        Ok(Writer { web: web.clone(), page: address(job), logs })
+        let page = address(job);
+        Ok(Writer { web: web.clone(), page, logs, started: job.started, is_set_up: false })
     }
 
     fn write(&mut self, news: Vec<Told>) -> Vec<Event> {
         let now = self.web.farm.now();
         let mut events = vec![];
         for told in news {
+            if let News::Step(step) = &told.news {
+                events.extend(self.set_up(step).map(|event| event.id(&told.id)));
+            }
             let written = match told.news {
                 News::Log { open, bytes, .. } => self.lines(open.name(), &bytes),
                 News::Step(step) => self.step(&step, now),
-                News::Job(job) => Some(event("job", &NewJob { status: job.status.into() })),
+                News::Job(job) => {
+                    self.started = job.started;
+                    Some(event("job", &NewJob { status: job.status.into() }))
+                }
                 News::End(job) => Some(event("end", &NewJob { status: job.status.into() })),
             };
             events.extend(written.map(|event| event.id(told.id)));
@@ -126,6 +138,26 @@ impl Writer {
         Some(event("lines", &NewLines { anchor: &scribe.label.anchor, html }))
     }
 
+    /// The set-up is over once a step has begun. It has no status of its own that could be told.
+    fn set_up(&mut self, step: &Step) -> Option<Event> {
+        let begun = step.started.filter(|_| !self.is_set_up)?;
+        self.is_set_up = true;
+        let (label, status) = (Label::setup(), Status::of("success"));
+        let took = self.started.map_or_else(String::new, |started| show::clock(begun.since(started)));
+        Some(event(
+            "step",
+            &NewStep {
+                anchor: &label.anchor,
+                title: &label.title,
+                word: status.word,
+                status: status.to_string(),
+                bead: status.bead().to_string(),
+                took,
+                since: None,
+            },
+        ))
+    }
+
     fn step(&self, step: &Step, now: Time) -> Option<Event> {
         let label = Label::of(step)?;
         let status = Status::of(step.status.into());
@@ -138,7 +170,7 @@ impl Writer {
                 word: status.word,
                 status: status.to_string(),
                 bead: status.bead().to_string(),
-                took: super::pane::took(step, now),
+                took: super::pane::took(step, false, now),
                 since: step.started.filter(|_| running).map(show::second),
             },
         ))

@@ -8,6 +8,8 @@ use crate::pages::show::{self, Status};
 use crate::terminal::Terminal;
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
+use ropewalk_core::farm::Farm;
+use ropewalk_core::logs::OpenLog;
 use ropewalk_model::job::{Job, Step};
 use ropewalk_model::status::StepStatus;
 use ropewalk_model::time::Time;
@@ -18,6 +20,8 @@ const CLOSED_BYTES: u64 = 16 << 10;
 const PAGE_BYTES: u64 = 1 << 20;
 /// Lines of one log.
 const LINES: usize = 3000;
+/// Logs on either side of the one that matters most that are shown; of others there is only a link.
+const NEAR: usize = 40;
 /// Lines before those that the address points at.
 const BEFORE: u64 = 50;
 
@@ -33,6 +37,8 @@ pub(super) struct Pane {
     pub(super) exit: Option<i32>,
     pub(super) lines: Lines,
     pub(super) has_lines: bool,
+    /// It has lines, of which none is shown here.
+    pub(super) is_left_out: bool,
     /// Lines before the first and after the last one that are not shown.
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
@@ -50,6 +56,8 @@ pub(super) struct Panes<'a> {
     pub(super) job: &'a Job,
     pub(super) steps: &'a [Step],
     pub(super) pointed: Option<&'a Pointed>,
+    /// What a step has not begun to print, no earlier attempt did either.
+    pub(super) is_first_attempt: bool,
     pub(super) now: Time,
 }
 
@@ -59,14 +67,18 @@ impl Panes<'_> {
         let mut panes = vec![];
         let mut left = PAGE_BYTES;
         let shown = self.most_important();
+        let logs = self.web.farm.open_logs(self.by, self.job.id).await?;
         let labels = std::iter::once((Some(Label::setup()), None));
         let labels = labels.chain(self.steps.iter().map(|step| (Label::of(step), Some(step))));
         for (at, (label, step)) in labels.enumerate() {
             let Some(label) = label else { continue };
+            let Some(open) = logs.iter().copied().find(|open| open.name() == label.log) else { continue };
             let is_pointed = self.pointed.is_some_and(|pointed| pointed.anchor == label.anchor);
             let is_open = is_pointed || (self.pointed.is_none() && at == shown);
             let bytes = if is_open { OPEN_BYTES } else { CLOSED_BYTES }.min(left);
-            let pane = self.pane(label, step, is_open, bytes).await?;
+            let is_near = is_open || at.abs_diff(shown) <= NEAR;
+            let bytes = if is_near { bytes } else { 0 };
+            let pane = self.pane(label, step, open, is_open, bytes).await?;
             left = left.saturating_sub(pane.lines.0.len() as u64 / 4);
             panes.push(pane);
         }
@@ -85,24 +97,29 @@ impl Panes<'_> {
         &self,
         label: Label,
         step: Option<&Step>,
+        open: OpenLog,
         is_open: bool,
         bytes: u64,
     ) -> Result<Pane, Error> {
         let page = format!("{}/log/{}", super::address(self.job), label.anchor);
         let raw = format!("/api/n1/jobs/{}/logs/{}", self.job.id, label.number());
-        let open = self.web.farm.open_log(self.by, self.job.id, label.log).await?;
         let pointed = self.pointed.filter(|pointed| pointed.anchor == label.anchor);
         let wanted = match pointed {
             Some(pointed) => Wanted::From(pointed.lines.start().saturating_sub(BEFORE).max(1)),
             None => Wanted::Tail(bytes),
         };
-        let window = read(&self.web.farm, open, wanted, LINES, bytes).await?;
+        let window = match (bytes, step) {
+            // Nothing was printed there by any attempt.
+            (_, Some(step)) if self.is_first_attempt && step.started.is_none() => Window::default(),
+            (0, _) => unread(&self.web.farm, open).await?,
+            _ => read(&self.web.farm, open, wanted, LINES, bytes).await?,
+        };
         let job_page = super::address(self.job);
         let mut pen =
             Pen { anchor: &label.anchor, page: &job_page, raw: &raw, terminal: Terminal::default() };
         let lines = pen.write(&window.lines, pointed);
         let (status, took, since) = match step {
-            Some(step) => state(step, self.now),
+            Some(step) => state(step, self.job.status.is_final(), self.now),
             None => self.setup_state(),
         };
         Ok(Pane {
@@ -111,7 +128,8 @@ impl Panes<'_> {
             since,
             is_open,
             exit: step.and_then(|step| step.exit).filter(|exit| *exit != 0),
-            has_lines: !window.lines.is_empty(),
+            has_lines: window.size > 0,
+            is_left_out: window.size > 0 && window.lines.is_empty(),
             lines,
             before: before(&window),
             after: after(&window),
@@ -136,19 +154,27 @@ impl Panes<'_> {
             (Some(started), Some(first)) => show::clock(first.since(started)),
             _ => String::new(),
         };
-        (Status::of(word), took, None)
+        let since = self.job.started.filter(|_| word == "running").map(show::second);
+        (Status::of(word), took, since)
     }
 }
 
-fn state(step: &Step, now: Time) -> (Status, String, Option<String>) {
-    let since = step.started.filter(|_| step.status == StepStatus::Running).map(show::second);
-    (Status::of(step.status.into()), took(step, now), since)
+/// A log of which only the end is known.
+async fn unread(farm: &Farm, open: OpenLog) -> Result<Window, Error> {
+    let now = farm.read_log(open, 0, 0).await?;
+    Ok(Window { end: now.size, size: now.size, is_complete: now.complete, ..Window::default() })
 }
 
-/// How long a step took, or why it took no time.
-pub(super) fn took(step: &Step, now: Time) -> String {
+fn state(step: &Step, is_over: bool, now: Time) -> (Status, String, Option<String>) {
+    let since = step.started.filter(|_| step.status == StepStatus::Running).map(show::second);
+    (Status::of(step.status.into()), took(step, is_over, now), since)
+}
+
+/// How long a step took, or why it took no time; of a job that is over or not.
+pub(super) fn took(step: &Step, is_over: bool, now: Time) -> String {
     match (step.status, step.started) {
-        (StepStatus::Pending, _) => "not run".into(),
+        (StepStatus::Pending, _) if is_over => "not run".into(),
+        (StepStatus::Pending, _) => "not yet".into(),
         (StepStatus::Skipped, _) => "skipped".into(),
         (_, Some(started)) => show::clock(step.ended.unwrap_or(now).since(started)),
         (_, None) => String::new(),

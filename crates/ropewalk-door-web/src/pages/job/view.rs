@@ -8,6 +8,7 @@ use crate::log::name::{Label, Pointed};
 use crate::pages::form::Fields;
 use crate::pages::frame::Frame;
 use crate::pages::markdown::{self, Note};
+use crate::pages::settings::Labels;
 use crate::pages::show::{self, Status, When};
 use askama::Template;
 use ropewalk_core::access;
@@ -18,6 +19,9 @@ use ropewalk_model::status::{Cause, JobStatus, StepStatus};
 
 /// Seconds from one reload to the next, for whoever asks for it.
 const REFRESH: [u32; 2] = [5, 30];
+/// Steps that the strand shows one by one; of more, so many at the ends and around the one that matters most.
+const BEADS: usize = 40;
+const AROUND: usize = 4;
 
 #[derive(Template)]
 #[template(path = "job.html")]
@@ -45,7 +49,9 @@ pub(super) struct JobPage {
     artifacts: Vec<File>,
     attempts: Vec<Attempt>,
     image: Option<String>,
-    visibility: String,
+    visibility: &'static str,
+    /// For whoever may change it.
+    settings: Option<Labels>,
     tags: Vec<(String, String)>,
     facts: Vec<(String, String)>,
     is_open: bool,
@@ -64,6 +70,8 @@ struct Bead {
     words: String,
     is_current: bool,
     is_todo: bool,
+    /// Stands for many steps; has a name and words only.
+    is_gap: bool,
 }
 
 struct File {
@@ -112,7 +120,15 @@ pub(super) async fn read(web: &Web, mut frame: Frame, job: Job, fields: &Fields)
     let pointed = fields.text("l").and_then(Pointed::read);
     let has_failed = matches!(job.status, JobStatus::Failed | JobStatus::Timeout);
     let (panes, first_error) = if may_read {
-        let panes = Panes { web, by, job: &job, steps: &steps, pointed: pointed.as_ref(), now };
+        let panes = Panes {
+            web,
+            by,
+            job: &job,
+            steps: &steps,
+            pointed: pointed.as_ref(),
+            is_first_attempt: attempts.len() <= 1,
+            now,
+        };
         let first = if has_failed { first_error::find(web, by, &job, &steps).await? } else { None };
         (panes.read().await?, first)
     } else {
@@ -153,10 +169,11 @@ pub(super) async fn read(web: &Web, mut frame: Frame, job: Job, fields: &Fields)
         beads: beads(&steps, &panes),
         panes,
         artifacts: artifacts.iter().map(|artifact| file(&job, artifact)).collect(),
-        facts: last.map(|last| last.facts.clone()).unwrap_or_default(),
+        facts: last.map(|last| last.facts.iter().map(fact).collect()).unwrap_or_default(),
         attempts: attempts.iter().map(attempt).collect(),
         image: job.image.clone(),
-        visibility: job.visibility.to_string(),
+        visibility: show::seen_by(job.visibility),
+        settings: may_change.then(|| Labels::of(&job, by)),
         tags: tags(&job),
         is_open,
         is_pending: job.status == JobStatus::Pending,
@@ -194,6 +211,7 @@ fn beads(steps: &[Step], panes: &[Pane]) -> Vec<Bead> {
             is_current: pane.is_some_and(|pane| pane.is_open),
             words: pane.map(|pane| pane.took.clone()).unwrap_or_default(),
             is_todo: matches!(step.status, StepStatus::Pending | StepStatus::Skipped),
+            is_gap: false,
             status: Status::of(step.status.into()),
             name: label.title,
             anchor: label.anchor,
@@ -206,8 +224,39 @@ fn beads(steps: &[Step], panes: &[Pane]) -> Vec<Bead> {
         words: pane.took.clone(),
         is_current: pane.is_open,
         is_todo: pane.status.word == "pending",
+        is_gap: false,
     });
-    setup.into_iter().chain(steps.iter().filter_map(of_step)).collect()
+    shortened(setup.into_iter().chain(steps.iter().filter_map(of_step)).collect())
+}
+
+/// Of very many steps those at the ends and around the one that matters most.
+fn shortened(beads: Vec<Bead>) -> Vec<Bead> {
+    let (count, current) = (beads.len(), beads.iter().position(|bead| bead.is_current).unwrap_or(0));
+    if count <= BEADS {
+        return beads;
+    }
+    let mut strand = vec![];
+    let mut left_out = 0;
+    for (at, bead) in beads.into_iter().enumerate() {
+        let is_shown = at < AROUND || at + AROUND >= count || at.abs_diff(current) < AROUND;
+        if is_shown && left_out > 0 {
+            strand.push(gap(std::mem::take(&mut left_out)));
+        }
+        if is_shown { strand.push(bead) } else { left_out += 1 }
+    }
+    strand
+}
+
+fn gap(count: u64) -> Bead {
+    Bead {
+        name: format!("{} more", show::number(count)),
+        anchor: String::new(),
+        status: Status::of("skipped"),
+        words: "steps".into(),
+        is_current: false,
+        is_todo: true,
+        is_gap: true,
+    }
 }
 
 fn file(job: &Job, artifact: &Artifact) -> File {
@@ -217,6 +266,14 @@ fn file(job: &Job, artifact: &Artifact) -> File {
         size: show::size(artifact.size),
         sha256: artifact.sha256.clone(),
     }
+}
+
+/// A fact's name as people say it: `image.digest` is the image digest.
+fn fact((name, value): &(String, String)) -> (String, String) {
+    let words = name.replace(['.', '-', '_'], " ");
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    (first + letters.as_str(), value.clone())
 }
 
 fn attempt(attempt: &AttemptSummary) -> Attempt {

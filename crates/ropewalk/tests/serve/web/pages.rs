@@ -107,7 +107,7 @@ async fn a_broken_manifest_is_explained_and_kept() {
     let broken = "image: host\ntasks:\n  - Not A Name: x\n";
     let page = visitor.submit("/submit", "/submit", &[("manifest", broken), ("note", "keep me")]).await;
     assert_eq!(page.status, 400);
-    page.holds(&["1 errors", "line 3", "Not A Name: x", "keep me", "class=\"mk-bad\""]);
+    page.holds(&["1 error, 0 remarks", "line 3", "Not A Name: x", "keep me", "class=\"mk-bad\""]);
     let checked = visitor.submit("/submit", "/submit", &[("manifest", MANIFEST), ("go", "check")]).await;
     assert_eq!(checked.status, 200);
     checked.holds(&["What would run", "<b>never</b>"]);
@@ -191,6 +191,7 @@ async fn srht_72_badges_say_how_the_newest_job_went() {
     badge("/~admin.svg?name=<b>").await.holds(&[">failure<", "&lt;b&gt;"]);
     badge("/~admin/A.svg").await.holds(&[">success<"]);
     badge("/~admin/zzz.svg").await.holds(&[">unknown<"]);
+    is_fetched_once(&stranger, "/~admin.svg", "no-cache").await;
     assert_eq!(stranger.get("/~nobody.svg").await.status, 404);
 }
 
@@ -224,6 +225,82 @@ async fn srht_73_feeds_show_what_everybody_may_see() {
     stranger.get("/~admin/rss.xml?search=first").await.holds_not(&["<item>"]);
     stranger.get("/~admin/rss.xml?search=first+status%3Aqueued").await.holds(&["#1 (queued)"]);
     assert_eq!(stranger.get("/~nobody/rss.xml").await.status, 404);
+    is_fetched_once(&stranger, "/~admin/rss.xml", "no-cache").await;
+    is_fetched_once(&visitor, "/~admin/rss.xml", "private, no-cache").await;
+    // Whoever has logged in sees their own, and no cache hands that on.
+    let own = visitor.get("/~admin/rss.xml").await;
+    own.holds(&["hidden"]);
+    assert!(own.header("vary").contains("Cookie"), "{own:?}");
+    // Another job, another feed.
+    let tag = stranger.get("/~admin/rss.xml").await.header("etag").to_string();
+    submitted(&visitor, &[("manifest", MANIFEST), ("visibility", "public")]).await;
+    let request = stranger.request("GET", "/~admin/rss.xml").header("if-none-match", &tag);
+    let again = stranger.send(request).await;
+    assert_eq!(again.status, 200);
+    assert_ne!(again.header("etag"), tag);
+}
+
+/// Whoever has the present one is told so, by its tag and by its date; `HEAD` says the same as `GET`.
+async fn is_fetched_once(visitor: &Visitor, path: &str, cache: &str) {
+    // A date is told once nothing more can happen within it.
+    let deadline = std::time::Instant::now() + crate::server::PATIENCE;
+    let whole = loop {
+        let whole = visitor.get(path).await;
+        if !whole.header("last-modified").is_empty() {
+            break whole;
+        }
+        assert!(std::time::Instant::now() < deadline, "{path} has no date: {whole:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
+    assert_eq!((whole.status, whole.header("cache-control")), (200, cache), "{path}");
+    let head = visitor.send(visitor.request("HEAD", path)).await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
+    for name in ["etag", "last-modified", "content-type", "content-length", "cache-control"] {
+        assert_eq!(head.header(name), whole.header(name), "{path}: {name}");
+    }
+    for (name, value) in [("if-none-match", "etag"), ("if-modified-since", "last-modified")] {
+        let request = visitor.request("GET", path).header(name, whole.header(value));
+        let known = visitor.send(request).await;
+        assert_eq!((known.status, known.text.as_str()), (304, ""), "{path}: {name}");
+        assert_eq!(known.header("etag"), whole.header("etag"), "{path}");
+        assert_eq!(known.header("cache-control"), cache, "{path}");
+    }
+    let request = visitor.request("GET", path).header("if-none-match", "\"another\"");
+    assert_eq!(visitor.send(request).await.status, 200, "{path}");
+}
+
+#[tokio::test]
+async fn an_owner_changes_tags_and_visibility() {
+    let server = idle().await;
+    let visitor = Visitor::admin(&server).await;
+    let job = submitted(&visitor, &[("manifest", MANIFEST), ("tags", "a/b"), ("visibility", "public")]).await;
+    let settings = format!("{job}/settings/details");
+    visitor.get(&job).await.holds(&["Change tags or who sees it", "value=\"a/b\"", "everybody"]);
+    visitor.get(&settings).await.holds(&["Settings of #1", "value=\"public\" checked", "Only me"]);
+    let changed =
+        visitor.submit(&settings, &settings, &[("tags", " c / d e/"), ("visibility", "private")]).await;
+    assert_eq!((changed.status, changed.header("location")), (303, job.as_str()));
+    let shown = server.json(&["show", "--json", "1"]);
+    assert_eq!((&shown["tags"], &shown["visibility"]), (&serde_json::json!(["c", "d e"]), &"private".into()));
+    visitor.get("/~admin/c/d%20e").await.holds(&["c/d e"]);
+    // What cannot be is told, and what was typed is kept.
+    let long = "x".repeat(257);
+    let refused = visitor.submit(&settings, &settings, &[("tags", &long), ("visibility", "private")]).await;
+    assert_eq!(refused.status, 400);
+    refused.holds(&["at most 256 characters", &long]);
+    assert_eq!(visitor.submit(&settings, &settings, &[("tags", "x")]).await.status, 400);
+    // No other site, no stranger and no other user.
+    assert_eq!(visitor.post(&settings, &[("tags", "x"), ("visibility", "public")]).await.status, 403);
+    let stranger = Visitor::stranger(&server);
+    assert_eq!(stranger.get(&settings).await.status, 404);
+    visitor.submit(&settings, &settings, &[("tags", "c"), ("visibility", "public")]).await;
+    assert!(stranger.get(&settings).await.header("location").starts_with("/login?next="));
+    assert_eq!(stranger.post(&settings, &[("visibility", "private")]).await.status, 401);
+    let ann = Visitor::newcomer(&server, "ann").await;
+    assert_eq!(ann.get(&settings).await.status, 403);
+    ann.get(&job).await.holds_not(&["Change tags"]);
+    assert_eq!(ann.submit("/submit", &settings, &[("visibility", "private")]).await.status, 403);
+    assert_eq!(server.json(&["show", "--json", "1"])["visibility"], "public");
 }
 
 /// Python's parser takes it.

@@ -1,8 +1,7 @@
 //! Logging in and out, and who may send a form in whose name.
 
 use super::idle;
-use super::visitor::Visitor;
-use crate::server::Server;
+use super::visitor::{Visitor, set_password};
 
 #[tokio::test]
 async fn a_person_logs_in_and_out() {
@@ -30,14 +29,6 @@ async fn a_session_survives_a_restart_and_ends_with_the_password() {
     visitor.get("/").await.holds(&["Log out", "ann"]);
     set_password(&server, "ann", "battery staple");
     visitor.get("/").await.holds_not(&["Log out"]);
-}
-
-fn set_password(server: &Server, name: &str, password: &str) {
-    use std::io::Write;
-    let mut command = server.command(&["user", "password", name]);
-    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
 }
 
 #[tokio::test]

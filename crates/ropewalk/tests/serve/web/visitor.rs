@@ -66,6 +66,13 @@ impl Visitor {
         Visitor::user(server, "admin", password).await
     }
 
+    /// A new user who is no administrator, logged in.
+    pub(crate) async fn newcomer(server: &Server, name: &str) -> Visitor {
+        server.done(&["user", "create", name]);
+        set_password(server, name, "correct horse");
+        Visitor::user(server, name, "correct horse").await
+    }
+
     pub(crate) async fn user(server: &Server, name: &str, password: &str) -> Visitor {
         let mut visitor = Visitor::stranger(server);
         let page = visitor.post("/session", &[("name", name), ("password", password)]).await;
@@ -113,4 +120,13 @@ impl Visitor {
         let fields: Vec<_> = std::iter::once(("key", key.as_str())).chain(fields.iter().copied()).collect();
         self.post(path, &fields).await
     }
+}
+
+/// Sets a user's password as an administrator does.
+pub(crate) fn set_password(server: &Server, name: &str, password: &str) {
+    use std::io::Write;
+    let mut command = server.command(&["user", "password", name]);
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
 }
