@@ -179,8 +179,9 @@ impl Config {
     /// Where images may be fetched from.
     pub(crate) fn origins(&self) -> Origins {
         let Images { fetch, names, insecure, credentials } = self.images.clone();
+        let limits = self.limits.images.clone().into();
         let credentials = Some(PathBuf::from(credentials)).filter(|path| !path.as_os_str().is_empty());
-        Origins { fetch, names, insecure, credentials, allow: self.outgoing.allow.clone() }
+        Origins { fetch, names, insecure, credentials, allow: self.outgoing.allow.clone(), limits }
     }
 
     /// Address of the database.

@@ -40,6 +40,7 @@ impl Order {
         let mut tell = |line: &str| drop(writeln!(std::io::stderr(), "{line}"));
         let range = range::find().map_err(|e| e.to_string())?;
         Catalog::new(&self.data, range)
+            .with_limits(self.origins.limits)
             .fetch(&self.name, &self.source, &self.origins, &mut Progress::new(&mut tell))
             .map_err(|e| e.to_string())
     }

@@ -1,13 +1,14 @@
 //! Applying one layer's tar to the root of this process (which is the new image: see
 //! [`super::unpack`]), with whiteouts.
 
+use super::place::{Here, Placed, inside};
 use super::unpack::Budget;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use tar::EntryType;
 
 /// Prefix of a file that removes its namesake of lower layers.
@@ -17,29 +18,31 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Where GNU tar and libarchive keep extended attributes.
 const PAX_CAPABILITY: &str = "SCHILY.xattr.security.capability";
 
-/// Applies a layer below `root`. Whiteouts act on what was there before the layer only, wherever
-/// in the tar they stand (OCI image specification, layer.md).
-pub(super) fn apply(root: &Path, tar: impl Read, budget: &mut Budget) -> io::Result<()> {
+/// Applies a layer. Whiteouts act on what was there before the layer only, wherever in the tar they stand (OCI image
+/// specification, layer.md). The process's working folder changes.
+pub(super) fn apply(tar: impl Read, budget: &mut Budget) -> io::Result<()> {
     let mut archive = tar::Archive::new(tar);
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(true);
     archive.set_preserve_mtime(true);
-    let mut placed = HashSet::new();
+    let mut here = Here::root()?;
+    let (mut placed, mut hidden) = (Placed::new(), HashSet::new());
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = inside(&entry.path()?)?;
         budget.spend(entry.size().max(entry.header().entry_size()?))?;
-        let Some(name) = path.file_name() else {
+        let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
             continue; // the root itself
         };
-        let target = settle(root, &path)?;
+        let explain = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
+        here.go(parent).map_err(explain)?;
         match name.as_bytes() {
-            OPAQUE => hide_lower(target.parent().unwrap_or(root), &placed)?,
-            hidden if hidden.starts_with(WHITEOUT) => {
-                let name = OsStr::from_bytes(hidden.get(WHITEOUT.len()..).unwrap_or_default());
-                let lower = target.with_file_name(name);
-                if !name.is_empty() && !placed.contains(&lower) {
-                    remove(&lower)?;
+            OPAQUE => here.hide_lower(&placed, &mut hidden).map_err(explain)?,
+            marker if marker.starts_with(WHITEOUT) => {
+                let name = OsStr::from_bytes(marker.get(WHITEOUT.len()..).unwrap_or_default());
+                let is_name = !["", ".", ".."].map(OsStr::new).contains(&name);
+                if is_name && !placed.contains(&(here.file(), name.into())) {
+                    here.remove(name).map_err(explain)?;
                 }
             }
             _ => {
@@ -49,58 +52,35 @@ pub(super) fn apply(root: &Path, tar: impl Read, budget: &mut Budget) -> io::Res
                 if matches!(kind, EntryType::Char | EntryType::Block | EntryType::Fifo) {
                     continue;
                 }
-                make_room(&target, kind)?;
-                place(root, &mut entry)?;
-                placed.insert(target);
+                make_room(&mut here, name, kind).map_err(explain)?;
+                place(Path::new(name), &mut entry).map_err(explain)?;
+                placed.insert((here.file(), name.into()));
             }
         }
     }
     Ok(())
 }
 
-/// The path without `.` and a leading `/`.
-fn inside(path: &Path) -> io::Result<PathBuf> {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(part) => clean.push(part),
-            Component::CurDir | Component::RootDir => {}
-            _ => return Err(refused(format!("the path {} leads out of it", path.display()))),
-        }
-    }
-    Ok(clean)
-}
-
-/// Where a path leads when links on the way (not the last part) are followed.
-fn settle(root: &Path, path: &Path) -> io::Result<PathBuf> {
-    let parent = root.join(path.parent().unwrap_or(Path::new("")));
-    let parent = match parent.canonicalize() {
-        Ok(parent) => parent,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => parent,
-        Err(e) => return Err(e),
-    };
-    Ok(parent.join(path.file_name().unwrap_or_default()))
-}
-
 /// What is in the way goes, except a folder where a folder comes.
-fn make_room(target: &Path, kind: EntryType) -> io::Result<()> {
-    match fs::symlink_metadata(target) {
+fn make_room(here: &mut Here, name: &OsStr, kind: EntryType) -> io::Result<()> {
+    match fs::symlink_metadata(name) {
         Ok(old) if old.is_dir() && kind.is_dir() => Ok(()),
-        Ok(_) => remove(target),
+        Ok(_) => here.remove(name),
         Err(_) => Ok(()),
     }
 }
 
-fn place(root: &Path, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<()> {
-    let capability = capability(entry)?;
-    let path = entry.path()?.into_owned();
-    if !entry.unpack_in(root)? {
-        return Err(refused(format!("the path {} leads out of it", path.display())));
+/// Puts an entry into the folder that the process is in.
+fn place(name: &Path, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<()> {
+    if entry.header().entry_type() == EntryType::Link {
+        let link = entry.link_name()?.ok_or_else(|| refused("a hard link to nothing".into()))?;
+        return fs::hard_link(Path::new("/").join(inside(&link)?), name);
     }
+    let capability = capability(entry)?;
+    entry.unpack(name)?;
     if let Some(value) = capability {
-        let target = root.join(inside(&path)?);
         let flags = rustix::fs::XattrFlags::empty();
-        rustix::fs::lsetxattr(target, "security.capability", &value, flags)?;
+        rustix::fs::lsetxattr(name, "security.capability", &value, flags)?;
     }
     Ok(())
 }
@@ -118,29 +98,6 @@ fn capability(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Option<Vec<u8
     Ok(None)
 }
 
-/// Removes all of a folder's contents that this layer did not place.
-fn hide_lower(folder: &Path, placed: &HashSet<PathBuf>) -> io::Result<()> {
-    let Ok(list) = fs::read_dir(folder) else { return Ok(()) };
-    for entry in list {
-        let path = entry?.path();
-        if !placed.contains(&path) {
-            remove(&path)?;
-        } else if path.symlink_metadata()?.is_dir() {
-            hide_lower(&path, placed)?;
-        }
-    }
-    Ok(())
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => crate::tree::remove(path),
-        Ok(_) => fs::remove_file(path),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e),
-    }
-}
-
-fn refused(why: String) -> io::Error {
+pub(super) fn refused(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }

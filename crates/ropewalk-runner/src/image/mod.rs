@@ -21,6 +21,7 @@ mod name;
 mod names;
 mod oci;
 mod origins;
+mod place;
 mod progress;
 mod registry;
 mod rootfs;

@@ -1,7 +1,7 @@
 //! What images are called and where they come from: what an administrator may configure.
 
 use super::names;
-use super::{ImageError, ImageName, Source};
+use super::{ImageError, ImageName, Limits, Source};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -20,11 +20,20 @@ pub struct Origins {
     pub allow: Vec<IpNet>,
     /// A file with credentials for registries (containers-auth.json(5)).
     pub credentials: Option<PathBuf>,
+    /// What an image may unpack to; its parts may not be longer on the way either.
+    pub limits: Limits,
 }
 
 impl Default for Origins {
     fn default() -> Origins {
-        Origins { fetch: true, names: vec![], insecure: vec![], allow: vec![], credentials: None }
+        Origins {
+            fetch: true,
+            names: vec![],
+            insecure: vec![],
+            allow: vec![],
+            credentials: None,
+            limits: Limits::default(),
+        }
     }
 }
 

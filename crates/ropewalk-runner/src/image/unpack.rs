@@ -44,16 +44,12 @@ impl Budget {
     /// One entry of this size.
     pub(super) fn spend(&mut self, bytes: u64) -> io::Result<()> {
         let too_large = |what: String| io::Error::new(io::ErrorKind::FileTooLarge, what);
-        self.left.bytes = self
-            .left
-            .bytes
-            .checked_sub(bytes)
-            .ok_or_else(|| too_large(format!("it unpacks to more than {} bytes", self.limits.bytes)))?;
-        self.left.entries = self
-            .left
-            .entries
-            .checked_sub(1)
-            .ok_or_else(|| too_large(format!("it has more than {} entries", self.limits.entries)))?;
+        self.left.bytes = self.left.bytes.checked_sub(bytes).ok_or_else(|| {
+            too_large(format!("it unpacks to more than {} bytes (limits.image)", self.limits.bytes))
+        })?;
+        self.left.entries = self.left.entries.checked_sub(1).ok_or_else(|| {
+            too_large(format!("it has more than {} entries (limits.image-files)", self.limits.entries))
+        })?;
         Ok(())
     }
 
@@ -116,7 +112,7 @@ fn apply_layer(layer: &oci::Layer, part: Part, budget: &mut Budget) -> Result<()
     let apply = || -> io::Result<String> {
         let plain = compression::plain(part)?;
         let mut hashed = Hashed { from: plain, hash: Sha256::new() };
-        layer::apply(Path::new("/"), &mut hashed, budget)?;
+        layer::apply(&mut hashed, budget)?;
         hashed.finish(budget)
     };
     let digest = apply().doing(format_args!("unpack layer {}", layer.part))?;
@@ -130,7 +126,7 @@ fn apply_layer(layer: &oci::Layer, part: Part, budget: &mut Budget) -> Result<()
 /// A plain root; its digest is that of the tar.
 fn apply_root(whole: Part, budget: &mut Budget) -> io::Result<String> {
     let mut hashed = Hashed { from: Box::new(whole), hash: Sha256::new() };
-    layer::apply(Path::new("/"), &mut hashed, budget)?;
+    layer::apply(&mut hashed, budget)?;
     hashed.finish(budget)
 }
 

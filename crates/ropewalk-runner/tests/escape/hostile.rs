@@ -154,6 +154,86 @@ pub(crate) fn devices_are_left_out_and_owners_stay_in_the_range(home: &Path) {
     shop.close();
 }
 
+/// In chains of a thousand folders, as packages of node and their tests bring them.
+pub(crate) fn thousands_of_folders_within_each_other_are_soon_unpacked(home: &Path) {
+    let shop = Shop::new(home);
+    let mut tar = tar::Builder::new(vec![]);
+    let mut folder = |path: &str| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o755);
+        header.set_size(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        tar.append_data(&mut header, path, &b""[..]).unwrap();
+    };
+    for chain in 0..5 {
+        let mut path = chain.to_string();
+        for _ in 0..1000 {
+            folder(&path);
+            path.push_str("/d");
+        }
+    }
+    let tar = tar.into_inner().unwrap();
+    let began = std::time::Instant::now();
+    let rootfs = shop.import(&tar).unwrap();
+    // Following each path from its beginning, several times, took minutes.
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(rootfs.folder.join(format!("4{}", "/d".repeat(999))).is_dir());
+    assert!(!rootfs.folder.join(format!("4{}", "/d".repeat(1000))).exists());
+    let error = shop.import(&{
+        let mut tar = tar::Builder::new(vec![]);
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        tar.append_data(&mut header, "d/".repeat(2100) + "f", &b""[..]).unwrap();
+        tar.into_inner().unwrap()
+    });
+    assert!(error.unwrap_err().to_string().contains("longer than 4095 bytes"));
+    shop.close();
+}
+
+pub(crate) fn a_way_that_changes_within_a_layer_is_gone_anew(home: &Path) {
+    let shop = Shop::new(home);
+    let lower = Tar::new().folder("far").folder("far/deep").file("far/deep/old", "1").file("far/old", "1");
+    let upper = Tar::new()
+        .file("a/b/first", "1")
+        .folder("c")
+        .folder("c/b")
+        .link("a", "c")
+        // Where the process was is gone: this is another folder of the same name.
+        .file("a/b/second", "2")
+        .file("a/b/.wh.first", "")
+        .file("far/deep/new", "2")
+        .file("far/.wh.deep", "")
+        .file("far/deep/new", "3")
+        .folder("far/deep")
+        .folder("far")
+        .file("far/.wh..wh..opq", "")
+        .file("far/deep/.wh..wh..opq", "")
+        .file("far/deep/newer", "4")
+        // Names that are no names remove nothing.
+        .file("c/b/.wh...", "")
+        .file("c/b/.wh..", "")
+        .entry(tar::EntryType::Link, "hard", "a/b/second", 0o644, 0, b"");
+    let layers: Vec<_> = [lower.done(), upper.done()].into_iter().map(|tar| (gzip(&tar), tar)).collect();
+    shop.catalog.import(&layout(&shop, "layout", &layers), "tested").unwrap();
+    let rootfs = shop.catalog.resolve("tested").unwrap();
+    let read = |name: &str| std::fs::read_to_string(rootfs.folder.join(name)).ok();
+    for (name, contents) in [
+        ("c/b/second", Some("2")),
+        ("c/b/first", None),
+        ("hard", Some("2")),
+        ("far/old", None),
+        ("far/deep/old", None),
+        ("far/deep/new", Some("3")),
+        ("far/deep/newer", Some("4")),
+    ] {
+        assert_eq!(read(name).as_deref(), contents, "{name}");
+    }
+    assert!(rootfs.folder.join("a").is_symlink());
+    shop.close();
+}
+
 pub(crate) fn bombs_and_cut_archives_leave_nothing(home: &Path) {
     let mut shop = Shop::new(home);
     let limits = Limits { bytes: 1 << 20, entries: 100 };

@@ -68,6 +68,8 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     ["base"] limits::an_ordinary_build_passes_no_limit,
     [] hostile::a_path_cannot_lead_out_of_the_image,
     [] hostile::devices_are_left_out_and_owners_stay_in_the_range,
+    [] hostile::thousands_of_folders_within_each_other_are_soon_unpacked,
+    [] hostile::a_way_that_changes_within_a_layer_is_gone_anew,
     [] hostile::bombs_and_cut_archives_leave_nothing,
     [] hostile::layers_are_applied_in_every_form_of_image,
     [] hostile::an_image_whose_bytes_changed_is_refused,

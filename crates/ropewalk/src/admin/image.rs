@@ -69,7 +69,7 @@ enum Command {
 }
 
 pub(crate) fn run(arguments: &Arguments, origins: &Origins, data: &Path) -> anyhow::Result<Exit> {
-    let catalog = Catalog::new(data, range::find()?);
+    let catalog = Catalog::new(data, range::find()?).with_limits(origins.limits);
     match &arguments.command {
         Command::List { known: true, form } => list_known(origins, *form)?,
         Command::List { known: false, form } => list(&catalog, *form)?,

@@ -53,6 +53,8 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("limits.cpus", "Processor cores of a build."),
     ("limits.processes", "Processes and threads of a build."),
     ("limits.disk", "Bytes that a build may write."),
+    ("limits.image", "Bytes that an image may unpack to, and that its parts may have on the way."),
+    ("limits.image-files", "Files and folders of an image."),
     ("outgoing.allow", "Private networks that registries may lead to."),
     ("proxy.trusted", "Networks of proxies whose `X-Forwarded-For` is believed."),
     ("runner.embedded", "Run builds in this process's care."),

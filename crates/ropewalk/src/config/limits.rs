@@ -1,31 +1,58 @@
 //! `[limits]`: what requests may ask for and what builds may use, in one table.
 
 use ropewalk_model::limits::{BuildLimits, RequestLimits};
+use ropewalk_runner::image;
 use serde::{Deserialize, Serialize};
 
-/// Both kinds of limits. Their keys are disjoint.
+/// All kinds of limits. Their keys are disjoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "toml::Table", into = "toml::Table")]
 pub(crate) struct Limits {
     pub(crate) requests: RequestLimits,
     pub(crate) builds: BuildLimits,
+    pub(crate) images: ImageLimits,
+}
+
+/// What an image may unpack to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ImageLimits {
+    image: u64,
+    image_files: u64,
+}
+
+impl Default for ImageLimits {
+    fn default() -> ImageLimits {
+        let image::Limits { bytes, entries } = image::Limits::default();
+        ImageLimits { image: bytes, image_files: entries }
+    }
+}
+
+impl From<ImageLimits> for image::Limits {
+    fn from(limits: ImageLimits) -> image::Limits {
+        image::Limits { bytes: limits.image, entries: limits.image_files }
+    }
 }
 
 impl TryFrom<toml::Table> for Limits {
     type Error = toml::de::Error;
     fn try_from(table: toml::Table) -> Result<Self, Self::Error> {
-        let of_builds = table_of(&BuildLimits::default());
-        let (builds, requests) = table.into_iter().partition(|(key, _)| of_builds.contains_key(key));
+        let (of_builds, of_images) = (table_of(&BuildLimits::default()), table_of(&ImageLimits::default()));
+        let (builds, rest): (toml::Table, toml::Table) =
+            table.into_iter().partition(|(key, _)| of_builds.contains_key(key));
+        let (images, requests) = rest.into_iter().partition(|(key, _)| of_images.contains_key(key));
         Ok(Limits {
             requests: toml::Value::Table(requests).try_into()?,
             builds: toml::Value::Table(builds).try_into()?,
+            images: toml::Value::Table(images).try_into()?,
         })
     }
 }
 
 impl From<Limits> for toml::Table {
     fn from(limits: Limits) -> Self {
-        table_of(&limits.requests).into_iter().chain(table_of(&limits.builds)).collect()
+        let of_runners = table_of(&limits.builds).into_iter().chain(table_of(&limits.images));
+        table_of(&limits.requests).into_iter().chain(of_runners).collect()
     }
 }
 

@@ -1,8 +1,10 @@
 //! Images on their first use.
 
 use crate::bench::{Bench, Ran, ran};
+use ropewalk_testkit::authority::{Authority, Issued};
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -11,6 +13,8 @@ type Test = fn(&Bench);
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("an_image_is_fetched_on_its_first_use", fetched),
+    ("a_registry_with_a_private_issuer_is_trusted_when_told", over_tls),
+    ("an_image_is_no_larger_than_its_limit", too_large),
     ("a_cancellation_ends_a_fetch", cancelled),
     ("the_deadline_ends_a_fetch", deadline),
     ("an_image_that_cannot_be_fetched_ends_the_build", refused),
@@ -60,7 +64,7 @@ struct Registry {
 }
 
 impl Registry {
-    fn start() -> Registry {
+    fn start(tls: Option<&Issued>) -> Registry {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/images/make.sh");
         let made = ran(Command::new(script).arg("bare.oci").output().unwrap());
         assert_eq!(made.exit, 0, "{}", made.errors);
@@ -71,7 +75,12 @@ impl Registry {
         let config = folder.path().join("registry.yml");
         let storage = folder.path().join("storage");
         let storage = format!("storage: {{filesystem: {{rootdirectory: {}}}}}", storage.display());
-        let text = format!("version: 0.1\nlog: {{level: error}}\n{storage}\nhttp: {{addr: '{address}'}}\n");
+        let tls = tls.map(|Issued { cert, key }| {
+            format!(", tls: {{certificate: {}, key: {}}}", cert.display(), key.display())
+        });
+        let tls = tls.unwrap_or_default();
+        let text =
+            format!("version: 0.1\nlog: {{level: error}}\n{storage}\nhttp: {{addr: '{address}'{tls}}}\n");
         std::fs::write(&config, text).unwrap();
         let mut server = Command::new("docker-registry");
         server.arg("serve").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
@@ -98,13 +107,88 @@ impl Drop for Registry {
     }
 }
 
-fn fetched(bench: &Bench) {
+fn has_registry() -> bool {
     let has = |program: &str| Command::new(program).arg("--version").output().is_ok();
-    if !has("docker-registry") || !has("skopeo") {
+    let both = has("docker-registry") && has("skopeo");
+    if !both {
         println!("NOT RUN here: an image from a registry: docker-registry or skopeo is missing");
+    }
+    both
+}
+
+/// The registry is this machine under names that are not those of this machine: to itself it speaks without TLS.
+fn over_tls(bench: &Bench) {
+    if !has_registry() {
         return;
     }
-    let registry = Registry::start();
+    if !bench.is_root() {
+        println!(
+            "NOT RUN here: a registry over TLS as an ordinary account: only root can give this machine names"
+        );
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let registry = Registry::start(Some(&authority.issue("registry", &["DNS:registry.test"])));
+    let port = registry.address.rsplit(':').next().unwrap();
+    let hosts = bench.write("hosts", "127.0.0.1 localhost registry.test other.test\n");
+    let run = |host: &str, trusted: Option<PathBuf>| {
+        let inner = command(bench, &name(bench), &format!("{host}:{port}"));
+        let mut command = bench.command("unshare");
+        command.args(["--mount", "sh", "-ec", "mount --bind $0 /etc/hosts; exec \"$@\""]).arg(&hosts);
+        command.arg(inner.get_program()).args(inner.get_args());
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR").env_remove("https_proxy");
+        if let Some(file) = trusted {
+            command.env("SSL_CERT_FILE", file);
+        }
+        ran(command.stdin(Stdio::null()).output().unwrap())
+    };
+    let began = Instant::now();
+    let unknown = run("registry.test", None);
+    assert_eq!(unknown.exit, 1, "{}{}", unknown.log, unknown.errors);
+    for part in ["no trusted connection to https://registry.test", "UnknownIssuer", "SSL_CERT_FILE"] {
+        assert!(unknown.log.contains(part), "{part}: {}", unknown.log);
+    }
+    assert!(!unknown.log.contains("trying again"), "{}: {:?}", unknown.log, began.elapsed());
+    let other = run("other.test", Some(authority.cert()));
+    assert!(other.exit == 1 && other.log.contains("not valid for name \"other.test\""), "{}", other.log);
+    let known = run("registry.test", Some(authority.cert()));
+    assert_eq!(known.exit, 0, "{}{}", known.log, known.errors);
+    assert!(known.log.contains("\nin "), "{}", known.log);
+    let removed = ran(bench.ropewalk().args(["image", "remove", &name(bench)]).output().unwrap());
+    assert_eq!(removed.exit, 0, "{}", removed.errors);
+}
+
+/// For images from files, and for those that a build fetches.
+fn too_large(bench: &Bench) {
+    let import = |limit: (&str, &str)| {
+        let mut import = bench.ropewalk();
+        import.env(limit.0, limit.1).args(["image", "import"]).arg(bench.image_tar()).arg(name(bench));
+        ran(import.output().unwrap())
+    };
+    let long = import(("ROPEWALK_LIMITS__IMAGE", "1000000"));
+    assert!(
+        long.exit == 1 && long.errors.contains("more than 1000000 bytes (limits.image)"),
+        "{}",
+        long.errors
+    );
+    let many = import(("ROPEWALK_LIMITS__IMAGE_FILES", "10"));
+    assert!(many.exit == 1 && many.errors.contains("10 entries (limits.image-files)"), "{}", many.errors);
+    if !has_registry() {
+        return;
+    }
+    let registry = Registry::start(None);
+    let mut fetch = command(bench, &name(bench), &registry.address);
+    let fetched = ran(fetch.env("ROPEWALK_LIMITS__IMAGE", "1000000").output().unwrap());
+    assert!(fetched.exit == 1 && fetched.log.contains("limits.image"), "{}{}", fetched.log, fetched.errors);
+}
+
+fn fetched(bench: &Bench) {
+    if !has_registry() {
+        return;
+    }
+    let registry = Registry::start(None);
     let address = registry.address.clone();
     let name = name(bench);
     let first = ran(command(bench, &name, &address).output().unwrap());

@@ -259,6 +259,10 @@ fn transport(url: &str, error: &ureq::Error) -> RegistryError {
         ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
             RegistryError::Astray { from: "the registry".into(), to: url.into(), why: e.to_string() }
         }
+        ureq::Error::Rustls(why) => RegistryError::Untrusted { url: url.into(), why: why.to_string() },
+        ureq::Error::Io(e) if e.get_ref().is_some_and(|within| within.is::<rustls::Error>()) => {
+            RegistryError::Untrusted { url: url.into(), why: e.to_string() }
+        }
         _ => RegistryError::Transport { url: url.into(), why: error.to_string() },
     }
 }

@@ -13,6 +13,16 @@ pub enum RegistryError {
         /// What went wrong.
         why: String,
     },
+    /// Whoever answers there is not known to be who was asked.
+    #[error(
+        "no trusted connection to {url}: {why}; put the issuer's certificate into the machine's store (update-ca-certificates), or name its file in SSL_CERT_FILE; images.insecure names registries without TLS"
+    )]
+    Untrusted {
+        /// What was asked.
+        url: String,
+        /// What is wrong with its certificate, or with its TLS.
+        why: String,
+    },
     /// The registry answered with an error.
     #[error("{url} answers {status}{}", said(.message))]
     Status {

@@ -133,7 +133,11 @@ fn wanted(parts: &[Descriptor], limits: Limits) -> Result<Vec<Wanted>, RegistryE
             at => (format!("layer {at} of {count}"), left),
         };
         if part.size() > limit {
-            return Err(RegistryError::TooLong { what: format!("{title}, {digest},"), limit });
+            let what = match at {
+                0 => format!("{title}, {digest},"),
+                _ => format!("{title}, {digest}, with those before it (limits.image)"),
+            };
+            return Err(RegistryError::TooLong { what, limit });
         }
         if at > 0 {
             left -= part.size();
