@@ -5,10 +5,12 @@
 //! its user must be allowed to make databases.
 
 mod cluster;
+mod secured;
 
 use cluster::Cluster;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{ConnectOptions, Connection, Executor, PgConnection};
+pub use secured::Secured;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Names a server to use instead of a private cluster.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// The superuser of the cluster.
 pub(super) const USER: &str = "ropewalk";
 /// How long a server may take to answer after it was started, with the making of its files.
-const START_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const START_LIMIT: Duration = Duration::from_secs(60);
 /// The longest path of a unix socket that every kernel takes is 107 bytes, `/.s.PGSQL.5432` among them.
 const FOLDER_BYTES: usize = 90;
 
@@ -58,13 +58,13 @@ impl Cluster {
 }
 
 /// Who runs the server. PostgreSQL refuses to run as root.
-enum Account {
+pub(super) enum Account {
     Own,
     Other { name: String, uid: u32, gid: u32 },
 }
 
 impl Account {
-    fn choose() -> Result<Account, NotHere> {
+    pub(super) fn choose() -> Result<Account, NotHere> {
         if !rustix::process::geteuid().is_root() {
             return Ok(Account::Own);
         }
@@ -155,7 +155,7 @@ impl Account {
 }
 
 /// The folder with the programs of the newest version that is installed.
-fn programs() -> Result<PathBuf, NotHere> {
+pub(super) fn programs() -> Result<PathBuf, NotHere> {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut versions: Vec<(u32, PathBuf)> = installed
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))

@@ -2,6 +2,7 @@
 
 use crate::server::{PATIENCE, PROGRAM, Server, http, program, signal};
 use ropewalk_testkit::authority::{Authority, Issued};
+use ropewalk_testkit::postgres;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -228,6 +229,50 @@ async fn a_renewed_certificate_is_served_without_a_restart() {
     secured.wait_until_served(&ended.cert);
     let trusted = secured.authority.cert();
     secured.fails(&["list"], Some(&trusted), 3, "its certificate has ended");
+}
+
+/// PostgreSQL over TLS, as `sslmode` in its address says: trusted by `sslrootcert`, or as everything else is.
+#[tokio::test]
+async fn the_database_is_asked_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new(folder.path());
+    let database = match postgres::Secured::start(&authority.issue("database", &["DNS:localhost"])) {
+        Ok(database) => database,
+        Err(not_here) => {
+            println!("{not_here}");
+            panic!("{not_here}");
+        }
+    };
+    let own = authority.cert();
+    let refused = |url: &str, trusted: Option<&Path>, words: &str| {
+        let mut command = program(folder.path());
+        command.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
+        command.envs(trusted.map(|file| ("SSL_CERT_FILE", file)));
+        command.env("ROPEWALK_DATABASE__URL", url).arg("--data").arg(folder.path().join("data"));
+        let output =
+            command.args(["serve", "--listen", "127.0.0.1:0"]).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(words), "{url}: {said}");
+    };
+    let ca = text(&own);
+    refused(&database.url("localhost", "sslmode=disable"), None, "no encryption");
+    refused(&database.url("localhost", "sslmode=verify-full"), None, "UnknownIssuer");
+    refused(&database.url("127.0.0.1", "sslmode=verify-full"), Some(&own), "not valid for name");
+
+    let works = async |url: String, variables: &[(&str, &str)]| {
+        let variables = [&[("ROPEWALK_DATABASE__URL", url.as_str())], variables].concat();
+        let server = Server::start_with_variables(&["--no-runner"], &variables).await;
+        assert_eq!(server.submit(HELLO), 1);
+        let sessions = "SELECT count(*), bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                        WHERE client_addr IS NOT NULL";
+        let seen = database.ask(sessions).unwrap();
+        assert!(seen.ends_with("|t") && !seen.starts_with("0|"), "{seen}");
+        drop(server);
+        assert!(database.ask("DROP SCHEMA public CASCADE; CREATE SCHEMA public").is_some());
+    };
+    works(database.url("127.0.0.1", "sslmode=require"), &[]).await;
+    works(database.url("localhost", &format!("sslmode=verify-full&sslrootcert={ca}")), &[]).await;
+    works(database.url("localhost", "sslmode=verify-full"), &[("SSL_CERT_FILE", ca)]).await;
 }
 
 #[tokio::test]
