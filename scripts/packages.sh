@@ -6,7 +6,7 @@ set -euo pipefail
 # program:package, one a word
 run="git:git curl:curl newuidmap:uidmap slirp4netns:slirp4netns cc:gcc"
 test="$run hg:mercurial mmdebstrap:mmdebstrap ip:iproute2 nft:nftables sudo:sudo c++:g++ jq:jq python3:python3 docker-registry:docker-registry skopeo:skopeo openssl:openssl \
-    chromium:chromium node:nodejs npm:npm"
+    chromium:chromium node:nodejs npm:npm script:bsdutils"
 
 case "${1:-}" in
     run) wanted=$run ;;

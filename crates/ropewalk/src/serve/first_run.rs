@@ -49,7 +49,7 @@ pub(crate) async fn first_run(
         false => {
             let file = data.join("first-run.txt");
             write_secret(&file, &format!("name {ADMIN}\npassword {password}\ntoken {}\n", token.reveal()))?;
-            writeln!(text, "\n    name      {ADMIN}\n    password  in {}\n", file.display())?;
+            writeln!(text, "\n    name      {ADMIN}\n    password  in {}, with a token\n", file.display())?;
         }
     }
     match saved {
@@ -65,7 +65,7 @@ pub(crate) async fn first_run(
         }
         Err(error) => writeln!(text, "The client's settings could not be written: {error:#}.")?,
     }
-    writeln!(text, "\nFor hut, in ~/.config/hut/config:\n\n{}", hut(&origin, &token))?;
+    write!(text, "\nFor hut, in ~/.config/hut/config:\n\n{}", hut(&origin, &token))?;
     Ok(Some(text))
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn told(data: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// The token is shown where the password is: on a terminal, once.
+/// The token is shown where the password is: on a terminal, once; else it stands for itself.
 fn hut(origin: &str, token: &Secret) -> String {
     let token = match std::io::stdout().is_terminal() {
         true => token.reveal(),

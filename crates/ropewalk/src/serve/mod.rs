@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::tls::Serving;
 use anyhow::Context;
 use parts::Parts;
+use ropewalk_door_web::Cookies;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -139,7 +140,13 @@ fn welcome(config: &Config, data: &Path, first: Option<String>) -> anyhow::Resul
         first_run::told(data)?;
     }
     writeln!(out, "Ropewalk serves {} from {}", config.origin(), data.display())?;
-    writeln!(out, "Log in at {}/login", config.origin())?;
+    match parts::cookies(config) {
+        Cookies::Refused => writeln!(
+            out,
+            "Nobody can log in on the pages, which needs TLS here: set `tls.cert` and `tls.key`, or `origin` to the https address of a proxy. Tokens work."
+        )?,
+        Cookies::Plain | Cookies::Secure => writeln!(out, "Log in at {}/login", config.origin())?,
+    }
     writeln!(out, "API {}/api/n1/openapi.json", config.origin())?;
     Ok(out.flush()?)
 }

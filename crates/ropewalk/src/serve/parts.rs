@@ -83,7 +83,7 @@ impl Parts {
 }
 
 /// Without TLS a cookie could be taken on the way, unless that is short or the administrator does not mind.
-fn cookies(config: &Config) -> Cookies {
+pub(super) fn cookies(config: &Config) -> Cookies {
     match config.origin().starts_with("https://") {
         true => Cookies::Secure,
         false if config.listen.ip().is_loopback() || config.insecure => Cookies::Plain,

@@ -7,6 +7,7 @@
 mod accounts;
 mod builds;
 mod commands;
+mod first_run;
 mod hostile;
 mod openapi;
 mod papers;
