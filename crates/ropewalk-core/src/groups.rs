@@ -51,12 +51,28 @@ impl Farm {
     /// Queues the pending jobs of a group. Groups of others are as missing as no group.
     pub async fn start_group(&self, by: &Caller, number: GroupId) -> Result<Group, Error> {
         access::holds(by, Scope::Jobs, Mode::Rw)?;
-        let missing = || Error::missing(format_args!("job group {number} of your account"));
-        let group = self.store.group(number).await?.ok_or_else(missing)?;
-        if !access::owns(by, group.owner) {
-            return Err(missing());
-        }
+        let group = self.group(by, number).await?;
         self.store.start_group(number).await?;
+        Ok(group)
+    }
+
+    /// A group of the caller's. Groups of others are as missing as no group.
+    pub async fn group(&self, by: &Caller, number: GroupId) -> Result<Group, Error> {
+        access::holds(by, Scope::Jobs, Mode::Ro)?;
+        let group = self.store.group(number).await?.filter(|group| access::owns(by, group.owner));
+        group.ok_or_else(|| Error::missing(format_args!("job group {number} of your account")))
+    }
+
+    /// Ends the jobs of a group that have not ended yet; running ones end when their runners have reported so.
+    pub async fn cancel_group(&self, by: &Caller, number: GroupId) -> Result<Group, Error> {
+        access::holds(by, Scope::Jobs, Mode::Rw)?;
+        let group = self.group(by, number).await?;
+        for job in &group.jobs {
+            match self.cancel(by, *job).await {
+                Err(error) if error.kind == Kind::Refused => {}
+                outcome => drop(outcome?),
+            }
+        }
         Ok(group)
     }
 }

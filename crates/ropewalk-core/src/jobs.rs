@@ -128,6 +128,12 @@ impl Farm {
         Ok(None)
     }
 
+    /// How many jobs of a kind the caller has ever made.
+    pub async fn count_jobs(&self, by: &Caller, kind: JobKind) -> Result<u64, Error> {
+        access::holds(by, Scope::Jobs, Mode::Ro)?;
+        Ok(self.store.count_jobs(access::owner(by)?.id, kind).await?)
+    }
+
     /// A job's steps in order.
     pub async fn steps(&self, by: &Caller, number: JobId) -> Result<Vec<Step>, Error> {
         self.job(by, number).await?;

@@ -3,9 +3,9 @@
 use async_graphql::ErrorExtensions;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use ropewalk_core::error::{Error, Kind};
+use ropewalk_http::refusal;
 use serde_json::json;
 
 /// This door's table of kinds: the status of a request that fails as a whole.
@@ -40,17 +40,13 @@ fn code(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// What callers are told. What went wrong inside is for the log only.
+/// What callers are told.
 fn words(error: &Error) -> String {
     match error.kind {
-        Kind::Internal => {
-            tracing::error!("a request failed: {error}");
-            "something went wrong inside the server; its log says what".into()
-        }
         Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
             format!("Authentication error: {error}")
         }
-        _ => error.message.clone(),
+        _ => refusal::words(error),
     }
 }
 
@@ -58,12 +54,7 @@ fn words(error: &Error) -> String {
 pub fn render(error: &Error) -> Response {
     let body = json!({ "errors": [{ "message": words(error) }] });
     let mut response = (status(error.kind), Json(body)).into_response();
-    let headers = response.headers_mut();
-    match error.kind {
-        Kind::Unauthenticated => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-        Kind::TooMany | Kind::Unavailable => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
-        _ => {}
-    }
+    refusal::advise(error.kind, response.headers_mut());
     response
 }
 

@@ -12,6 +12,7 @@ use ropewalk_core::error::Error;
 use ropewalk_core::farm::Farm;
 use ropewalk_core::logs::OpenLog;
 use ropewalk_http::files;
+use ropewalk_http::logs::{CONTENT_TYPE, LogBytes};
 use ropewalk_http::range::{Wanted, wanted};
 use ropewalk_model::ids::JobId;
 use ropewalk_model::job::JobKind;
@@ -62,26 +63,14 @@ async fn begun(farm: &Farm, caller: &Caller, number: &str) -> Result<JobId, Fail
     }
 }
 
-struct LogBytes {
-    farm: Arc<Farm>,
-    open: OpenLog,
-}
-
-impl files::Source for LogBytes {
-    async fn read(&self, from: u64, length: usize) -> Result<Vec<u8>, Error> {
-        Ok(self.farm.read_log(self.open, from, length).await?.bytes)
-    }
-}
-
 async fn answer(farm: &Arc<Farm>, open: OpenLog, headers: &HeaderMap) -> Result<Response, Failed> {
     let size = farm.read_log(open, 0, 0).await?.size;
     let source = LogBytes { farm: farm.clone(), open };
-    let content_type = "text/plain; charset=utf-8";
     if size > 0 || wanted(headers, size) != Wanted::Unsatisfiable {
-        return Ok(files::answer(headers, size, content_type, source));
+        return Ok(files::answer(headers, size, CONTENT_TYPE, source));
     }
     // hut ends with an error at any other answer to a range of a log that has no byte yet.
-    let mut response = files::answer(&HeaderMap::new(), 0, content_type, source);
+    let mut response = files::answer(&HeaderMap::new(), 0, CONTENT_TYPE, source);
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     response.headers_mut().insert(CONTENT_RANGE, HeaderValue::from_static("bytes 0-0/0"));
     Ok(response)

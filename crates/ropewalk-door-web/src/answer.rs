@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use ropewalk_core::error::{Error, Kind};
+use ropewalk_http::refusal;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -68,15 +68,9 @@ fn status(kind: Kind) -> StatusCode {
     }
 }
 
-/// Shows an error. What went wrong inside is for the log only.
+/// Shows an error.
 pub(crate) fn render(error: &Error) -> Response {
-    let message = match error.kind {
-        Kind::Internal => {
-            tracing::error!("a request failed: {error}");
-            "something went wrong inside the server; its log says what".to_string()
-        }
-        _ => error.message.clone(),
-    };
+    let message = refusal::words(error);
     let problems = error.problems.iter().map(|problem| Problem {
         line: problem.place.line,
         column: problem.place.column,
@@ -90,14 +84,7 @@ pub(crate) fn render(error: &Error) -> Response {
         problems: problems.collect(),
     };
     let mut response = (status(error.kind), Json(refusal)).into_response();
-    let headers = response.headers_mut();
-    match error.kind {
-        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        Kind::TooMany | Kind::Unavailable => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
-        _ => {}
-    }
+    refusal::advise(error.kind, response.headers_mut());
     response
 }
 

@@ -91,6 +91,11 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
             <> COALESCE((SELECT o.count FROM open_jobs o WHERE o.owner = u.id), 0)",
     ),
     (
+        "users whose count of all jobs of a kind is wrong",
+        "SELECT j.owner AS id FROM jobs j GROUP BY j.owner, j.kind HAVING COUNT(*)
+            <> COALESCE((SELECT c.count FROM job_counts c WHERE c.owner = j.owner AND c.kind = j.kind), 0)",
+    ),
+    (
         "groups whose count of open jobs is wrong",
         "SELECT g.id FROM job_groups g WHERE g.open <> (SELECT COUNT(*) FROM jobs j WHERE j.job_group = g.id
             AND j.status IN ('pending', 'queued', 'running'))",

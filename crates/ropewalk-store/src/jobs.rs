@@ -16,8 +16,8 @@ use ropewalk_core::port::{
     Submitted,
 };
 use ropewalk_model::event::Event;
-use ropewalk_model::ids::{GroupId, JobId, WorkId};
-use ropewalk_model::job::{Job, Step, Visibility};
+use ropewalk_model::ids::{GroupId, JobId, UserId, WorkId};
+use ropewalk_model::job::{Job, JobKind, Step, Visibility};
 use ropewalk_model::status::Cause;
 use std::collections::HashMap;
 
@@ -74,6 +74,10 @@ impl Jobs for SqlStore {
         limit: u32,
     ) -> Result<Page<Job>, StoreError> {
         list::jobs(&self.db, filter, before, limit).await
+    }
+
+    async fn count_jobs(&self, owner: UserId, kind: JobKind) -> Result<u64, StoreError> {
+        list::count(&self.db, owner, kind).await
     }
 
     async fn steps_of(&self, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<Step>>, StoreError> {

@@ -13,6 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ropewalk-runner", &["ropewalk-model"]),
     ("ropewalk-http", &["ropewalk-core", "ropewalk-model"]),
     ("ropewalk-door-srht", &["ropewalk-core", "ropewalk-http", "ropewalk-model"]),
+    ("ropewalk-door-srht-rest", &["ropewalk-core", "ropewalk-http", "ropewalk-model"]),
     ("ropewalk-door-web", &["ropewalk-core", "ropewalk-http", "ropewalk-model"]),
 ];
 

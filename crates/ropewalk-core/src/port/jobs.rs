@@ -259,6 +259,8 @@ pub trait Jobs: Send + Sync {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Page<Job>, StoreError>;
+    /// How many jobs of a kind a user has. A counter: it costs the same for any number.
+    async fn count_jobs(&self, owner: UserId, kind: JobKind) -> Result<u64, StoreError>;
     /// Steps in order, each with its run in the latest attempt.
     async fn steps(&self, job: JobId) -> Result<Vec<Step>, StoreError> {
         Ok(self.steps_of(&[job]).await?.remove(&job).unwrap_or_default())

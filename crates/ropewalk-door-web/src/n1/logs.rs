@@ -8,23 +8,9 @@ use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use ropewalk_core::error::Error;
-use ropewalk_core::farm::Farm;
-use ropewalk_core::logs::OpenLog;
-use ropewalk_http::files;
+use ropewalk_http::logs::answer;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::link::LogName;
-use std::sync::Arc;
-
-struct LogBytes {
-    farm: Arc<Farm>,
-    open: OpenLog,
-}
-
-impl files::Source for LogBytes {
-    async fn read(&self, from: u64, length: usize) -> Result<Vec<u8>, Error> {
-        Ok(self.farm.read_log(self.open, from, length).await?.bytes)
-    }
-}
 
 /// `setup`, or the position of a step.
 fn name(text: &str) -> Result<LogName, Error> {
@@ -51,9 +37,7 @@ pub(crate) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
     let open = web.farm.open_log(&by, job, name(&log)?).await?;
-    let size = web.farm.read_log(open, 0, 0).await?.size;
-    let source = LogBytes { farm: web.farm.clone(), open };
-    Ok(files::answer(&headers, size, "text/plain; charset=utf-8", source))
+    Ok(answer(&web.farm, open, &headers).await?)
 }
 
 /// Follows a log by server-sent events. Each event's id is the offset after its bytes; a client that comes back with

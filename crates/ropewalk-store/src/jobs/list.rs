@@ -4,7 +4,7 @@ use super::read;
 use crate::db::Database;
 use ropewalk_core::port::{JobFilter, Page, StoreError};
 use ropewalk_model::ids::UserId;
-use ropewalk_model::job::{Job, Visibility};
+use ropewalk_model::job::{Job, JobKind, Visibility};
 use sea_orm::Value;
 
 /// Longest part that one call gives.
@@ -31,6 +31,14 @@ pub(super) async fn jobs(
     }
     let next = items.last().filter(|_| more).map(|job| job.id.0);
     Ok(Page { items, next })
+}
+
+pub(super) async fn count(db: &Database, owner: UserId, kind: JobKind) -> Result<u64, StoreError> {
+    let sql = "SELECT count FROM job_counts WHERE owner = $1 AND kind = $2";
+    let values = vec![owner.0.into(), kind.to_string().into()];
+    let row = db.query_one("count the jobs of a user", sql, values).await?;
+    let count: i64 = row.map_or(Ok(0), |row| row.get("count"))?;
+    u64::try_from(count).map_err(|_| StoreError::Corrupt(format!("user {owner} has {count} jobs")))
 }
 
 #[derive(Default)]

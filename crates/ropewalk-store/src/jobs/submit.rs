@@ -110,6 +110,9 @@ async fn insert_job(change: &mut Change<'_>, new: &NewJob, root: WorkId) -> Resu
     let sql = "INSERT INTO open_jobs (owner, count) VALUES ($1, 1)
         ON CONFLICT (owner) DO UPDATE SET count = open_jobs.count + 1";
     tx.execute(sql, vec![new.owner.0.into()]).await?;
+    let sql = "INSERT INTO job_counts (owner, kind, count) VALUES ($1, $2, 1)
+        ON CONFLICT (owner, kind) DO UPDATE SET count = job_counts.count + 1";
+    tx.execute(sql, vec![new.owner.0.into(), new.kind.to_string().into()]).await?;
     change.event(id, &Fact::Created).await?;
     Ok(id)
 }

@@ -4,6 +4,7 @@ mod m0001_identity_and_blobs;
 mod m0002_jobs_and_queue;
 mod m0003_secrets_and_links;
 mod m0004_sessions;
+mod m0005_job_counts;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -20,6 +21,7 @@ impl MigratorTrait for Steps {
             Box::new(m0002_jobs_and_queue::Step),
             Box::new(m0003_secrets_and_links::Step),
             Box::new(m0004_sessions::Step),
+            Box::new(m0005_job_counts::Step),
         ]
     }
 }

@@ -183,6 +183,24 @@ pub async fn open_jobs_of_a_user_are_limited_and_ended_ones_do_not_count(env: En
     env.sound().await;
 }
 
+pub async fn jobs_are_counted_by_owner_and_kind_whatever_becomes_of_them(env: Env) {
+    let (mary, eve) = (env.owner("mary").await, env.owner("eve").await);
+    let count = async |owner, kind| env.store.count_jobs(owner, kind).await.expect("a count");
+    assert_eq!(count(mary, JobKind::Srht).await, 0);
+    let new = |kind| NewJob { kind, ..job(mary, WorkRef::New(0)) };
+    let first = env.submit(vec![work()], vec![new(JobKind::Srht)]).await.jobs[0];
+    env.submit(vec![work()], vec![new(JobKind::Srht), new(JobKind::Srht)]).await;
+    env.submit(vec![work()], vec![new(JobKind::Vieter)]).await;
+    env.store.cancel(first, Cause::Cancelled).await.expect("a cancel");
+    env.store.restart(first).await.expect("a restart");
+    let refused =
+        Submission { works: vec![work()], jobs: vec![new(JobKind::Srht)], open_jobs_limit: Some(1) };
+    env.store.submit(refused).await.expect_err("too many");
+    assert_eq!((count(mary, JobKind::Srht).await, count(mary, JobKind::Vieter).await), (3, 1));
+    assert_eq!((count(mary, JobKind::HydraBuild).await, count(eve, JobKind::Srht).await), (0, 0));
+    env.sound().await;
+}
+
 pub async fn a_pending_job_waits_for_its_start(env: Env) {
     let (mary, runner) = (env.owner("mary").await, env.runner("r", &["sandbox"]).await);
     let new = NewJob { execute: false, ..job(mary, WorkRef::New(0)) };

@@ -104,6 +104,7 @@ on_both_engines! {
         what_is_not_there_is_missing
         a_submission_is_stored_whole_or_not_at_all
         open_jobs_of_a_user_are_limited_and_ended_ones_do_not_count
+        jobs_are_counted_by_owner_and_kind_whatever_becomes_of_them
         a_pending_job_waits_for_its_start
         a_group_takes_pending_jobs_of_its_owner_only_and_changes_nothing_else
         a_group_is_started_together_and_its_triggers_fire_after_the_last_end

@@ -67,13 +67,15 @@ impl Parts {
             farm: self.farm.clone(),
             rates,
             trusted: config.proxy.trusted.clone().into(),
-            render: |path| match ropewalk_door_srht::owns(path) {
-                true => ropewalk_door_srht::render,
-                false => ropewalk_door_web::render(path),
+            render: |path| match path {
+                path if ropewalk_door_srht::owns(path) => ropewalk_door_srht::render,
+                path if ropewalk_door_srht_rest::owns(path) => ropewalk_door_srht_rest::render,
+                path => ropewalk_door_web::render(path),
             },
         };
         let srht = ropewalk_door_srht::door(self.farm.clone()).map_err(anyhow::Error::msg)?;
-        Ok(protect(ropewalk_door_web::door(web).merge(srht), gate, metrics))
+        let rest = ropewalk_door_srht_rest::door(self.farm.clone());
+        Ok(protect(ropewalk_door_web::door(web).merge(srht).merge(rest), gate, metrics))
     }
 
     /// Lets the database go when all is on disk.

@@ -10,6 +10,7 @@ mod jobs;
 mod limits;
 mod lists;
 mod logs;
+mod rest;
 mod schema;
 mod transport;
 
