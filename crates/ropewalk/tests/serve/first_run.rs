@@ -37,16 +37,16 @@ impl Terminal {
         }
         script.args(["--quiet", "--return", "--flush", "--command", &line]).arg(&seen);
         let child = script.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let mut terminal = Terminal { child, data, shown: String::new(), origin: String::new() };
         let deadline = Instant::now() + PATIENCE;
-        loop {
-            let shown = std::fs::read_to_string(&seen).unwrap_or_default().replace("\r\n", "\n");
-            if shown.contains("/api/n1/openapi.json\n") {
-                let origin = shown.split("Ropewalk serves ").nth(1).unwrap().split(' ').next().unwrap();
-                return Terminal { child, data, origin: origin.to_string(), shown };
-            }
-            assert!(Instant::now() < deadline, "the server did not start: {shown}");
+        while !terminal.shown.contains("/api/n1/openapi.json\n") {
+            assert!(Instant::now() < deadline, "the server did not start: {}", terminal.shown);
             std::thread::sleep(std::time::Duration::from_millis(50));
+            terminal.shown = std::fs::read_to_string(&seen).unwrap_or_default().replace("\r\n", "\n");
         }
+        let origin = terminal.shown.split("Ropewalk serves ").nth(1).unwrap().split(' ').next();
+        terminal.origin = origin.unwrap().to_string();
+        terminal
     }
 
     /// What stands behind a word at the start of a line.
@@ -59,8 +59,11 @@ impl Terminal {
 impl Drop for Terminal {
     /// Ends the server, and waits until it has.
     fn drop(&mut self) {
-        let pid = std::fs::read_to_string(self.data.join("lock")).unwrap();
-        signal(pid.trim().parse().unwrap(), rustix::process::Signal::TERM);
+        let pid = std::fs::read_to_string(self.data.join("lock")).ok();
+        match pid.and_then(|pid| pid.trim().parse().ok()) {
+            Some(pid) => signal(pid, rustix::process::Signal::TERM),
+            None => self.child.kill().unwrap(),
+        }
         self.child.wait().unwrap();
     }
 }
