@@ -139,7 +139,7 @@ impl Catalog {
         progress: &mut Progress<'_>,
     ) -> Result<Entry, ImageError> {
         let scratch = Scratch::make(&self.folder.join("scratch"))?;
-        let (order, key) = Order::prepare(suite, packages, scratch.path(), progress)?;
+        let (order, key) = Order::prepare(suite, packages, &scratch, progress)?;
         let source = Source::Bootstrap(suite.clone()).to_string();
         let provenance = Provenance { key: Some(key.clone()), ..Provenance::of(source) };
         if let Some(entry) = self.again(name, &key, &provenance)? {
@@ -161,12 +161,8 @@ impl Catalog {
             _ => return Err(ImageError::Bootstrap("an answer to another question".into())),
         }
         progress.say("unpacking");
-        let task = Task::Import {
-            source: scratch.path().to_owned(),
-            manifest: None,
-            roots: self.roots(),
-            limits: self.limits,
-        };
+        let task =
+            Task::Import { source: scratch.tar(), manifest: None, roots: self.roots(), limits: self.limits };
         let entry = self.take_in(name, &task, provenance)?;
         progress.say(format_args!("{name} is there: {}, {}", entry.digest, megabytes(entry.bytes)));
         Ok(entry)

@@ -52,9 +52,9 @@ const FAMILIES: &[Family] = &[
             ("resolute", "resolute"),
             ("noble", "noble"),
             ("jammy", "jammy"),
-            ("26.04", "26.04"),
-            ("24.04", "24.04"),
-            ("22.04", "22.04"),
+            ("26.04", "resolute"),
+            ("24.04", "noble"),
+            ("22.04", "jammy"),
         ],
     ),
 ];
@@ -115,6 +115,22 @@ mod tests {
     fn every_name_of_the_table_has_a_source() {
         let count: usize = FAMILIES.iter().map(|(.., releases)| releases.len()).sum();
         assert_eq!(all().len(), count + 1);
+    }
+
+    #[test]
+    fn what_can_come_from_packages_is_called_as_archives_call_it() {
+        for (family, _, releases) in
+            FAMILIES.iter().filter(|(family, ..)| ["debian", "ubuntu"].contains(family))
+        {
+            for (release, suite) in *releases {
+                assert!(suite.parse::<crate::image::Suite>().is_ok(), "{family}/{release}: {suite}");
+            }
+        }
+        let lts = source("ubuntu/24.04").unwrap();
+        match bootstrap::suite("ubuntu", "noble") {
+            Some(_) => assert_eq!(lts.to_string(), "bootstrap:noble"),
+            None => assert_eq!(lts.to_string(), "docker://docker.io/library/ubuntu:noble"),
+        }
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! What this machine's apt knows: its mirror, and the state of a suite there.
 
+use super::release;
+use super::scratch::Scratch;
 use crate::image::ImageError;
 use crate::image::source::Suite;
 use crate::inside::printable;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What an archive's suites are called beside the suite itself.
 const BESIDE: [&str; 2] = ["-updates", "-security"];
-/// Longest state of a suite in bytes.
-const MAX_RELEASE: usize = 4 << 20;
 
 /// A suite as the mirror has it.
 pub(super) struct Archive {
@@ -22,8 +21,8 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Asks the mirror. `scratch` is a file to be used meanwhile.
-    pub(super) fn of(suite: &Suite, scratch: &Path) -> Result<Archive, ImageError> {
+    /// Asks the mirror.
+    pub(super) fn of(suite: &Suite, scratch: &Scratch) -> Result<Archive, ImageError> {
         let codename = os_release("VERSION_CODENAME").unwrap_or_default();
         let targets = apt(
             "apt-get",
@@ -35,24 +34,42 @@ impl Archive {
             ],
         )?;
         let own = mirrors(&targets, &codename);
-        let Some((main, _)) = own.iter().find(|(_, beside)| beside.is_empty()) else {
+        if !own.iter().any(|(_, beside)| beside.is_empty()) {
             let why = format!("the sources of apt on this machine have no mirror for {codename} main");
             return Err(ImageError::Bootstrap(why));
-        };
-        let release = release(main, suite.as_str(), scratch).map_err(|why| {
-            ImageError::Bootstrap(format!("this machine's mirror has no suite {}: {why}", suite.as_str()))
-        })?;
-        let mut archive = Archive {
-            sources: vec![format!("deb {main} {} main", suite.as_str())],
-            changed: date(&release),
-            releases: release,
-        };
-        // Not every suite has them.
-        for (uri, beside) in own.iter().filter(|(_, beside)| !beside.is_empty()) {
-            let name = format!("{}{beside}", suite.as_str());
-            if let Ok(text) = self::release(uri, &name, scratch) {
-                archive.sources.push(format!("deb {uri} {name} main"));
-                archive.releases += &text;
+        }
+        Archive::at(&own, suite.as_str(), |uri, name| {
+            release::fetch(uri, name, &scratch.release(), release::WITHIN)
+        })
+        .map_err(ImageError::Bootstrap)
+    }
+
+    /// What mirrors have of a suite. Not every suite has updates and security updates; an image lacks them only where
+    /// `release` says that there are none.
+    fn at(
+        mirrors: &[(String, &'static str)],
+        suite: &str,
+        release: impl Fn(&str, &str) -> Result<Option<String>, String>,
+    ) -> Result<Archive, String> {
+        let mut archive = Archive { sources: vec![], releases: String::new(), changed: None };
+        let (own, beside): (Vec<_>, Vec<_>) = mirrors.iter().partition(|(_, beside)| beside.is_empty());
+        for (uri, beside) in own.into_iter().chain(beside) {
+            let name = format!("{suite}{beside}");
+            match release(uri, &name) {
+                Ok(Some(text)) => {
+                    if beside.is_empty() {
+                        archive.changed = date(&text);
+                    }
+                    archive.sources.push(format!("deb {uri} {name} main"));
+                    archive.releases += &text;
+                }
+                Ok(None) if beside.is_empty() => {
+                    return Err(format!("this machine's mirror {uri} has no suite {name}"));
+                }
+                Ok(None) => {}
+                Err(why) => {
+                    return Err(format!("this machine's mirror does not give the suite {name}: {why}"));
+                }
             }
         }
         Ok(archive)
@@ -81,26 +98,6 @@ fn mirrors(targets: &str, codename: &str) -> Vec<(String, &'static str)> {
         }
     }
     mirrors
-}
-
-/// The signed state of a suite, fetched as apt itself fetches: with its proxies and passwords. Its signature is
-/// checked when packages are fetched.
-fn release(uri: &str, suite: &str, scratch: &Path) -> Result<String, String> {
-    let url = format!("{}/dists/{suite}/InRelease", uri.trim_end_matches('/'));
-    let mut command = Command::new("/usr/lib/apt/apt-helper");
-    command.args(["download-file", &url]).arg(scratch).env("LC_ALL", "C.UTF-8");
-    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("apt-helper: {e}"))?;
-    if !output.status.success() {
-        let mut lines = output.stderr.split(|b| *b == b'\n').map(printable);
-        let error = lines.find_map(|line| line.strip_prefix("E: ").map(str::to_owned));
-        return Err(error.unwrap_or_else(|| "apt-helper failed".into()));
-    }
-    let bytes = std::fs::read(scratch).map_err(|e| e.to_string())?;
-    let _ = std::fs::remove_file(scratch);
-    if bytes.len() > MAX_RELEASE {
-        return Err(format!("its state is longer than {MAX_RELEASE} bytes"));
-    }
-    String::from_utf8(bytes).map_err(|e| e.to_string())
 }
 
 fn date(release: &str) -> Option<i64> {
@@ -180,6 +177,30 @@ mod tests {
         assert_eq!(mirrors(targets, "bookworm"), expected);
         assert_eq!(mirrors(targets, "forky"), []);
         assert_eq!(mirrors(targets, ""), []);
+    }
+
+    #[test]
+    fn an_image_lacks_updates_only_where_the_mirror_has_none() {
+        let mirrors = [("http://s/", "-security"), ("http://m/", ""), ("http://m/", "-updates")];
+        let mirrors = mirrors.map(|(uri, beside)| (uri.to_owned(), beside));
+        let at = |missing: &str, failing: &str| {
+            let archive = Archive::at(&mirrors, "sid", |_, name| match name {
+                _ if name == missing => Ok(None),
+                _ if name == failing => Err("500".into()),
+                _ => Ok(Some(format!("Date: Sat, 17 May 2025 08:52:10 UTC\n{name}\n"))),
+            });
+            archive.map(|archive| (archive.sources, archive.changed))
+        };
+        let all =
+            ["deb http://m/ sid main", "deb http://s/ sid-security main", "deb http://m/ sid-updates main"];
+        let changed = Some(1_747_471_930);
+        assert_eq!(at("", ""), Ok((all.map(str::to_owned).to_vec(), changed)));
+        assert_eq!(at("sid-security", ""), Ok((vec![all[0].into(), all[2].into()], changed)));
+        assert!(at("sid", "").unwrap_err().contains("has no suite sid"));
+        for failing in ["sid", "sid-security", "sid-updates"] {
+            let error = at("", failing).unwrap_err();
+            assert!(error.contains(failing) && error.contains("500"), "{error}");
+        }
     }
 
     #[test]

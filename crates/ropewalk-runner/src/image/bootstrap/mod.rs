@@ -3,17 +3,19 @@
 
 mod archive;
 mod make;
+mod release;
+mod scratch;
 
 pub(super) use make::make;
+pub(super) use scratch::Scratch;
 
 use super::ImageError;
-use super::error::Doing;
 use super::oci;
 use super::progress::Progress;
 use super::source::Suite;
 use archive::Archive;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The program.
 const PROGRAM: &str = "mmdebstrap";
@@ -59,7 +61,7 @@ impl Order {
     pub(super) fn prepare(
         suite: &Suite,
         packages: Option<&[String]>,
-        tar: &Path,
+        scratch: &Scratch,
         progress: &mut Progress<'_>,
     ) -> Result<(Order, String), ImageError> {
         if program().is_none() {
@@ -73,10 +75,7 @@ impl Order {
             return Err(ImageError::Bootstrap(format!("`{odd}` is not the name of a package")));
         }
         progress.say(format_args!("asking this machine's mirror for {}", suite.as_str()));
-        let scratch = tar.with_extension("release");
-        let archive = Archive::of(suite, &scratch);
-        let _ = std::fs::remove_file(&scratch);
-        let archive = archive?;
+        let archive = Archive::of(suite, scratch)?;
         let (settings, proxies) = archive::apt_settings();
         let order = Order {
             suite: suite.clone(),
@@ -85,7 +84,7 @@ impl Order {
             settings,
             proxies,
             changed: archive.changed,
-            tar: tar.to_owned(),
+            tar: scratch.tar(),
         };
         let key = order.key(&archive.releases);
         Ok((order, key))
@@ -107,39 +106,6 @@ impl Order {
 fn is_package(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b))
-}
-
-/// A file that goes with its owner; what a killed process left goes with the next.
-pub(super) struct Scratch {
-    path: PathBuf,
-    _lock: std::fs::File,
-}
-
-impl Scratch {
-    pub(super) fn make(folder: &Path) -> Result<Scratch, ImageError> {
-        use rustix::fs::{FlockOperation, flock};
-        std::fs::create_dir_all(folder).doing(format_args!("create {}", folder.display()))?;
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let left = std::fs::File::open(entry.path());
-            if left.is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()) {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-        let path = folder.join(format!("{}.tar", std::process::id()));
-        let file = std::fs::File::create(&path).doing(format_args!("create {}", path.display()))?;
-        flock(&file, FlockOperation::LockExclusive).doing(format_args!("lock {}", path.display()))?;
-        Ok(Scratch { path, _lock: file })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
 }
 
 #[cfg(test)]
@@ -180,16 +146,5 @@ mod tests {
         assert!(key != other(|order| order.suite = "trixie".parse().unwrap()));
         assert_eq!(key, other(|order| order.tar = "/y".into()));
         assert_eq!(key, other(|order| order.proxies.clear()));
-    }
-
-    #[test]
-    fn what_a_killed_process_left_goes_with_the_next() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("1.tar"), "left").unwrap();
-        let scratch = Scratch::make(folder.path()).unwrap();
-        assert!(scratch.path().exists());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        drop(scratch);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }
