@@ -14,6 +14,7 @@ mod runs;
 mod server;
 mod show;
 mod submit;
+mod tls;
 mod tools;
 
 /// Each named test of a module on both databases.
