@@ -121,20 +121,26 @@ fn key(token: &str) -> u64 {
     hasher.finish()
 }
 
-/// The last address in `X-Forwarded-For` that is no trusted proxy; the connection's own unless that is one.
+/// The last address in `X-Forwarded-For` that is no trusted proxy; the connection's own unless that is one. Read from the
+/// end, where our proxies write: what stands before a hop that cannot be read, the client may have made up.
 fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(&address.to_canonical()));
     if !is_trusted(&peer) {
         return peer;
     }
-    let values = headers.get_all("x-forwarded-for");
-    let hops: Vec<IpAddr> = values
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map_while(|hop| hop.trim().parse().ok())
-        .collect();
-    hops.into_iter().rev().find(|hop| !is_trusted(hop)).unwrap_or(peer)
+    let values = headers.get_all("x-forwarded-for").iter().collect::<Vec<_>>();
+    let hops = values.into_iter().rev().flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+    let mut nearest = peer;
+    for hop in hops {
+        let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| hop.trim().parse().ok()) else {
+            break;
+        };
+        nearest = address;
+        if !is_trusted(&address) {
+            break;
+        }
+    }
+    nearest
 }
 
 #[cfg(test)]
@@ -154,5 +160,24 @@ mod tests {
         assert_eq!(client(at("10.0.0.1"), &headers, &trusted), at("192.0.2.7"));
         assert_eq!(client(at("203.0.113.1"), &headers, &trusted), at("203.0.113.1"));
         assert_eq!(client(at("10.0.0.1"), &HeaderMap::new(), &trusted), at("10.0.0.1"));
+    }
+
+    #[test]
+    fn nobody_makes_up_an_address_by_what_cannot_be_read() {
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        for (forwarded, seen) in [
+            ("6.6.6.6, x, 192.0.2.7", "192.0.2.7"),
+            ("6.6.6.6, x, 192.0.2.7, 10.0.0.2", "192.0.2.7"),
+            ("6.6.6.6, x, 10.0.0.2", "10.0.0.2"),
+            ("6.6.6.6, x", "10.0.0.1"),
+            ("6.6.6.6, \u{e9}, 192.0.2.7", "192.0.2.7"),
+            ("x", "10.0.0.1"),
+            ("", "10.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append("x-forwarded-for", HeaderValue::from_static("7.7.7.7"));
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(forwarded.as_bytes()).unwrap());
+            assert_eq!(client(at("10.0.0.1"), &headers, &trusted), at(seen), "{forwarded}");
+        }
     }
 }

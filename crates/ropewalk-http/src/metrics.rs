@@ -16,7 +16,7 @@ use std::time::Instant;
 /// `Content-Type` of the text that [`Metrics::text`] gives.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Labels have few values: the route's pattern, never an address; the status' first digit.
+/// Labels have few values: the route's pattern, never an address.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Labels {
     method: &'static str,

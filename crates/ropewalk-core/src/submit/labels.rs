@@ -18,6 +18,11 @@ pub(crate) fn tags(tags: Vec<String>, limits: &RequestLimits) -> Result<Vec<Stri
             let most = limits.tag;
             return Err(Error::malformed(format!("a tag has at most {most} characters")).about("tags"));
         }
+        // Browsers take such a part of an address away, and with it the part before.
+        if tag == "." || tag == ".." {
+            return Err(Error::malformed(format!("{tag:?} cannot be a tag: it would be lost in addresses"))
+                .about("tags"));
+        }
         if tag.chars().any(char::is_control) {
             return Err(Error::malformed(format!("the tag {tag:?} holds a control character")).about("tags"));
         }
@@ -76,6 +81,7 @@ mod tests {
         assert!(split(&["a/b/c"]).is_ok() && split(&["a/b/c/d"]).is_err());
         assert!(split(&["äöüß"]).is_ok() && split(&["abcde"]).is_err());
         assert!(split(&["a\nb"]).is_err() && split(&["a\0"]).is_err());
+        assert!(split(&["a/../b"]).is_err() && split(&["."]).is_err() && split(&["..."]).is_ok());
     }
 
     #[test]

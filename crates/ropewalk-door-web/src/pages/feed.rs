@@ -41,10 +41,11 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     let text = fields.text("search").or(fields.text("q")).unwrap_or_default();
     let searched = Query::read(text, web.farm.now()).map_err(Error::malformed)?;
-    let only_ended = !text.is_empty() && !text.contains("status:");
+    let only_ended = !text.is_empty() && !searched.asks_for_status();
+    let searched = if only_ended { searched.and(Query::ended()) } else { searched };
     let base = Query::of(user).and(if tags.is_empty() { Query::default() } else { Query::below(tags) });
     let part = find(web, by, &base.and(searched), None, ROWS).await?;
-    let jobs: Vec<&Job> = part.rows.iter().filter(|job| !only_ended || job.status.is_final()).collect();
+    let jobs = part.rows;
     let origin = &web.farm.settings().origin;
     let feed = Feed {
         title: if tags.is_empty() { format!("Jobs of ~{user}") } else { format!("~{user}/{tags}") },

@@ -23,7 +23,9 @@ const FEW: u32 = 8;
 struct HomePage {
     frame: Frame,
     running: Vec<Row>,
+    running_in_all: String,
     waiting: Vec<(Row, String)>,
+    waiting_in_all: String,
     failed: Vec<Row>,
     own: Vec<Row>,
     runners: Vec<Runner>,
@@ -71,6 +73,7 @@ async fn welcome(web: &Web, frame: Frame) -> Result<Response, Failure> {
 async fn health(web: &Web, frame: Frame) -> Result<Response, Failure> {
     let now = web.farm.now();
     let queue = web.farm.queue(&frame.by, None, FEW).await?.items;
+    let waiting_in_all = in_all(queue.len());
     let waiting = queue
         .iter()
         .filter_map(|waiter| Some((Row::new(&waiter.job, now), show::waiting(&waiter.waiting, now)?)));
@@ -83,14 +86,22 @@ async fn health(web: &Web, frame: Frame) -> Result<Response, Failure> {
         slots: runner.slots,
         seen: show::When::new(runner.seen, now),
     });
+    let running = jobs(web, &frame.by, Some(JobStatus::Running), now).await?;
     Ok(page(&HomePage {
-        running: jobs(web, &frame.by, Some(JobStatus::Running), now).await?,
+        running_in_all: in_all(running.len()),
+        running,
+        waiting_in_all,
         waiting: waiting.collect(),
         failed: jobs(web, &frame.by, Some(JobStatus::Failed), now).await?,
         own: own.iter().map(|job| Row::new(job, now)).collect(),
         runners: runners.collect(),
         frame,
     }))
+}
+
+/// How many there are, when no more than [`FEW`] were asked for.
+fn in_all(shown: usize) -> String {
+    if shown < FEW as usize { shown.to_string() } else { format!("{shown} or more") }
 }
 
 async fn jobs(web: &Web, by: &Caller, status: Option<JobStatus>, now: Time) -> Result<Vec<Row>, Error> {

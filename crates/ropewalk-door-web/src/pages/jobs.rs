@@ -173,9 +173,9 @@ pub(super) async fn show_list(
         Ok(query) => (list.base.and(query), None),
         Err(problem) => (list.base, Some(problem)),
     };
-    let part = match (&problem, find(web, &frame.by, &query, before, ROWS).await) {
-        (Some(_), _) => Part { rows: vec![], next: None, is_cut: false },
-        (None, part) => part?,
+    let part = match &problem {
+        Some(_) => Part { rows: vec![], next: None, is_cut: false },
+        None => find(web, &frame.by, &query, before, ROWS).await?,
     };
     let at = |query: &str, before: Option<i64>| address(&list.address, query, before);
     let page_of = JobsPage {

@@ -47,6 +47,7 @@ pub(super) async fn log_in(
     Client(client): Client,
     frame: Frame,
     headers: HeaderMap,
+    before: Option<axum::Extension<Session>>,
     Anybodys(fields): Anybodys,
 ) -> Result<Response, Failure> {
     refuse_strangers(&http::Method::POST, &headers, &web.farm.settings().origin)?;
@@ -58,6 +59,10 @@ pub(super) async fn log_in(
     let password = Secret::new(fields.get("password").unwrap_or_default());
     match web.farm.open_session(name, password).await {
         Ok((_, session)) => {
+            // Nobody holds the cookie of the session before any longer, so nobody could end it.
+            if let Some(axum::Extension(before)) = before {
+                web.farm.close_session(&before.secret).await?;
+            }
             let mut response = Redirect::to(next).into_response();
             set_cookie(&mut response, web.cookies, session.reveal(), SESSION_LASTS.as_secs());
             Ok(response)

@@ -35,6 +35,8 @@ enum Key {
     Owner(String),
     Visibility(Visibility),
     Since(Time),
+    /// Has come to its end, whichever.
+    Ended,
 }
 
 impl Query {
@@ -46,6 +48,16 @@ impl Query {
     /// Jobs whose tags, joined by slashes, begin so.
     pub(super) fn below(path: &str) -> Query {
         Query::one(Key::TagPath(path.to_lowercase()))
+    }
+
+    /// Jobs that have come to their end.
+    pub(super) fn ended() -> Query {
+        Query::one(Key::Ended)
+    }
+
+    /// Whether a status is asked for, or asked to be left out.
+    pub(super) fn asks_for_status(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition.key, Key::Status(_)))
     }
 
     fn one(key: Key) -> Query {
@@ -118,6 +130,7 @@ impl Key {
             Key::Owner(owner) => job.owner_name == *owner,
             Key::Visibility(visibility) => job.visibility == *visibility,
             Key::Since(since) => job.created >= *since,
+            Key::Ended => job.status.is_final(),
         }
     }
 }

@@ -9,12 +9,12 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use ropewalk_core::access;
+use ropewalk_core::access::{self, Caller};
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::submit::Request;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::job::{Job, Visibility};
-use ropewalk_model::manifest::{Manifest, ManifestLimits, Problem, check_with};
+use ropewalk_model::manifest::{Manifest, ManifestLimits, Problem, check_with, parse};
 use ropewalk_model::status::JobStatus;
 use std::fmt::Write;
 
@@ -148,7 +148,7 @@ pub(super) async fn again(
         note: if is_marked { note } else { format!("{note} (resubmitted)") },
         tags: job.tags.join("/"),
         visibility: job.visibility,
-        secrets: true,
+        secrets: may_have_secrets(&frame.by, &job),
     };
     let origin = Some((job.id.0, address(&job)));
     Ok(page(&sheet(&web, frame.at("submit"), origin, draft, None, true)))
@@ -163,16 +163,25 @@ pub(super) async fn resubmit(
 ) -> Result<Response, Failure> {
     let job = web.farm.job(&frame.by, number).await?;
     let note = format!("Resubmission of build [#{}]({})", job.id, address(&job));
+    let secrets = if may_have_secrets(&frame.by, &job) { None } else { Some(false) };
     let request = Request {
         manifest: job.manifest,
         note: Some(note),
         tags: job.tags,
         visibility: job.visibility,
-        secrets: None,
+        secrets,
         execute: job.status != JobStatus::Pending,
     };
     let again = web.farm.submit(&frame.by, request).await?;
     Ok(Redirect::to(&address(&again)).into_response())
+}
+
+/// Whether a copy of a job may have the secrets that its manifest names: of the caller's own job, unless that one was
+/// refused them. Somebody else's manifest would do with them what it likes.
+fn may_have_secrets(by: &Caller, job: &Job) -> bool {
+    let names_none = parse(&job.manifest, &ManifestLimits::default())
+        .is_ok_and(|manifest| manifest.secrets.is_empty() && manifest.oauth.is_none());
+    access::owner(by).is_ok_and(|user| user.id == job.owner) && (job.secrets || names_none)
 }
 
 fn address(job: &Job) -> String {

@@ -5,6 +5,7 @@ mod m0002_jobs_and_queue;
 mod m0003_secrets_and_links;
 mod m0004_sessions;
 mod m0005_job_counts;
+mod m0006_lists;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -22,6 +23,7 @@ impl MigratorTrait for Steps {
             Box::new(m0003_secrets_and_links::Step),
             Box::new(m0004_sessions::Step),
             Box::new(m0005_job_counts::Step),
+            Box::new(m0006_lists::Step),
         ]
     }
 }

@@ -75,6 +75,25 @@ async fn a_job_is_held_then_started_then_submitted_again() {
 }
 
 #[tokio::test]
+async fn a_copy_of_somebody_elses_job_gets_no_secrets() {
+    const GIVEN: &str = "name=\"secrets\" value=\"1\" checked";
+    let server = idle().await;
+    let visitor = Visitor::admin(&server).await;
+    let manifest = "image: host\noauth: JOBS:RO\ntasks: [{a: x}]\n";
+    let fields = [("manifest", manifest), ("secrets", "1"), ("sent", "1"), ("visibility", "PUBLIC")];
+    let job = submitted(&visitor, &fields).await;
+    visitor.get("/resubmit/1").await.holds(&[GIVEN]);
+    let other = Visitor::newcomer(&server, "ann").await;
+    other.get("/resubmit/1").await.holds_not(&[GIVEN]);
+    let again = other.submit(&job, "/resubmit/1", &[]).await;
+    assert_eq!(again.header("location"), "/~ann/job/2");
+    other.get("/resubmit/2").await.holds_not(&[GIVEN]);
+    let again = visitor.submit(&job, "/resubmit/1", &[]).await;
+    assert_eq!(again.header("location"), "/~admin/job/3");
+    visitor.get("/resubmit/3").await.holds(&[GIVEN]);
+}
+
+#[tokio::test]
 async fn srht_74_submit_is_prefilled_and_makes_the_job() {
     let server = idle().await;
     let visitor = Visitor::admin(&server).await;

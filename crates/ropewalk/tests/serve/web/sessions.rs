@@ -63,6 +63,17 @@ async fn a_login_leads_back_to_where_it_was_asked_for_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn a_second_login_of_a_browser_ends_the_first() {
+    let server = idle().await;
+    server.done(&["user", "create", "ann"]);
+    set_password(&server, "ann", "correct horse");
+    let first = Visitor::user(&server, "ann", "correct horse").await;
+    let again = first.post("/session", &[("name", "ann"), ("password", "correct horse")]).await;
+    assert_eq!(again.status, 303);
+    first.get("/").await.holds_not(&["Log out"]);
+}
+
+#[tokio::test]
 async fn no_other_site_sends_a_form_in_somebodys_name() {
     let server = idle().await;
     let visitor = Visitor::admin(&server).await;
