@@ -10,9 +10,14 @@ use rustix::fs::{FlockOperation, flock};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// One import or removal at a time.
+const LOCK: &str = "lock";
+/// One at a time generates `host`. An import takes long; a supervisor that opens a build in `host` must not wait for it.
+const HOST_LOCK: &str = "lock-host";
 
 /// The images below a data folder that belong to one id range. All calls block.
 #[derive(Debug, Clone)]
@@ -79,13 +84,22 @@ impl Catalog {
         let folder = worker::folder(&self.roots(), &digest);
         if !folder.exists() {
             self.make_folders()?;
-            let _lock = self.lock()?;
-            match (Task::Host { roots: self.roots() }).run()? {
-                Outcome::Failed(why) => return Err(ImageError::Unpack(why)),
-                _ => self.remove_old_hosts(&folder),
-            }
+            let _lock = self.lock(HOST_LOCK)?;
+            self.generate_host(&folder)?;
         }
         Ok(Rootfs { name: host::NAME.to_owned(), digest, folder, env: vec![], usr: Some(usr) })
+    }
+
+    /// The caller holds the lock; another one may have been faster.
+    fn generate_host(&self, folder: &Path) -> Result<(), ImageError> {
+        if folder.exists() {
+            return Ok(());
+        }
+        if let Outcome::Failed(why) = (Task::Host { roots: self.roots() }).run()? {
+            return Err(ImageError::Unpack(why));
+        }
+        self.remove_old_hosts(folder);
+        Ok(())
     }
 
     /// Those that builds still use stay for the next time.
@@ -141,7 +155,7 @@ impl Catalog {
         provenance: Provenance,
     ) -> Result<Entry, ImageError> {
         let path = || PathBuf::from(&provenance.source);
-        let _lock = self.lock()?;
+        let _lock = self.lock(LOCK)?;
         let (digest, bytes, env) = match task.run()? {
             Outcome::Imported { digest, bytes, env } => (digest, bytes, env),
             Outcome::NotAnImage(why) => return Err(ImageError::NotAnImage { path: path(), why }),
@@ -160,7 +174,7 @@ impl Catalog {
         key: &str,
         provenance: &Provenance,
     ) -> Result<Option<Entry>, ImageError> {
-        let _lock = self.lock()?;
+        let _lock = self.lock(LOCK)?;
         let same = self.list()?.into_iter().find(|entry| entry.key.as_deref() == Some(key));
         let Some(same) = same.filter(|entry| worker::folder(&self.roots(), &entry.digest).exists()) else {
             return Ok(None);
@@ -170,7 +184,7 @@ impl Catalog {
     }
 
     /// Writes an entry. What no name has any more goes, unless a build uses it; then the next change tries again.
-    fn note(
+    pub(super) fn note(
         &self,
         name: &ImageName,
         digest: String,
@@ -219,7 +233,7 @@ impl Catalog {
         let Some(entry) = self.read(&file) else {
             return self.resolve(name).map(|_| ());
         };
-        let _lock = self.lock()?;
+        let _lock = self.lock(LOCK)?;
         self.remove_root(&entry)?;
         fs::remove_file(&file).doing(format_args!("remove {}", file.display()))?;
         self.sweep_blobs();
@@ -229,6 +243,12 @@ impl Catalog {
     /// What is noted about an image.
     pub(super) fn entry(&self, name: &ImageName) -> Option<Entry> {
         self.read(&self.names().join(name.file()))
+    }
+
+    /// Which version of an image's entry there is: file and time. None without an entry.
+    pub(super) fn noted_at(&self, name: &ImageName) -> Option<(u64, SystemTime)> {
+        let noted = fs::metadata(self.names().join(name.file())).ok()?;
+        Some((noted.ino(), noted.modified().ok()?))
     }
 
     /// Removes the root of an entry unless other names have it.
@@ -256,9 +276,9 @@ impl Catalog {
         Ok(())
     }
 
-    /// One import or removal at a time. Released with the file.
-    fn lock(&self) -> Result<File, ImageError> {
-        let path = self.folder.join("lock");
+    /// Released with the file.
+    fn lock(&self, name: &str) -> Result<File, ImageError> {
+        let path = self.folder.join(name);
         let file = File::create(&path).doing(format_args!("open {}", path.display()))?;
         flock(&file, FlockOperation::LockExclusive).doing(format_args!("lock {}", path.display()))?;
         Ok(file)

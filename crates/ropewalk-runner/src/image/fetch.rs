@@ -28,11 +28,14 @@ impl Catalog {
         origins: &Origins,
         progress: &mut Progress<'_>,
     ) -> Result<Entry, ImageError> {
-        let name = ImageName::parse(name)?;
-        self.in_turn(&name, &source.to_string(), progress, |progress| match source {
-            Source::Registry(reference) => self.pull(&name, reference, origins, progress),
-            Source::Bootstrap(suite) => self.make(&name, suite, None, progress),
-        })
+        match source {
+            Source::Registry(reference) => {
+                let name = ImageName::parse(name)?;
+                let pull = |progress: &mut Progress<'_>| self.pull(&name, reference, origins, progress);
+                self.in_turn(&name, source, "", progress, pull)
+            }
+            Source::Bootstrap(suite) => self.bootstrap(name, suite, None, progress),
+        }
     }
 
     /// Makes an image from Debian's or Ubuntu's packages under a name: the essential ones and `packages`, without
@@ -48,15 +51,18 @@ impl Catalog {
         progress: &mut Progress<'_>,
     ) -> Result<Entry, ImageError> {
         let name = ImageName::parse(name)?;
-        let what = format!("bootstrap:{} {packages:?}", suite.as_str());
-        self.in_turn(&name, &what, progress, |progress| self.make(&name, suite, packages, progress))
+        let source = Source::Bootstrap(suite.clone());
+        let make = |progress: &mut Progress<'_>| self.make(&name, suite, packages, progress);
+        self.in_turn(&name, &source, &format!("{packages:?}"), progress, make)
     }
 
-    /// One at a time gets the same thing under the same name. Who had to wait takes what came meanwhile.
+    /// One at a time gets the same thing, from a source with these details, under the same name. Who had to wait takes
+    /// what came meanwhile; where nothing came it is their turn.
     fn in_turn(
         &self,
         name: &ImageName,
-        what: &str,
+        source: &Source,
+        details: &str,
         progress: &mut Progress<'_>,
         get: impl FnOnce(&mut Progress<'_>) -> Result<Entry, ImageError>,
     ) -> Result<Entry, ImageError> {
@@ -64,7 +70,8 @@ impl Catalog {
             return Err(ImageError::Reserved);
         }
         self.make_folders()?;
-        let digest = oci::sha256(format!("{name} {what}").as_bytes());
+        let before = self.noted_at(name);
+        let digest = oci::sha256(format!("{name} {source} {details}").as_bytes());
         let path = self.turns().join(digest.replace(':', "-"));
         let turn = File::create(&path).doing(format_args!("open {}", path.display()))?;
         let mut waited = false;
@@ -77,7 +84,8 @@ impl Catalog {
             }
             std::thread::sleep(LOOK);
         }
-        match self.entry(name).filter(|_| waited) {
+        let came = (waited && self.noted_at(name) != before).then(|| self.entry(name)).flatten();
+        match came.filter(|entry| entry.source == source.to_string()) {
             Some(entry) if self.resolve(name.as_str()).is_ok() => Ok(entry),
             _ => get(progress),
         }
@@ -166,5 +174,124 @@ impl Catalog {
         let entry = self.take_in(name, &task, provenance)?;
         progress.say(format_args!("{name} is there: {}, {}", entry.digest, megabytes(entry.bytes)));
         Ok(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+    use super::*;
+    use crate::sandbox::range::Range;
+    use std::path::Path;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn catalog(data: &Path) -> Catalog {
+        Catalog::new(data, Range { uid: 1, gid: 1 })
+    }
+
+    fn image() -> (ImageName, Source) {
+        (ImageName::parse("a/b").unwrap(), "docker://r.example/a:b".parse().unwrap())
+    }
+
+    /// Notes an image as if it had come just now. Its digest is of no known kind: nobody removes its root.
+    fn note(catalog: &Catalog, digest: &str) -> Entry {
+        let (name, source) = image();
+        std::fs::create_dir_all(catalog.roots().join(digest.replace(':', "-"))).unwrap();
+        let provenance = Provenance::of(source.to_string());
+        catalog.note(&name, digest.into(), 1, vec![], provenance).unwrap()
+    }
+
+    /// Gets the image by two at the same time: the first is done with `first` when the second waits. Answers what the
+    /// second has, and whether it had to get it itself.
+    fn by_two(
+        catalog: &Catalog,
+        first: impl FnOnce(&Catalog) -> Result<Entry, ImageError> + Send,
+    ) -> (Entry, bool) {
+        let (name, source) = image();
+        let ((begun, begins), (waits, waiting)) = (channel(), channel());
+        thread::scope(|scope| {
+            let (name, source) = (&name, &source);
+            scope.spawn(move || {
+                let get = |_: &mut Progress<'_>| {
+                    begun.send(()).unwrap();
+                    waiting.recv_timeout(PATIENCE).unwrap();
+                    first(catalog)
+                };
+                catalog.in_turn(name, source, "", &mut Progress::silent(), get)
+            });
+            begins.recv_timeout(PATIENCE).unwrap();
+            let mut own = false;
+            let mut tell = |_: &str| waits.send(()).unwrap();
+            let get = |_: &mut Progress<'_>| {
+                own = true;
+                Ok(note(catalog, "x:own"))
+            };
+            let had = catalog.in_turn(name, source, "", &mut Progress::new(&mut tell), get).unwrap();
+            (had, own)
+        })
+    }
+
+    #[test]
+    fn who_waited_has_what_came_meanwhile() {
+        let data = tempfile::tempdir().unwrap();
+        let catalog = catalog(data.path());
+        let (had, own) = by_two(&catalog, |catalog| Ok(note(catalog, "x:first")));
+        assert_eq!((had.digest.as_str(), own), ("x:first", false));
+        // The same again is as good: it is what the source has now.
+        let (had, own) = by_two(&catalog, |catalog| Ok(note(catalog, "x:first")));
+        assert_eq!((had.digest.as_str(), own), ("x:first", false));
+    }
+
+    #[test]
+    fn what_was_there_before_is_not_what_was_waited_for() {
+        let data = tempfile::tempdir().unwrap();
+        let catalog = catalog(data.path());
+        catalog.make_folders().unwrap();
+        note(&catalog, "x:old");
+        let (had, own) = by_two(&catalog, |_| Err(ImageError::Reserved));
+        assert_eq!((had.digest.as_str(), own), ("x:own", true));
+    }
+
+    /// Makes an image in a thread until this machine's mirror is asked. What it says first comes at once; if that is
+    /// that it asks, it goes on to nowhere as soon as something is sent.
+    fn making(data: &Path, by_name: bool) -> (Receiver<String>, Sender<()>, thread::JoinHandle<()>) {
+        let ((says, said), (goes, go)) = (channel(), channel());
+        let catalog = catalog(data);
+        let thread = thread::spawn(move || {
+            let mut tell = |line: &str| {
+                let _ = says.send(line.to_owned());
+                if line.starts_with("asking") {
+                    let _ = go.recv_timeout(PATIENCE);
+                    panic!("as it was told");
+                }
+            };
+            let mut progress = Progress::new(&mut tell);
+            let suite: Suite = "bookworm".parse().unwrap();
+            let source = Source::Bootstrap(suite.clone());
+            let _ = match by_name {
+                true => catalog.fetch("a/b", &source, &Origins::default(), &mut progress),
+                false => catalog.bootstrap("a/b", &suite, None, &mut progress),
+            };
+        });
+        (said, goes, thread)
+    }
+
+    #[test]
+    fn a_build_waits_for_an_image_that_somebody_makes_by_hand() {
+        let data = tempfile::tempdir().unwrap();
+        for by_name in [true, false] {
+            let (said, go, first) = making(data.path(), by_name);
+            match said.recv_timeout(PATIENCE) {
+                Ok(line) => assert!(line.starts_with("asking"), "{line}"),
+                Err(_) => return println!("NOT RUN here: two that make one image: mmdebstrap is missing"),
+            }
+            let (said, go_too, second) = making(data.path(), !by_name);
+            let line = said.recv_timeout(PATIENCE).unwrap();
+            let _ = (go.send(()), first.join(), go_too.send(()), second.join());
+            assert_eq!(line, "another process fetches a/b: waiting for it");
+        }
     }
 }

@@ -463,6 +463,27 @@ pub(crate) fn imports_at_once_and_killed_ones_leave_one_whole_image(home: &Path)
     shop.close();
 }
 
+pub(crate) fn the_machines_own_image_waits_for_no_import(home: &Path) {
+    let shop = Shop::new(home);
+    shop.import(&Tar::new().file("a", "1").done()).unwrap();
+    // As somebody who imports for hours.
+    let lock = std::fs::File::create(shop.images().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let catalog = shop.catalog.clone();
+    std::thread::spawn(move || tell.send(catalog.pin("host").map(|_pinned| catalog.resolve("host"))));
+    let host = told.recv_timeout(std::time::Duration::from_secs(120));
+    let host = host.expect("pinned while the lock is held").unwrap().unwrap();
+    drop(lock);
+    // Only the range may remove it: as the root of a name.
+    let names = shop.images().join("names");
+    let noted = std::fs::read_to_string(names.join("tested.json")).unwrap();
+    let digest = shop.catalog.resolve("tested").unwrap().digest;
+    shop.catalog.remove("tested").unwrap();
+    std::fs::write(names.join("tested.json"), noted.replace(&digest, &host.digest)).unwrap();
+    shop.close();
+}
+
 /// What the program does when it is told to import for the test above.
 pub(crate) fn import(folder: &Path) {
     let catalog = Catalog::new(folder, range::find().unwrap());

@@ -76,6 +76,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     [] hostile::a_missing_image_names_those_there_are_and_the_command,
     [] hostile::an_image_in_use_stays,
     [] hostile::imports_at_once_and_killed_ones_leave_one_whole_image,
+    [] hostile::the_machines_own_image_waits_for_no_import,
     [] hostile::files_that_have_no_end_are_refused,
     [] hostile::a_hostile_root_cannot_lead_mounts_astray,
     [] pull::an_image_comes_from_a_registry_and_its_parts_are_shared,
