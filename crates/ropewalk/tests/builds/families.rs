@@ -1,8 +1,10 @@
 //! Packages and repositories by each family's own package manager.
 
 use crate::bench::{Bench, ran};
+use ropewalk_model::manifest::script::repository;
+use ropewalk_testkit::authority::Authority;
 use std::net::{TcpStream, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ type Test = fn(&Bench);
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("pacman_installs_from_its_repository", pacman),
     ("dnf_installs_from_a_repository_of_the_manifest", dnf),
+    ("apt_gets_a_repositorys_key_from_the_keyserver", keyserver),
     ("packages_come_into_the_real_images_of_other_families", real),
 ];
 
@@ -54,6 +57,70 @@ fn dnf(bench: &Bench) {
     let repository = "repositories:\n  own: file:///srv/fedora/own.repo\n";
     let manifest = format!("{repository}packages: [hello-family]\ntasks:\n- one: hello-family\n");
     installs(bench, "fedora", &manifest);
+}
+
+/// Real gpg, dirmngr and apt; the keyserver is one of the test's own under the real one's name.
+fn keyserver(bench: &Bench) {
+    if !bench.is_root()
+        || !["/usr/bin/dirmngr", "/usr/bin/apt-get"].iter().all(|tool| Path::new(tool).exists())
+    {
+        println!(
+            "NOT RUN here: keys from a keyserver: it needs root, and Debian's apt with the package dirmngr"
+        );
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let authority = Authority::new(folder.path());
+    authority.issue("server", &["DNS:keyserver.ubuntu.com"]);
+    let fingerprint = signed_repository(folder.path());
+
+    let adds = |key: &str| {
+        let value = format!("file://{} stable main {key}", path("repository").display());
+        let prelude = "fail() { echo \"$*\" >&2; exit 1; }\n";
+        // Of the machine, whatever it calls itself, apt is asked.
+        let script = repository("own", &value).replace("/etc/os-release", "/dev/null");
+        std::fs::write(path("add.sh"), format!("{prelude}{script}")).unwrap();
+        let mut command = Command::new("timeout");
+        command.args(["60", "unshare", "--mount", "--net", "sh"]);
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/builds/keyserver.sh"));
+        let output = command.arg(folder.path()).arg(path("add.sh")).arg(key).output().unwrap();
+        ran(output)
+    };
+    let added = adds(&fingerprint);
+    assert_eq!(added.exit, 0, "{}{}", added.log, added.errors);
+    assert!(added.log.contains("Own Repository"), "{}", added.log);
+    let unknown = adds("00000000DEADBEEF");
+    let words = "the key 00000000DEADBEEF could not be fetched from keyserver.ubuntu.com";
+    assert!(unknown.exit == 1 && unknown.errors.contains(words), "{}", unknown.errors);
+    // A server that nobody trusts gives no keys.
+    let stranger = tempfile::tempdir().unwrap();
+    std::fs::copy(Authority::new(stranger.path()).cert(), path("ca.pem")).unwrap();
+    let untrusted = adds(&fingerprint);
+    assert!(untrusted.exit == 1 && untrusted.errors.contains("could not be fetched"), "{}", untrusted.errors);
+}
+
+/// An empty repository in `repository`, and the key that signed it in `key.asc`; its fingerprint.
+fn signed_repository(folder: &Path) -> String {
+    let script = r#"
+        mkdir -p repository/dists/stable/main/binary-$(dpkg --print-architecture) home
+        chmod 755 . && chmod 700 home
+        export GNUPGHOME=$PWD/home
+        gpg --batch --quiet --passphrase '' --quick-gen-key 'Own Repository <own@example.org>' ed25519 sign never
+        gpg --batch --armor --export >key.asc
+        gpg --batch --with-colons --list-keys | sed -n 's/^fpr:*\([0-9A-F]*\):/\1/p' | head -n 1 >fingerprint
+        cd repository/dists/stable
+        for packages in main/binary-*; do : >$packages/Packages; done
+        { printf 'Suite: stable\nCodename: stable\nComponents: main\nDate: %s\n' "$(date -Ru)"
+          printf 'Architectures: %s\nSHA256:\n' "$(dpkg --print-architecture)"
+          for file in main/*/Packages; do echo " $(sha256sum <$file | cut -d' ' -f1) 0 $file"; done
+        } >Release
+        gpg --batch --clearsign --output InRelease Release
+        gpgconf --kill all"#;
+    let mut command = Command::new("sh");
+    let made = ran(command.args(["-euc", script]).current_dir(folder).output().unwrap());
+    assert_eq!(made.exit, 0, "{}{}", made.log, made.errors);
+    std::fs::read_to_string(folder.join("fingerprint")).unwrap().trim().to_string()
 }
 
 fn real(bench: &Bench) {
