@@ -147,3 +147,34 @@ async fn accounts_are_known_to_those_who_have_one() {
     let weak = narrowed(ann, "JOBS:RW");
     assert_eq!(farm.profile_named(&weak, "bob").await.unwrap_err().kind, Kind::Forbidden);
 }
+
+#[tokio::test]
+async fn a_group_is_shown_to_its_owner_and_cancelled_whole() {
+    let world = world().await;
+    let mut jobs = vec![];
+    for _ in 0..3 {
+        jobs.push(world.pending(&world.ann, Visibility::Public).await);
+    }
+    let group = world.farm.create_group(&world.ann, wish(&jobs, true)).await.unwrap();
+    for stranger in [&world.bob, &narrowed(&world.bob, "JOBS:RW")] {
+        let hidden = world.farm.group(stranger, group.id).await.unwrap_err();
+        let none = world.farm.group(stranger, GroupId(group.id.0 + 1)).await.unwrap_err();
+        assert_eq!((hidden.kind, none.kind), (Kind::Missing, Kind::Missing));
+        assert_eq!(world.farm.cancel_group(stranger, group.id).await.unwrap_err().kind, Kind::Missing);
+    }
+    let reads = narrowed(&world.ann, "JOBS:RO");
+    assert_eq!(world.farm.group(&reads, group.id).await.unwrap(), group);
+    assert_eq!(world.farm.cancel_group(&reads, group.id).await.unwrap_err().kind, Kind::Forbidden);
+    assert_eq!(world.status(jobs[0]).await, JobStatus::Queued);
+    // One that has ended before does not keep the others alive.
+    world.farm.cancel(&world.ann, jobs[1]).await.unwrap();
+    for _ in 0..2 {
+        world.farm.cancel_group(&world.ann, group.id).await.unwrap();
+        for job in &jobs {
+            assert_eq!(world.status(*job).await, JobStatus::Cancelled);
+        }
+    }
+    assert_eq!(world.farm.count_jobs(&world.ann, JobKind::Srht).await.unwrap(), 3);
+    assert_eq!(world.farm.count_jobs(&world.bob, JobKind::Srht).await.unwrap(), 0);
+    assert!(world.farm.count_jobs(&Caller::Anonymous, JobKind::Srht).await.is_err());
+}

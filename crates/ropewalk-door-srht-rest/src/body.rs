@@ -177,6 +177,28 @@ mod tests {
 
     proptest! {
         #[test]
+        fn whatever_comes_is_read_or_refused(
+            kind in "(application/json|application/x-www-form-urlencoded|multipart/form-data; boundary=B|[ -~]{0,40})",
+            text in proptest::collection::vec(
+                prop_oneof![
+                    any::<u8>().prop_map(|byte| vec![byte]),
+                    Just(b"--B\r\n".to_vec()),
+                    Just(b"Content-Disposition: form-data; name=a\r\n\r\n".to_vec()),
+                    Just(b"{\"a\":[".to_vec()),
+                    Just(b"%f&=".to_vec()),
+                ],
+                0..40,
+            ),
+        ) {
+            let text = text.concat();
+            let read = of(&kind, &text);
+            if let Ok(body) = read {
+                let is_object = text.trim_ascii_start().starts_with(b"{");
+                prop_assert!(body.is_form || is_object);
+            }
+        }
+
+        #[test]
         fn a_form_is_read_as_it_was_written(pairs in proptest::collection::vec((".{0,9}", ".{0,9}"), 0..9)) {
             let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
             prop_assert_eq!(urlencoded(text.as_bytes()).unwrap(), pairs);
