@@ -3,7 +3,7 @@
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
-use crate::port::{Landmark, LogRef, LogSlice, Seek};
+use crate::port::{Landmark, LogRef, LogSlice, LogTime, Seek};
 use ropewalk_model::ids::JobId;
 use ropewalk_model::job::Job;
 use ropewalk_model::link::LogName;
@@ -93,6 +93,11 @@ impl Farm {
     /// Bytes of a log from an offset, at most [`READ_MAX`]; fewer at its present end.
     pub async fn read_log(&self, open: OpenLog, from: u64, length: usize) -> Result<LogSlice, Error> {
         Ok(self.logs.read(open.log, from, length.min(READ_MAX)).await?)
+    }
+
+    /// When the bytes of a log from an offset up to another one came, see [`Logs::times`](crate::port::Logs::times).
+    pub async fn log_times(&self, open: OpenLog, from: u64, to: u64) -> Result<Vec<LogTime>, Error> {
+        Ok(self.logs.times(open.log, from, to).await?)
     }
 
     /// Resolves when the caller may not read a job's logs any more: their token ended, or the job was hidden from them.

@@ -15,7 +15,7 @@ use ropewalk_model::ids::{AttemptId, Fence, JobId};
 use ropewalk_model::job::{Job, Visibility};
 use ropewalk_model::limits::{BuildLimits, RequestLimits};
 use ropewalk_model::link::{
-    AttemptFact, Hello, LINK_VERSION, LogName, LogPiece, Offer, Outcome, Report, Verdict,
+    AttemptFact, Hello, LINK_VERSION, LogFile, LogName, LogPiece, Offer, Outcome, Report, Verdict,
 };
 use ropewalk_model::status::{Cause, JobStatus};
 use ropewalk_model::work::Labels;
@@ -138,7 +138,7 @@ fn held(offer: &Offer) -> (AttemptId, Fence) {
 
 fn piece(offer: &Offer, offset: u64, bytes: &[u8]) -> LogPiece {
     let (attempt, fence) = held(offer);
-    LogPiece { attempt, fence, log: LogName::Step(0), offset, bytes: bytes.into() }
+    LogPiece { attempt, fence, log: LogFile::Text(LogName::Step(0)), offset, bytes: bytes.into() }
 }
 
 fn report(offer: &Offer, number: i64, fact: AttemptFact) -> Report {

@@ -47,6 +47,9 @@ pub enum Point {
     SupervisorAfterEvent,
     SupervisorBeforeLog,
     SupervisorAfterLog,
+    /// When bytes of a log came, noted before them.
+    SupervisorBeforeTime,
+    SupervisorAfterTime,
     SupervisorBeforeOpen,
     SupervisorAfterOpen,
     SupervisorBeforeArtifact,

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod job;
 pub mod limits;
 pub mod link;
+pub mod log_times;
 pub mod manifest;
 pub mod plan;
 pub mod secret;

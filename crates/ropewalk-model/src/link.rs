@@ -11,7 +11,8 @@ use crate::work::Labels;
 use serde::{Deserialize, Serialize};
 
 /// Version of these messages and of the spool; this program speaks this one and the one before.
-pub const LINK_VERSION: u32 = 1;
+/// 2 brought [`LogFile::Times`]: a server of version 1 would not know them.
+pub const LINK_VERSION: u32 = 2;
 
 /// What an agent says first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,15 +171,25 @@ pub enum LogName {
     Step(u32),
 }
 
-/// Bytes of a log, in order. `offset` is where the first of them stands in the attempt's log.
+/// What is kept of a log: two files that grow beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFile {
+    /// Its bytes.
+    Text(LogName),
+    /// When they came, see [`log_times`](crate::log_times). Agents of version 1 send none.
+    Times(LogName),
+}
+
+/// Bytes of a file of a log, in order. `offset` is where the first of them stands in the attempt's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPiece {
     /// The attempt.
     pub attempt: AttemptId,
     /// Its lease.
     pub fence: Fence,
-    /// Which of its logs.
-    pub log: LogName,
+    /// Which of its logs, and what of it.
+    pub log: LogFile,
     /// Bytes before this piece.
     pub offset: u64,
     /// The bytes.

@@ -1,6 +1,7 @@
 //! Logs on disk: appended while they are written, blobs afterwards, and one piece to their readers.
 //!
-//! A running attempt's logs are plain files, `FOLDER/ATTEMPT/setup` and `FOLDER/ATTEMPT/step-N`. When it ends they
+//! A running attempt's logs are plain files, `FOLDER/ATTEMPT/setup` and `FOLDER/ATTEMPT/step-N`, each with the times of
+//! its bytes beside it, `step-N.times`. When it ends they
 //! become blobs, which the database knows from the finishing transaction on; then the files go. A reader sees the
 //! logs of all attempts at a job one after another (see [`layout`]).
 
@@ -10,15 +11,16 @@ mod layout;
 mod lines;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use crate::blobs::format::count;
 use crate::files;
 use appended::Appended;
 use async_trait::async_trait;
 use layout::{Layout, Part};
-use ropewalk_core::port::{BlobRef, Blobs, Landmark, LogRef, LogSlice, Logs, Seek, StoreError};
-use ropewalk_model::ids::AttemptId;
-use ropewalk_model::link::{LogName, LogPiece};
+use ropewalk_core::port::{BlobRef, Blobs, Landmark, LogRef, LogSlice, LogTime, Logs, Seek, StoreError};
+use ropewalk_model::ids::{AttemptId, JobId};
+use ropewalk_model::link::{LogFile, LogPiece};
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -37,7 +39,7 @@ pub struct Chapter {
     pub blob: Option<BlobRef>,
 }
 
-/// What a log is made of.
+/// What a file of a log is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     /// Oldest first. A later one begins only after the earlier ones have ended.
@@ -49,14 +51,14 @@ pub struct Contents {
 /// Knows what logs are made of: the database.
 #[async_trait]
 pub trait LogIndex: Send + Sync {
-    /// What a log is made of now.
-    async fn contents(&self, log: LogRef) -> Result<Contents, StoreError>;
+    /// What a file of a job's log is made of now; chapter by chapter the same attempts for each of its files.
+    async fn contents(&self, job: JobId, file: LogFile) -> Result<Contents, StoreError>;
     /// Resolves after the contents of any log may have changed since this call.
     fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
     /// Whether an attempt has ended, with a report or without.
     async fn ended(&self, attempt: AttemptId) -> Result<bool, StoreError>;
     /// Keeps the sealed logs of an attempt that ended. Those that it keeps already stay.
-    async fn keep(&self, attempt: AttemptId, logs: Vec<(LogName, BlobRef)>) -> Result<(), StoreError>;
+    async fn keep(&self, attempt: AttemptId, logs: Vec<(LogFile, BlobRef)>) -> Result<(), StoreError>;
 }
 
 /// Logs in a folder of this machine.
@@ -95,11 +97,11 @@ impl DiskLogs {
     /// How a log is laid out now. All chapters but the last are closed by this, so that nothing that follows them
     /// ever moves.
     async fn layout(&self, log: LogRef) -> Result<(Layout, Contents), StoreError> {
-        let mut contents = self.index.contents(log).await?;
+        let mut contents = self.index.contents(log.job, LogFile::Text(log.log)).await?;
         let mut sizes = self.sizes(log, &contents).await?;
         // A file may have become a blob, and be gone, since the index was asked.
         while sizes.contains(&None) {
-            let again = self.index.contents(log).await?;
+            let again = self.index.contents(log.job, LogFile::Text(log.log)).await?;
             sizes = self.sizes(log, &again).await?;
             if again == contents {
                 break;
@@ -121,7 +123,7 @@ impl DiskLogs {
                     if at < last {
                         appended.close(chapter.attempt);
                     }
-                    appended.size(chapter.attempt, log.log)
+                    appended.size(chapter.attempt, LogFile::Text(log.log))
                 }
             };
             chapters.iter().enumerate().map(size).collect()
@@ -195,7 +197,7 @@ impl DiskLogs {
             }
             None => {
                 let (appended, attempt) = (self.appended.clone(), chapter.attempt);
-                files::blocking(move || appended.landmark(attempt, log.log, seek)).await
+                files::blocking(move || appended.landmark(attempt, LogFile::Text(log.log), seek)).await
             }
         }
     }
@@ -216,7 +218,7 @@ impl DiskLogs {
             Some(blob) => self.blobs.read(blob, from, length).await,
             None => {
                 let (appended, attempt) = (self.appended.clone(), chapter.attempt);
-                files::blocking(move || appended.read(attempt, log.log, from, length)).await
+                files::blocking(move || appended.read(attempt, LogFile::Text(log.log), from, length)).await
             }
         }
     }
@@ -229,7 +231,7 @@ impl Logs for DiskLogs {
         files::blocking(move || appended.append(&piece)).await
     }
 
-    async fn seal(&self, attempt: AttemptId) -> Result<Vec<(LogName, BlobRef)>, StoreError> {
+    async fn seal(&self, attempt: AttemptId) -> Result<Vec<(LogFile, BlobRef)>, StoreError> {
         let appended = self.appended.clone();
         let logs = files::blocking(move || appended.logs(attempt)).await?;
         let mut sealed = Vec::new();
@@ -280,13 +282,18 @@ impl Logs for DiskLogs {
         self.try_landmark(log, seek).await
     }
 
+    async fn times(&self, log: LogRef, from: u64, to: u64) -> Result<Vec<LogTime>, StoreError> {
+        self.read_times(log, from, to).await
+    }
+
     async fn grown(&self, log: LogRef, known: u64) {
         loop {
             // Both ears are opened before the look, so that nothing falls between.
             let changed = self.index.changed();
-            let Ok(contents) = self.index.contents(log).await else { return };
+            let Ok(contents) = self.index.contents(log.job, LogFile::Text(log.log)).await else { return };
             let last = contents.chapters.last().filter(|chapter| chapter.blob.is_none());
-            let growth = last.map(|chapter| self.appended.growth(chapter.attempt, log.log)).transpose();
+            let growth =
+                last.map(|chapter| self.appended.growth(chapter.attempt, LogFile::Text(log.log))).transpose();
             let Ok(growth) = growth else { return };
             match self.layout(log).await {
                 Ok((layout, contents)) if !contents.complete && layout.size() <= known => {}

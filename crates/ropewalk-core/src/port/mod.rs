@@ -22,7 +22,7 @@ pub use jobs::{
     Artifact, AttemptSummary, Culprit, Group, JobFilter, Jobs, Loss, NewGroup, NewJob, NewWork, Page,
     Submission, Submitted, WorkRef,
 };
-pub use logs::{LogRef, LogSlice, Logs};
+pub use logs::{LogRef, LogSlice, LogTime, Logs};
 pub use queue::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Standing, Waiting};
 
 /// All that a database does for the core.

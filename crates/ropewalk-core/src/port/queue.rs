@@ -3,7 +3,7 @@
 use super::StoreError;
 use async_trait::async_trait;
 use ropewalk_model::ids::{AttemptId, Fence, JobId, RunnerId, WorkId};
-use ropewalk_model::link::{LogName, Outcome, Report, Verdict};
+use ropewalk_model::link::{LogFile, Outcome, Report, Verdict};
 use ropewalk_model::plan::SealedPlan;
 use ropewalk_model::status::Cause;
 use ropewalk_model::time::Time;
@@ -72,7 +72,7 @@ pub struct Finish {
     /// How.
     pub outcome: Outcome,
     /// Logs as sealed blobs, switched in the same transaction.
-    pub logs: Vec<(LogName, super::BlobRef)>,
+    pub logs: Vec<(LogFile, super::BlobRef)>,
 }
 
 /// What an end brought about.

@@ -11,14 +11,14 @@ use ropewalk_core::farm::{Farm, Settings};
 use ropewalk_core::identity::Newcomer;
 use ropewalk_core::logs::OpenLog;
 use ropewalk_core::port::{
-    BlobRef, LANDMARKS_EVERY, Landmark, LogRef, LogSlice, Logs, Seek, StoreError, SystemClock,
+    BlobRef, LANDMARKS_EVERY, Landmark, LogRef, LogSlice, LogTime, Logs, Seek, StoreError, SystemClock,
 };
 use ropewalk_core::submit::Request;
 use ropewalk_model::grant::Grants;
 use ropewalk_model::ids::AttemptId;
 use ropewalk_model::job::Visibility;
 use ropewalk_model::limits::{BuildLimits, RequestLimits};
-use ropewalk_model::link::{LogName, LogPiece};
+use ropewalk_model::link::{LogFile, LogName, LogPiece};
 use ropewalk_store::{DiskBlobs, SqlStore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,7 +79,7 @@ impl Logs for Computed {
     async fn append(&self, _: &LogPiece) -> Result<u64, StoreError> {
         unreachable!("nothing is written here")
     }
-    async fn seal(&self, _: AttemptId) -> Result<Vec<(LogName, BlobRef)>, StoreError> {
+    async fn seal(&self, _: AttemptId) -> Result<Vec<(LogFile, BlobRef)>, StoreError> {
         unreachable!("nothing is written here")
     }
     async fn discard(&self, _: AttemptId) -> Result<(), StoreError> {
@@ -106,45 +106,52 @@ impl Logs for Computed {
         let offset = near / LANDMARKS_EVERY * LANDMARKS_EVERY;
         Ok(Landmark { offset, newlines: self.newlines(offset) })
     }
+    async fn times(&self, _: LogRef, _: u64, _: u64) -> Result<Vec<LogTime>, StoreError> {
+        Ok(vec![])
+    }
     async fn grown(&self, _: LogRef, _: u64) {}
 }
 
-struct Bench {
+/// A farm with one job.
+pub(super) struct Bench<L> {
     _folder: tempfile::TempDir,
-    farm: Farm,
-    logs: Arc<Computed>,
-    open: OpenLog,
+    pub(super) farm: Farm,
+    logs: Arc<L>,
+    pub(super) open: OpenLog,
 }
 
-impl Bench {
-    async fn new(text: Text) -> Bench {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("db").display());
-        let store = SqlStore::open(&url, Arc::new(SystemClock)).await.unwrap();
-        let blobs = DiskBlobs::open(&folder.path().join("blobs"), store.clone()).await.unwrap();
-        let settings = Settings {
-            origin: "http://127.0.0.1".into(),
-            requests: RequestLimits::default(),
-            builds: BuildLimits::default(),
-            lost_after: Duration::from_secs(600),
-            unused_blobs: Duration::from_secs(86_400),
-        };
-        let logs = Arc::new(Computed { text, read: AtomicU64::new(0) });
-        let farm = Farm::new(Arc::new(store), logs.clone(), Arc::new(blobs), Arc::new(SystemClock), settings);
-        let newcomer = Newcomer { name: "ann".into(), ..Newcomer::default() };
-        let user = farm.create_user(&Caller::Local, newcomer).await.unwrap();
-        let by = Caller::User { user: Box::new(user), grants: Grants::All, expires: None, token: None };
-        let request = Request {
-            manifest: "image: host\ntasks: [{a: x}]".into(),
-            note: None,
-            tags: vec![],
-            visibility: Visibility::Public,
-            secrets: None,
-            execute: true,
-        };
-        let job = farm.submit(&by, request).await.unwrap();
-        let open = farm.open_log(&by, job.id, LogName::Setup).await.unwrap();
-        Bench { _folder: folder, farm, logs, open }
+pub(super) async fn farm_with<L: Logs + 'static>(logs: Arc<L>) -> Bench<L> {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("db").display());
+    let store = SqlStore::open(&url, Arc::new(SystemClock)).await.unwrap();
+    let blobs = DiskBlobs::open(&folder.path().join("blobs"), store.clone()).await.unwrap();
+    let settings = Settings {
+        origin: "http://127.0.0.1".into(),
+        requests: RequestLimits::default(),
+        builds: BuildLimits::default(),
+        lost_after: Duration::from_secs(600),
+        unused_blobs: Duration::from_secs(86_400),
+    };
+    let farm = Farm::new(Arc::new(store), logs.clone(), Arc::new(blobs), Arc::new(SystemClock), settings);
+    let newcomer = Newcomer { name: "ann".into(), ..Newcomer::default() };
+    let user = farm.create_user(&Caller::Local, newcomer).await.unwrap();
+    let by = Caller::User { user: Box::new(user), grants: Grants::All, expires: None, token: None };
+    let request = Request {
+        manifest: "image: host\ntasks: [{a: x}]".into(),
+        note: None,
+        tags: vec![],
+        visibility: Visibility::Public,
+        secrets: None,
+        execute: true,
+    };
+    let job = farm.submit(&by, request).await.unwrap();
+    let open = farm.open_log(&by, job.id, LogName::Setup).await.unwrap();
+    Bench { _folder: folder, farm, logs, open }
+}
+
+impl Bench<Computed> {
+    async fn new(text: Text) -> Bench<Computed> {
+        farm_with(Arc::new(Computed { text, read: AtomicU64::new(0) })).await
     }
 
     /// Numbers and texts of a window's lines.

@@ -3,10 +3,11 @@
 use super::link::{Held, Link, LinkError, Upload};
 use super::sent::Sent;
 use crate::spool::events::Line;
-use crate::spool::{At, Spool, SpoolError, log_file};
+use crate::spool::{At, Spool, SpoolError, log_file, times_file};
 use ropewalk_model::fault::{Point, visit};
-use ropewalk_model::link::{AttemptFact, LogName, LogPiece, Report};
+use ropewalk_model::link::{AttemptFact, LogFile, LogName, LogPiece, Report};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 
 /// Bytes of a log that are sent at once.
@@ -112,12 +113,29 @@ impl<L: Link> Forward<'_, L> {
         Ok(())
     }
 
-    /// Sends a log up to the length that it has now.
+    /// Sends a log up to the length that it has now; first when its bytes came, so that no reader sees them before.
     async fn log(&self, name: LogName, sent: &mut Sent) -> Result<(), Gone> {
-        let path = self.spool.logs().join(log_file(name));
+        let length = self.length(&log_file(name))?.unwrap_or(0);
+        // There is none in a spool of version 1.
+        if let Some(length) = self.length(&times_file(name))? {
+            self.file(LogFile::Times(name), &times_file(name), length, sent).await?;
+        }
+        self.file(LogFile::Text(name), &log_file(name), length, sent).await
+    }
+
+    /// Bytes of a file below `logs/` now; none if there is none.
+    fn length(&self, name: &str) -> Result<Option<u64>, SpoolError> {
+        let path = self.spool.logs().join(name);
+        match std::fs::metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            found => Ok(Some(found.at("look at", &path)?.len())),
+        }
+    }
+
+    async fn file(&self, log: LogFile, name: &str, length: u64, sent: &mut Sent) -> Result<(), Gone> {
+        let path = self.spool.logs().join(name);
         let file = File::open(&path).at("open", &path)?;
-        let length = file.metadata().at("look at", &path)?.len();
-        let mut offset = sent.logs.get(&log_file(name)).copied().unwrap_or(0);
+        let mut offset = sent.logs.get(name).copied().unwrap_or(0);
         while offset < length {
             let mut bytes = vec![0; PIECE.min(usize::try_from(length - offset).unwrap_or(PIECE))];
             let count = file.read_at(&mut bytes, offset).at("read", &path)?;
@@ -126,9 +144,9 @@ impl<L: Link> Forward<'_, L> {
                 break;
             }
             let Held { attempt, fence } = self.held();
-            let piece = LogPiece { attempt, fence, log: name, offset, bytes };
+            let piece = LogPiece { attempt, fence, log, offset, bytes };
             offset = self.link.log(&piece).await?;
-            sent.logs.insert(log_file(name), offset);
+            sent.logs.insert(name.to_owned(), offset);
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ pub(super) struct Sent {
     pub(super) fact: i64,
     /// Byte of `events.jsonl` after it.
     pub(super) events: u64,
-    /// Durable length of each log, by file name.
+    /// Length that the server has of each log and of its times, by file name.
     pub(super) logs: BTreeMap<String, u64>,
     /// The last fact was the end.
     pub(super) ended: bool,

@@ -1,6 +1,6 @@
 //! Names of log files, and lines of our own in them.
 
-use super::{At, Spool, SpoolError};
+use super::{At, Spool, SpoolError, Times};
 use ropewalk_model::fault::{Point, visit};
 use ropewalk_model::link::LogName;
 use std::fs::File;
@@ -16,6 +16,15 @@ pub fn log_file(log: LogName) -> String {
     match log {
         LogName::Setup => "setup.log".into(),
         LogName::Step(position) => format!("step-{position}.log"),
+    }
+}
+
+/// File name, below `logs/`, of the times of a log.
+#[must_use]
+pub fn times_file(log: LogName) -> String {
+    match log {
+        LogName::Setup => "setup.times".into(),
+        LogName::Step(position) => format!("step-{position}.times"),
     }
 }
 
@@ -63,6 +72,7 @@ impl Spool {
             file.read_exact_at(&mut last, before).at("read", &path)?;
         }
         let gap = if last == [b'\n'] { "" } else { "\n" };
+        Times::open(&self.logs(), LogName::Setup)?.note(length)?;
         visit(Point::AgentBeforeWrite);
         file.write_all(format!("{gap}{mark}").as_bytes()).at("append to", &path)?;
         visit(Point::AgentAfterWrite);
@@ -93,5 +103,6 @@ mod tests {
         }
         assert_eq!(log_name("step-x.log"), None);
         assert_eq!(log_name("sent.json"), None);
+        assert_eq!(log_name(&times_file(LogName::Setup)), None);
     }
 }

@@ -7,7 +7,7 @@
 //! | `lock` | – | held by the supervisor (`flock`) for as long as anything of the build may live |
 //! | `control` | agent | FIFO, see [`control`] |
 //! | `events.jsonl` | supervisor | one fact a line, see [`events`] |
-//! | `logs/` | supervisor | one plain file a log |
+//! | `logs/` | supervisor | one plain file a log, and the times of its bytes beside it, see [`Times`] |
 //! | `artifacts/` | supervisor | collected files by position in the plan |
 //! | `layer/` | supervisor | what the build wrote; belongs to the id range |
 //! | `supervisor.json` | supervisor | its process, its deadline and the control groups of its sandbox |
@@ -27,14 +27,16 @@ mod process;
 mod remove;
 #[cfg(test)]
 mod tests;
+mod times;
 
 pub use create::create;
 pub use error::SpoolError;
 pub use head::{Head, LocalSource, Settings};
 pub use lock::Lock;
-pub use logs::log_file;
+pub use logs::{log_file, times_file};
 pub use process::{Process, Supervisor};
 pub use remove::{clean, sweep_unfinished};
+pub(crate) use times::Times;
 
 use create::UNFINISHED;
 pub(crate) use error::At;

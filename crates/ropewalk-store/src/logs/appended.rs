@@ -7,7 +7,7 @@ use crate::files;
 use ropewalk_core::port::{Landmark, Seek, StoreError};
 use ropewalk_model::fault::{Point, visit};
 use ropewalk_model::ids::AttemptId;
-use ropewalk_model::link::{LogName, LogPiece};
+use ropewalk_model::link::{LogFile, LogName, LogPiece};
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -24,7 +24,7 @@ const CLOSED_MAX: usize = 4096;
 /// The files below one folder. Every method may block.
 pub(super) struct Appended {
     folder: PathBuf,
-    known: Mutex<HashMap<(AttemptId, LogName), Arc<Known>>>,
+    known: Mutex<HashMap<(AttemptId, LogFile), Arc<Known>>>,
     /// Attempts whose logs take no further bytes. Only needed for an append on its way while its attempt ends: later
     /// ones are refused because their lease is over. So the oldest beyond [`CLOSED_MAX`] are forgotten.
     closed: Mutex<BTreeSet<AttemptId>>,
@@ -64,7 +64,7 @@ impl Appended {
             return Err(StoreError::Superseded { attempt: piece.attempt.0 });
         }
         visit(Point::LogBeforeAppend);
-        write(&path, durable, new)?;
+        write(&path, durable, new, piece.log)?;
         visit(Point::LogAfterAppend);
         lock(&known.lines).note(durable, new);
         let durable = durable + new.len() as u64;
@@ -73,7 +73,7 @@ impl Appended {
     }
 
     /// Bytes that readers may see; none if there is no file or nothing in it.
-    pub(super) fn size(&self, attempt: AttemptId, log: LogName) -> Result<Option<u64>, StoreError> {
+    pub(super) fn size(&self, attempt: AttemptId, log: LogFile) -> Result<Option<u64>, StoreError> {
         let known = lock(&self.known).get(&(attempt, log)).cloned();
         let size = match known {
             Some(known) => *known.durable.borrow(),
@@ -99,7 +99,7 @@ impl Appended {
     }
 
     /// An attempt's logs and where they are. What a failed write left in them is gone after this.
-    pub(super) fn logs(&self, attempt: AttemptId) -> Result<Vec<(LogName, PathBuf)>, StoreError> {
+    pub(super) fn logs(&self, attempt: AttemptId) -> Result<Vec<(LogFile, PathBuf)>, StoreError> {
         let folder = self.attempt(attempt);
         let entries = match std::fs::read_dir(&folder) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -108,7 +108,7 @@ impl Appended {
         let mut logs = Vec::new();
         for entry in entries {
             let entry = entry.map_err(files::failed("list", &folder))?;
-            let Some(log) = entry.file_name().to_str().and_then(log_name) else { continue };
+            let Some(log) = entry.file_name().to_str().and_then(log_file) else { continue };
             let known = self.known(attempt, log)?;
             let _writing = lock(&known.writing);
             let durable = *known.durable.borrow();
@@ -149,7 +149,7 @@ impl Appended {
     pub(super) fn read(
         &self,
         attempt: AttemptId,
-        log: LogName,
+        log: LogFile,
         from: u64,
         length: usize,
     ) -> Result<Vec<u8>, StoreError> {
@@ -178,7 +178,7 @@ impl Appended {
     pub(super) fn landmark(
         &self,
         attempt: AttemptId,
-        log: LogName,
+        log: LogFile,
         seek: Seek,
     ) -> Result<(Landmark, u64), StoreError> {
         let known = self.known(attempt, log)?;
@@ -200,12 +200,12 @@ impl Appended {
     pub(super) fn growth(
         &self,
         attempt: AttemptId,
-        log: LogName,
+        log: LogFile,
     ) -> Result<watch::Receiver<u64>, StoreError> {
         Ok(self.known(attempt, log)?.durable.subscribe())
     }
 
-    fn known(&self, attempt: AttemptId, log: LogName) -> Result<Arc<Known>, StoreError> {
+    fn known(&self, attempt: AttemptId, log: LogFile) -> Result<Arc<Known>, StoreError> {
         let mut all = lock(&self.known);
         if let Some(known) = all.get(&(attempt, log)) {
             return Ok(known.clone());
@@ -224,37 +224,55 @@ impl Appended {
         self.folder.join(attempt.to_string())
     }
 
-    fn path(&self, attempt: AttemptId, log: LogName) -> PathBuf {
-        self.attempt(attempt).join(match log {
-            LogName::Setup => "setup".to_owned(),
-            LogName::Step(position) => format!("step-{position}"),
-        })
+    fn path(&self, attempt: AttemptId, log: LogFile) -> PathBuf {
+        self.attempt(attempt).join(file_name(log))
     }
 }
 
-fn log_name(file: &str) -> Option<LogName> {
-    match file.strip_prefix("step-") {
+/// Ending of a file of times.
+const TIMES: &str = ".times";
+
+fn file_name(file: LogFile) -> String {
+    let of_log = |log| match log {
+        LogName::Setup => "setup".to_owned(),
+        LogName::Step(position) => format!("step-{position}"),
+    };
+    match file {
+        LogFile::Text(log) => of_log(log),
+        LogFile::Times(log) => of_log(log) + TIMES,
+    }
+}
+
+fn log_file(name: &str) -> Option<LogFile> {
+    let of_log = |name: &str| match name.strip_prefix("step-") {
         Some(position) => position.parse().ok().map(LogName::Step),
-        None => (file == "setup").then_some(LogName::Setup),
+        None => (name == "setup").then_some(LogName::Setup),
+    };
+    match name.strip_suffix(TIMES) {
+        Some(name) => of_log(name).map(LogFile::Times),
+        None => of_log(name).map(LogFile::Text),
     }
 }
 
-/// Writes bytes at `at`, durably, the name of a new file too; or leaves the bytes before them as they were.
-fn write(path: &Path, at: u64, bytes: &[u8]) -> Result<(), StoreError> {
+/// Writes bytes at `at`, durably, the name of a new file too; or leaves the bytes before them as they were. Times do
+/// not wait for the disk: after a power failure the sender goes back to where the file ends.
+fn write(path: &Path, at: u64, bytes: &[u8], file: LogFile) -> Result<(), StoreError> {
     let failed = files::failed("append to the log", path);
     if at == 0
         && let Some(folder) = path.parent()
     {
         files::create_folder(folder)?;
     }
+    let is_synced = matches!(file, LogFile::Text(_));
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(&failed)?;
-    if let Err(e) = file.write_all_at(bytes, at).and_then(|()| file.sync_data()) {
+    let written = file.write_all_at(bytes, at);
+    if let Err(e) = written.and_then(|()| if is_synced { file.sync_data() } else { Ok(()) }) {
         // The sender still has these bytes. They go, also because a disk that failed once to keep them may claim
         // later that it did; where even that fails they are written over, or cut when the log is sealed.
         let _ = file.set_len(at);
         return Err(failed(e));
     }
-    if at == 0 { files::sync_parent(path) } else { Ok(()) }
+    if at == 0 && is_synced { files::sync_parent(path) } else { Ok(()) }
 }
 
 /// Makes all files below a folder durable. There are only those of attempts that run, or whose end was cut short.

@@ -5,9 +5,9 @@ use crate::SqlStore;
 use crate::db::{Channel, Row, Tx, Write};
 use crate::queue::log_number;
 use async_trait::async_trait;
-use ropewalk_core::port::{BlobRef, LogRef, StoreError};
-use ropewalk_model::ids::AttemptId;
-use ropewalk_model::link::LogName;
+use ropewalk_core::port::{BlobRef, StoreError};
+use ropewalk_model::ids::{AttemptId, JobId};
+use ropewalk_model::link::LogFile;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -15,7 +15,7 @@ const KEEP_LOST: Write = Write::durable("keep the logs of a lost attempt");
 
 #[async_trait]
 impl LogIndex for SqlStore {
-    async fn contents(&self, log: LogRef) -> Result<Contents, StoreError> {
+    async fn contents(&self, job: JobId, file: LogFile) -> Result<Contents, StoreError> {
         // By round first: a work that a later round joined may have attempts older than those of earlier rounds.
         let sql = "SELECT j.ended, a.id AS attempt, l.sha256, l.size
             FROM jobs j
@@ -23,10 +23,10 @@ impl LogIndex for SqlStore {
             LEFT JOIN attempts a ON a.work = r.work
             LEFT JOIN attempt_logs l ON l.attempt = a.id AND l.log = $2
             WHERE j.id = $1 ORDER BY r.round, a.number";
-        let values = vec![log.job.0.into(), log_number(log.log).into()];
+        let values = vec![job.0.into(), log_number(file).into()];
         let rows = self.db.query_all("look up what a log is made of", sql, values).await?;
         let Some(first) = rows.first() else {
-            return Err(StoreError::Missing(format!("job {}", log.job)));
+            return Err(StoreError::Missing(format!("job {job}")));
         };
         let complete = first.get::<Option<i64>>("ended")?.is_some();
         let mut chapters: Vec<Chapter> = Vec::new();
@@ -53,7 +53,7 @@ impl LogIndex for SqlStore {
         }
     }
 
-    async fn keep(&self, attempt: AttemptId, logs: Vec<(LogName, BlobRef)>) -> Result<(), StoreError> {
+    async fn keep(&self, attempt: AttemptId, logs: Vec<(LogFile, BlobRef)>) -> Result<(), StoreError> {
         self.db.write(KEEP_LOST, (attempt, logs), keep).await
     }
 }
@@ -72,7 +72,7 @@ fn chapter(row: &Row) -> Result<Option<Chapter>, StoreError> {
     Ok(Some(Chapter { attempt: AttemptId(attempt), blob }))
 }
 
-async fn keep(tx: &Tx, (attempt, logs): &(AttemptId, Vec<(LogName, BlobRef)>)) -> Result<(), StoreError> {
+async fn keep(tx: &Tx, (attempt, logs): &(AttemptId, Vec<(LogFile, BlobRef)>)) -> Result<(), StoreError> {
     let sql = "INSERT INTO attempt_logs (attempt, log, sha256, size) VALUES ($1, $2, $3, $4)
         ON CONFLICT (attempt, log) DO NOTHING";
     for (log, blob) in logs {

@@ -18,6 +18,11 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// Where in the whole log it begins.
+    pub(super) fn begin(&self) -> u64 {
+        self.begin
+    }
+
     /// Where in this part an offset of the whole log lies, and how many bytes the part has from there on.
     pub(super) fn range(&self, offset: u64) -> (u64, u64) {
         let start = offset.saturating_sub(self.begin).min(self.length);

@@ -5,6 +5,9 @@
 use super::*;
 use proptest::prelude::*;
 use ropewalk_model::ids::{Fence, JobId};
+use ropewalk_model::link::LogName;
+use ropewalk_model::log_times::{HEADER, Note};
+use ropewalk_model::time::Time;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -12,11 +15,14 @@ use tokio::sync::watch;
 
 const JOB: JobId = JobId(7);
 const LOG: LogRef = LogRef { job: JOB, log: LogName::Step(3) };
+const TEXT: LogFile = LogFile::Text(LOG.log);
+const TIMES: LogFile = LogFile::Times(LOG.log);
 
 /// What the database and the blobs would know.
 #[derive(Default)]
 struct Memory {
     contents: Mutex<Contents>,
+    times: Mutex<HashMap<AttemptId, BlobRef>>,
     changes: watch::Sender<()>,
     blobs: Mutex<HashMap<String, Vec<u8>>>,
 }
@@ -34,8 +40,14 @@ impl Memory {
 
 #[async_trait]
 impl LogIndex for Memory {
-    async fn contents(&self, _: LogRef) -> Result<Contents, StoreError> {
-        Ok(self.contents.lock().unwrap().clone())
+    async fn contents(&self, _: JobId, file: LogFile) -> Result<Contents, StoreError> {
+        let mut contents = self.contents.lock().unwrap().clone();
+        if file == TIMES {
+            let times = self.times.lock().unwrap();
+            let of = |chapter: &mut Chapter| chapter.blob = times.get(&chapter.attempt).cloned();
+            contents.chapters.iter_mut().for_each(of);
+        }
+        Ok(contents)
     }
 
     fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -49,10 +61,10 @@ impl LogIndex for Memory {
         Ok(!last || contents.complete)
     }
 
-    async fn keep(&self, attempt: AttemptId, logs: Vec<(LogName, BlobRef)>) -> Result<(), StoreError> {
+    async fn keep(&self, attempt: AttemptId, logs: Vec<(LogFile, BlobRef)>) -> Result<(), StoreError> {
         self.change(|contents| {
             let chapter = contents.chapters.iter_mut().find(|chapter| chapter.attempt == attempt).unwrap();
-            let blob = logs.into_iter().find(|(log, _)| *log == LOG.log).map(|(_, blob)| blob);
+            let blob = logs.into_iter().find(|(log, _)| *log == TEXT).map(|(_, blob)| blob);
             chapter.blob = chapter.blob.take().or(blob);
         });
         Ok(())
@@ -121,7 +133,7 @@ impl Bench {
         let sealed = self.logs.seal(AttemptId(attempt)).await.expect("sealed");
         self.memory.change(|contents| {
             let chapter = contents.chapters.iter_mut().find(|chapter| chapter.attempt.0 == attempt).unwrap();
-            chapter.blob = sealed.into_iter().find(|(log, _)| *log == LOG.log).map(|(_, blob)| blob);
+            chapter.blob = sealed.into_iter().find(|(log, _)| *log == TEXT).map(|(_, blob)| blob);
         });
     }
 }
@@ -131,7 +143,7 @@ async fn open(folder: &Path, memory: &Arc<Memory>) -> DiskLogs {
 }
 
 fn piece(attempt: i64, offset: u64, bytes: &[u8]) -> LogPiece {
-    LogPiece { attempt: AttemptId(attempt), fence: Fence(1), log: LOG.log, offset, bytes: bytes.to_vec() }
+    LogPiece { attempt: AttemptId(attempt), fence: Fence(1), log: TEXT, offset, bytes: bytes.to_vec() }
 }
 
 #[tokio::test]
@@ -152,13 +164,17 @@ async fn bytes_are_taken_once_and_gaps_are_refused() {
 async fn logs_of_an_attempt_are_kept_apart_and_sealed_together() {
     let bench = Bench::new().await;
     for (log, text) in [(LogName::Step(10), "ten"), (LogName::Setup, "setup"), (LogName::Step(3), "three")] {
-        let piece = LogPiece { log, ..piece(1, 0, text.as_bytes()) };
+        let piece = LogPiece { log: LogFile::Text(log), ..piece(1, 0, text.as_bytes()) };
         bench.logs.append(&piece).await.unwrap();
     }
     let sealed = bench.logs.seal(AttemptId(1)).await.unwrap();
     assert_eq!(sealed, bench.logs.seal(AttemptId(1)).await.unwrap(), "it can be done again");
     let sizes: Vec<_> = sealed.iter().map(|(log, blob)| (*log, blob.size)).collect();
-    assert_eq!(sizes, [(LogName::Setup, 5), (LogName::Step(3), 5), (LogName::Step(10), 3)]);
+    assert_eq!(
+        sizes,
+        [(LogName::Setup, 5), (LogName::Step(3), 5), (LogName::Step(10), 3)]
+            .map(|(log, size)| (LogFile::Text(log), size))
+    );
     assert_eq!(bench.logs.seal(AttemptId(2)).await.unwrap(), [], "of one that wrote nothing");
     bench.logs.discard(AttemptId(1)).await.unwrap();
     bench.logs.discard(AttemptId(1)).await.unwrap();
@@ -406,4 +422,55 @@ async fn lines_are_found_over_all_attempts_as_files_and_as_blobs() {
     check(&bench).await;
     bench.append(2, 6, b"four\nfive").await.unwrap();
     check(&bench).await;
+}
+
+/// A file of notes.
+fn notes(of: &[(u64, i64)]) -> Vec<u8> {
+    let notes = of.iter().flat_map(|(offset, at)| Note { offset: *offset, at: Time(*at) }.to_bytes());
+    HEADER.into_iter().chain(notes).collect()
+}
+
+impl Bench {
+    async fn append_times(&self, attempt: i64, offset: u64, bytes: &[u8]) -> u64 {
+        let piece = LogPiece { log: TIMES, ..piece(attempt, offset, bytes) };
+        self.logs.append(&piece).await.unwrap()
+    }
+
+    async fn times(&self, from: u64, to: u64) -> Vec<(u64, Option<i64>)> {
+        let times = self.logs.times(LOG, from, to).await.unwrap();
+        times.into_iter().map(|time| (time.offset, time.at.map(|at| at.0))).collect()
+    }
+}
+
+#[tokio::test]
+async fn times_stand_beside_a_log_as_files_and_as_blobs() {
+    let mut bench = Bench::new().await;
+    bench.append(1, 0, b"one\ntwo\nthree\n").await.unwrap();
+    assert_eq!(bench.times(0, 14).await, [(0, None)], "an agent of version 1 sends none");
+    let first = notes(&[(0, 10), (4, 20), (8, 30)]);
+    assert_eq!(bench.append_times(1, 0, &first[..40]).await, 40);
+    assert_eq!(bench.times(0, 14).await, [(0, None), (0, Some(10))], "half a note says nothing yet");
+    assert_eq!(bench.append_times(1, 40, &first[40..]).await, 64);
+    let all = [(0, None), (0, Some(10)), (4, Some(20)), (8, Some(30))];
+    assert_eq!(bench.times(0, 14).await, all);
+    assert_eq!(bench.times(5, 7).await, [(0, None), (4, Some(20))]);
+    assert_eq!(bench.read_all().await.bytes, b"one\ntwo\nthree\n", "the bytes are as they were");
+    bench.reopen().await;
+    assert_eq!(bench.times(0, 14).await, all);
+
+    // The attempt was lost; another one begins.
+    bench.memory.begin(2);
+    bench.append(2, 0, b"again\n").await.unwrap();
+    bench.append_times(2, 0, &notes(&[(0, 70)])).await;
+    let mark = bench.read_all().await.size - 6 - 14;
+    let both = [&all[..], &[(14, None), (14 + mark, None), (14 + mark, Some(70))]].concat();
+    assert_eq!(bench.times(0, u64::MAX).await, both);
+    for attempt in [1, 2] {
+        let sealed = bench.logs.seal(AttemptId(attempt)).await.unwrap();
+        assert_eq!(sealed.iter().map(|(file, _)| *file).collect::<Vec<_>>(), [TEXT, TIMES]);
+        bench.memory.times.lock().unwrap().insert(AttemptId(attempt), sealed[1].1.clone());
+        bench.finish(attempt).await;
+        bench.logs.discard(AttemptId(attempt)).await.unwrap();
+    }
+    assert_eq!(bench.times(0, u64::MAX).await, both);
 }

@@ -6,7 +6,7 @@ use ropewalk_core::finish::AttemptEnd;
 use ropewalk_core::port::{BlobRef, Finish, Finished, StoreError};
 use ropewalk_model::fault::Point;
 use ropewalk_model::ids::{AttemptId, WorkId};
-use ropewalk_model::link::LogName;
+use ropewalk_model::link::{LogFile, LogName};
 use ropewalk_model::status::{Cause, WorkStatus};
 use ropewalk_model::time::Time;
 
@@ -33,7 +33,7 @@ pub(super) async fn finish(tx: &Tx, (now, finish): &(Time, Finish)) -> Result<Fi
 }
 
 /// From now on readers find the log as a blob.
-async fn keep_log(tx: &Tx, attempt: AttemptId, log: LogName, blob: &BlobRef) -> Result<(), StoreError> {
+async fn keep_log(tx: &Tx, attempt: AttemptId, log: LogFile, blob: &BlobRef) -> Result<(), StoreError> {
     let size = i64::try_from(blob.size).map_err(|_| {
         StoreError::Refused(format!("a log of {} bytes is larger than any can be", blob.size))
     })?;
@@ -42,11 +42,16 @@ async fn keep_log(tx: &Tx, attempt: AttemptId, log: LogName, blob: &BlobRef) -> 
     tx.execute(sql, values).await.map(|_| ())
 }
 
-/// How a log is named in column `attempt_logs.log`: -1 is the setup log, any other number the step's position.
-pub(crate) fn log_number(log: LogName) -> i64 {
-    match log {
+/// How a file of a log is named in column `attempt_logs.log`: -1 is the setup log, numbers from 0 are positions of
+/// steps; numbers from -2 down are the times of what these name.
+pub(crate) fn log_number(file: LogFile) -> i64 {
+    let of_log = |log| match log {
         LogName::Setup => -1,
         LogName::Step(position) => i64::from(position),
+    };
+    match file {
+        LogFile::Text(log) => of_log(log),
+        LogFile::Times(log) => -3 - of_log(log),
     }
 }
 

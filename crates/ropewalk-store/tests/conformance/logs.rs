@@ -3,7 +3,7 @@
 use crate::env::Env;
 use ropewalk_core::port::{BlobRef, LogRef, Logs, StoreError};
 use ropewalk_model::ids::{AttemptId, Fence, JobId};
-use ropewalk_model::link::{LogName, LogPiece};
+use ropewalk_model::link::{LogFile, LogName, LogPiece};
 use ropewalk_store::db::{Tx, Write};
 use ropewalk_store::{DiskBlobs, DiskLogs};
 use std::sync::Arc;
@@ -29,7 +29,13 @@ async fn place(env: &Env) -> Place {
 impl Place {
     async fn append(&self, attempt: i64, log: LogName, text: &str) {
         let bytes = text.as_bytes().to_vec();
-        let piece = LogPiece { attempt: AttemptId(attempt), fence: Fence(2), log, offset: 0, bytes };
+        let piece = LogPiece {
+            attempt: AttemptId(attempt),
+            fence: Fence(2),
+            log: LogFile::Text(log),
+            offset: 0,
+            bytes,
+        };
         assert_eq!(self.logs.append(&piece).await.expect("appended"), text.len() as u64);
     }
 
@@ -77,7 +83,9 @@ pub async fn a_log_is_read_over_all_attempts_as_files_and_as_blobs(env: Env) {
 
     // What finish does.
     let sealed = place.logs.seal(AttemptId(3)).await.expect("sealed");
-    let [(LogName::Step(0), BlobRef { sha256, size: 6 })] = &sealed[..] else { panic!("{sealed:?}") };
+    let [(LogFile::Text(LogName::Step(0)), BlobRef { sha256, size: 6 })] = &sealed[..] else {
+        panic!("{sealed:?}")
+    };
     let switch =
         format!("INSERT INTO attempt_logs (attempt, log, sha256, size) VALUES (3, 0, '{sha256}', 6)");
     let ended = "UPDATE attempts SET ended = 1782900000000102 WHERE id = 3";

@@ -7,7 +7,7 @@ use ropewalk_core::port::{
 };
 use ropewalk_model::event::Fact;
 use ropewalk_model::ids::{AttemptId, Fence, WorkId};
-use ropewalk_model::link::{AttemptFact, LogName, Outcome, Verdict};
+use ropewalk_model::link::{AttemptFact, LogFile, LogName, Outcome, Verdict};
 use ropewalk_model::status::{Cause, JobStatus, StepStatus};
 use ropewalk_model::time::Time;
 use ropewalk_model::work::Labels;
@@ -257,7 +257,7 @@ pub async fn an_end_counts_once_and_switches_the_logs(env: Env) {
         attempt: lease.attempt,
         fence: lease.fence,
         outcome: failed(Cause::Timeout),
-        logs: vec![(LogName::Setup, log(9)), (LogName::Step(0), log(100))],
+        logs: vec![(LogFile::Text(LogName::Setup), log(9)), (LogFile::Text(LogName::Step(0)), log(100))],
     };
     let first = env.store.finish(finish.clone()).await.expect("an end");
     assert_eq!((first.jobs.clone(), first.repeated), (vec![id], false));

@@ -6,18 +6,19 @@ use crate::leftovers::{Leftovers, supervisors};
 #[cfg(feature = "faults")]
 use ropewalk_model::fault::VERSION;
 use ropewalk_model::limits::BuildLimits;
-#[cfg(feature = "faults")]
-use ropewalk_model::link::LINK_VERSION;
-use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues};
+use ropewalk_model::link::{AttemptFact, LINK_VERSION, LogName, Outcome, RunValues};
 use ropewalk_model::status::Cause;
 use rustix::process::{Signal, kill_process};
 use std::process::Command;
+use std::time::Duration;
 
 type Test = fn(&Bench);
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
     #[cfg(feature = "faults")]
     ("programs_of_two_versions_share_spools_or_leave_them_alone", versions),
+    ("lines_that_came_without_an_agent_have_their_times", times),
+    ("a_spool_of_the_version_before_is_carried_on_without_times", version_before),
     ("after_a_reboot_an_attempt_is_lost_and_removed", reboot),
     ("a_supervisor_whose_spool_was_removed_ends", removed),
     ("a_full_disk_ends_the_build_and_not_the_agent", full_disk),
@@ -95,6 +96,38 @@ fn versions(bench: &Bench) {
     become_version(&mut farm, LINK_VERSION + 2);
     farm.start_agent();
     whole(&mut farm, id);
+}
+
+fn times(bench: &Bench) {
+    let manifest = "tasks:\n- one: |\n    set +x\n    echo before\n    sleep 2\n    echo behind\n";
+    let (mut farm, id) = orphan(bench, manifest);
+    let log = bench.folder.join(format!("spools/{id}-{id}/logs/step-0.log"));
+    farm.wait("the last line", |_| std::fs::read_to_string(&log).is_ok_and(|log| log.ends_with("behind\n")));
+    farm.start_agent();
+    assert_eq!(farm.ended(id), Outcome::Success);
+    let text = String::from_utf8(farm.server.log(id, LogName::Step(0))).unwrap();
+    let notes = farm.server.times(id, LogName::Step(0));
+    let at = |line: &str| {
+        let offset = text.find(line).unwrap() as u64;
+        notes.iter().rfind(|note| note.offset <= offset).unwrap().at
+    };
+    let apart = at("behind").since(at("before"));
+    assert!(apart > Duration::from_millis(1800) && apart < Duration::from_secs(60), "{apart:?}: {notes:?}");
+    assert!(!farm.server.times(id, LogName::Setup).is_empty());
+}
+
+/// Its supervisor wrote none, and goes on writing none.
+fn version_before(bench: &Bench) {
+    let (mut farm, id) = orphan(bench, COUNT);
+    let logs = bench.folder.join(format!("spools/{id}-{id}/logs"));
+    farm.wait("the first line", |_| logs.join("step-0.log").exists());
+    for name in ["setup.times", "step-0.times"] {
+        std::fs::remove_file(logs.join(name)).unwrap();
+    }
+    change_head(bench, id, "version", (LINK_VERSION - 1).into());
+    farm.start_agent();
+    assert_eq!(farm.ended(id), Outcome::Success);
+    assert!(farm.server.log(id, LogName::Step(0)) == expected());
 }
 
 fn reboot(bench: &Bench) {

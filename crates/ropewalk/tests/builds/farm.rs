@@ -7,8 +7,9 @@ use crate::bench::Bench;
 use ropewalk_model::ids::{AttemptId, Fence, JobId, WorkId};
 use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::link::{
-    AttemptFact, Hello, LINK_VERSION, LogPiece, Offer, Outcome, Report, RunValues, Verdict,
+    AttemptFact, Hello, LINK_VERSION, LogFile, LogPiece, Offer, Outcome, Report, RunValues, Verdict,
 };
+use ropewalk_model::log_times::{self, Note};
 use ropewalk_model::manifest::{ManifestLimits, PlanOptions, parse, plan};
 use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
@@ -18,7 +19,7 @@ use ropewalk_runner::agent::link::{Held, Link, LinkError, Upload};
 use ropewalk_runner::agent::{self, Config};
 use ropewalk_runner::sandbox::Network;
 use ropewalk_runner::sandbox::network::Outside;
-use ropewalk_runner::spool::log_file;
+use ropewalk_runner::spool::{log_file, times_file};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -274,6 +275,11 @@ impl Server {
         std::fs::read(self.path(id, &log_file(name))).unwrap_or_default()
     }
 
+    /// When the bytes of a log came.
+    pub(crate) fn times(&self, id: i64, name: ropewalk_model::link::LogName) -> Vec<Note> {
+        log_times::read(&std::fs::read(self.path(id, &times_file(name))).unwrap_or_default())
+    }
+
     /// An uploaded file.
     pub(crate) fn artifact(&self, id: i64, name: &str) -> Option<Vec<u8>> {
         std::fs::read(self.path(id, "artifacts").join(name)).ok()
@@ -367,7 +373,11 @@ impl Link for Server {
 
     async fn log(&self, piece: &LogPiece) -> Result<u64, LinkError> {
         self.hear()?;
-        let path = self.path(piece.attempt.0, &log_file(piece.log));
+        let name = match piece.log {
+            LogFile::Text(log) => log_file(log),
+            LogFile::Times(log) => times_file(log),
+        };
+        let path = self.path(piece.attempt.0, &name);
         let before = std::fs::read(&path).unwrap_or_default();
         let offset = usize::try_from(piece.offset).unwrap();
         if offset > before.len() {

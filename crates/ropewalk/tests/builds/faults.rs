@@ -12,7 +12,7 @@ type Test = fn(&Bench);
 pub(crate) const TESTS: &[(&str, Test)] = &[("every_fault_point_is_survived", every_point)];
 
 /// Points in the agent and in the supervisor.
-const POINTS: [Point; 22] = [
+const POINTS: [Point; 24] = [
     Point::SpoolBeforeCreate,
     Point::SpoolAfterCreate,
     Point::SpoolBeforeLaunch,
@@ -29,6 +29,8 @@ const POINTS: [Point; 22] = [
     Point::SupervisorAfterEvent,
     Point::SupervisorBeforeLog,
     Point::SupervisorAfterLog,
+    Point::SupervisorBeforeTime,
+    Point::SupervisorAfterTime,
     Point::SupervisorBeforeOpen,
     Point::SupervisorAfterOpen,
     Point::SupervisorBeforeArtifact,
