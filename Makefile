@@ -1,5 +1,5 @@
 # The short names for what a person does here. See README.md.
-.PHONY: run test test-kill fuzz lint coverage-of-spec screenshots
+.PHONY: run test test-kill fuzz lint coverage-of-spec measure-log screenshots
 
 # Builds the release binary, serves, runs examples/hello.yml and goes on serving.
 run:
@@ -28,6 +28,10 @@ fuzz:
 # Which rows of the acceptance tables have a test of their name, and which are still to come.
 coverage-of-spec:
 	scripts/coverage-of-spec.sh
+
+# How long parts of a stored log of 1 GiB take to open and to search, beside what wc and cat take for the same file.
+measure-log:
+	ROPEWALK_LOG_MIB=1024 cargo nextest run -p ropewalk-door-web --no-capture -E 'test(a_stored_log_opens_anywhere)'
 
 # Takes the pictures in docs/img anew, by the browser test.
 screenshots:

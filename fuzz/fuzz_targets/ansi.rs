@@ -7,24 +7,32 @@
 mod terminal;
 
 use libfuzzer_sys::fuzz_target;
-use terminal::{COLUMNS_MAX, Terminal};
+use terminal::{COLUMNS_MAX, Place, ROWS_MAX, Shown, Terminal};
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut terminal = Terminal::default();
-    for line in bytes.split(|byte| *byte == b'\n') {
-        let shown = terminal.line(line);
-        assert!(shown.text.chars().count() <= COLUMNS_MAX);
-        let mut open = Vec::new();
-        for tag in shown.html.split('<').skip(1) {
-            let (tag, text) = tag.split_once('>').expect("a tag ends");
-            assert!(!text.contains('>'), "a stray bracket");
-            match tag.strip_prefix('/') {
-                Some(name) => assert_eq!(open.pop(), Some(name)),
-                None if tag.starts_with("span class=\"") => open.push("span"),
-                None if tag.starts_with("a rel=\"nofollow noopener noreferrer\" href=\"http") => open.push("a"),
-                None => panic!("<{tag}>"),
-            }
-        }
-        assert!(open.is_empty());
+    let (mut alone, mut terminal) = (Terminal::default(), Terminal::default());
+    for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+        check(&alone.line(line));
+        let rows = terminal.lines(Place { number, offset: 0 }, line);
+        assert!(rows.len() <= ROWS_MAX + 1);
+        assert!(rows.iter().all(|(place, _)| place.number <= number));
+        assert!(rows.windows(2).all(|pair| pair[0].0 < pair[1].0), "rows are in order");
+        rows.iter().for_each(|(_, shown)| check(shown));
     }
 });
+
+fn check(shown: &Shown) {
+    assert!(shown.text.chars().count() <= COLUMNS_MAX);
+    let mut open = Vec::new();
+    for tag in shown.html.split('<').skip(1) {
+        let (tag, text) = tag.split_once('>').expect("a tag ends");
+        assert!(!text.contains('>'), "a stray bracket");
+        match tag.strip_prefix('/') {
+            Some(name) => assert_eq!(open.pop(), Some(name)),
+            None if tag.starts_with("span class=\"") => open.push("span"),
+            None if tag.starts_with("a rel=\"nofollow noopener noreferrer\" href=\"http") => open.push("a"),
+            None => panic!("<{tag}>"),
+        }
+    }
+    assert!(open.is_empty());
+}

@@ -3,17 +3,21 @@
 use super::window::Reader;
 use crate::terminal::Terminal;
 use memchr::memmem::Finder;
+use memchr::{memchr, memchr2, memchr3};
 use ropewalk_core::error::Error;
 use ropewalk_core::farm::Farm;
 use ropewalk_core::logs::OpenLog;
 use ropewalk_core::port::Landmark;
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
 
 /// Characters of a text that is searched for.
 pub(crate) const NEEDLE_MAX: usize = 256;
 /// Lines that one answer holds.
 pub(crate) const HITS_MAX: usize = 200;
-/// Bytes that one answer looks at.
+/// Bytes that one answer looks at, and how long it takes; what is left is for the next one.
 const LOOKED_AT: u64 = 256 << 20;
+const LOOKED_FOR: Duration = Duration::from_secs(2);
 
 /// What was found in a part of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,11 +36,12 @@ pub(crate) async fn search(farm: &Farm, open: OpenLog, needle: &str, from: Landm
     let finder = Finder::new(needle.as_bytes());
     let mut reader = Reader::new(farm, open, from, size).up_to(LOOKED_AT);
     let mut found = Found::default();
+    let started = Instant::now();
     while let Some(line) = reader.line().await? {
         if let Some(text) = hit(&finder, &line.bytes) {
             found.lines.push((line.number, text));
         }
-        if found.lines.len() >= HITS_MAX {
+        if found.lines.len() >= HITS_MAX || started.elapsed() >= LOOKED_FOR {
             found.next = (reader.at.offset < size).then_some(reader.at);
             return Ok(found);
         }
@@ -47,13 +52,36 @@ pub(crate) async fn search(farm: &Farm, open: OpenLog, needle: &str, from: Landm
 
 /// The line as it is shown, if it holds what is searched for.
 fn hit(finder: &Finder<'_>, bytes: &[u8]) -> Option<String> {
-    let is_plain = bytes.iter().all(|byte| *byte >= b' ' || *byte == b'\t');
     let holds = |bytes: &[u8]| finder.find(&bytes.to_ascii_lowercase()).is_some();
-    if is_plain && !holds(bytes) {
+    // Most lines are themselves, or themselves with colours: these need no terminal to be passed over.
+    if uncoloured(bytes).is_some_and(|text| !holds(&text)) {
         return None;
     }
     let text = Terminal::default().line(bytes).text;
     holds(text.as_bytes()).then_some(text)
+}
+
+/// The text of a line that has colours at most; none of one with other controls.
+fn uncoloured(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut rest = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    if memchr3(b'\r', 0x08, 0x07, rest).is_some() || memchr2(0, 0x0e, rest).is_some() {
+        return None;
+    }
+    let mut text = Cow::Borrowed(rest);
+    if memchr(0x1b, rest).is_some() {
+        text = Cow::Owned(Vec::with_capacity(rest.len()));
+    }
+    while let Some(at) = memchr(0x1b, rest) {
+        let (before, sequence) = rest.split_at(at);
+        let sequence = sequence.strip_prefix(b"\x1b[")?;
+        let end = sequence.iter().position(|byte| !matches!(byte, b'0'..=b';'))?;
+        rest = sequence.get(end..)?.strip_prefix(b"m")?;
+        text.to_mut().extend_from_slice(before);
+    }
+    if let Cow::Owned(text) = &mut text {
+        text.extend_from_slice(rest);
+    }
+    Some(text)
 }
 
 #[cfg(test)]
@@ -67,5 +95,19 @@ mod tests {
         assert_eq!(hit("error", b"\x1b[1mer\x1b[31mror"), Some("error".into()));
         assert_eq!(hit("31", b"\x1b[31mx"), None);
         assert_eq!(hit("10%", b"10%\r90%"), None);
+        assert_eq!(hit("90%", b"10%\r90%\r"), Some("90%".into()));
+        assert_eq!(hit("here", b"\x1b]8;;http://x\x07he\x07re"), Some("here".into()));
+    }
+
+    #[test]
+    fn a_line_is_passed_over_without_a_terminal_if_it_has_colours_at_most() {
+        let text = |line: &'static [u8]| {
+            uncoloured(line).map(|text| String::from_utf8(text.to_vec()).unwrap_or_default())
+        };
+        assert_eq!(text(b"a\tb\r"), Some("a\tb".into()));
+        assert_eq!(text(b"\x1b[1;38:5:3mred\x1b[0m!\x1b[m"), Some("red!".into()));
+        for other in [&b"\x1b[2Kx"[..], b"a\rb", b"a\x08b", b"\x1b]0;t\x07", b"\x1b[31", b"\x1b(B", b"a\0"] {
+            assert_eq!(text(other), None, "{other:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@ mod feed;
 mod form;
 mod frame;
 mod home;
-mod job;
+pub(crate) mod job;
 mod jobs;
 mod login;
 mod markdown;

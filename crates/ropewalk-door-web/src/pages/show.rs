@@ -121,6 +121,12 @@ pub(crate) fn second(at: Time) -> String {
     Time(at.0 - at.0.rem_euclid(1_000_000)).to_string()
 }
 
+/// `09:08:07`, in UTC.
+pub(crate) fn time_of_day(at: Time) -> String {
+    let seconds = at.0.div_euclid(1_000_000).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
 /// `12 min ago`, `in 3 days`.
 pub(crate) fn ago(at: Time, now: Time) -> String {
     if at > now {
@@ -254,6 +260,12 @@ pub(crate) fn waiting(waiting: &Waiting, now: Time) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_day_are_in_utc() {
+        assert_eq!(time_of_day(Time(86_400_000_000 * 3 - 1)), "23:59:59");
+        assert_eq!(time_of_day(Time(3_661_000_000)), "01:01:01");
+    }
 
     #[test]
     fn times_are_said_as_people_do() {

@@ -7,6 +7,7 @@ use super::job::lines::{Lines, Pen};
 use super::job::{address, of_owner};
 use super::show;
 use crate::Web;
+use crate::log::clock::Clock;
 use crate::log::name::{Label, Pointed};
 use crate::log::search::{self, HITS_MAX};
 use crate::log::window::{Wanted, read};
@@ -37,6 +38,9 @@ struct StepPage {
     raw: String,
     lines: Lines,
     has_lines: bool,
+    has_times: bool,
+    /// The address asks for the times of lines.
+    shows_times: bool,
     first: String,
     last: String,
     total: String,
@@ -57,7 +61,7 @@ struct Search {
 }
 
 /// `?from=N` begins with line N; `?l=ANCHOR-N` has line N on it; `?q=TEXT` searches; without any of them the end is
-/// shown.
+/// shown. `?time=1` shows when lines came.
 pub(super) async fn show(
     State(web): State<Web>,
     frame: Frame,
@@ -79,12 +83,16 @@ pub(super) async fn show(
     let window = read(&web.farm, open, wanted, LINES, BYTES).await?;
     let address = format!("{}/log/{}", address(&job), label.anchor);
     let raw = format!("/api/n1/jobs/{number}/logs/{}", label.number());
-    let mut pen = Pen { anchor: &label.anchor, page: &address, raw: &raw, terminal: Terminal::default() };
+    let clock = Clock::of(&web.farm, open, &window).await?;
+    let terminal = Terminal::default();
+    let mut pen = Pen { anchor: &label.anchor, page: &address, raw: &raw, clock: &clock, terminal };
     let lines = pen.write(&window.lines, pointed.as_ref());
     let first = window.lines.first().map_or(0, |line| line.number);
     let last = window.lines.last().map_or(0, |line| line.number);
     let total = window.total().max(last);
-    let from = |line: u64| format!("{address}?from={line}");
+    let shows_times = fields.text("time") == Some("1");
+    let time = if shows_times { "&time=1" } else { "" };
+    let from = |line: u64| format!("{address}?from={line}{time}");
     let needle = fields.text("q").unwrap_or_default().to_string();
     let search = match needle.as_str() {
         "" => None,
@@ -95,6 +103,8 @@ pub(super) async fn show(
         job_title: show::title(&job),
         job_address: super::job::address(&job),
         has_lines: !window.lines.is_empty(),
+        has_times: clock.has_times(),
+        shows_times,
         first: show::number(first),
         last: show::number(last),
         total: show::number(total),
@@ -102,7 +112,7 @@ pub(super) async fn show(
         earlier: (first > 1).then(|| from(first.saturating_sub(LINES as u64).max(1))),
         start: (first > 1).then(|| from(1)),
         later: (last < total).then(|| from(last + 1)),
-        end: (last < total).then(|| address.clone()),
+        end: (last < total).then(|| if shows_times { format!("{address}?time=1") } else { address.clone() }),
         step: label.title.clone(),
         anchor: label.anchor.clone(),
         frame: frame.at("jobs"),

@@ -37,6 +37,13 @@ pub(super) fn show(row: &Row) -> Shown {
     shown
 }
 
+/// Text as it stands in HTML, also between quotes.
+pub fn escaped(text: &str) -> String {
+    let mut html = String::new();
+    text.chars().for_each(|c| escape(c, &mut html));
+    html
+}
+
 fn escape(c: char, to: &mut String) {
     match c {
         '&' => to.push_str("&amp;"),

@@ -64,6 +64,59 @@ fn the_cursor_moves_within_the_line() {
     assert_eq!(text(b"up\x1b[5A and down\x1b[2B"), "up and down");
 }
 
+/// What a terminal shows of a log: numbers of the lines that made the rows, and texts.
+fn screen(log: &str) -> Vec<(u64, String)> {
+    let mut terminal = Terminal::default();
+    let mut rows = std::collections::BTreeMap::new();
+    for (at, line) in log.split('\n').enumerate() {
+        let place = Place { number: at as u64 + 1, offset: at as u64 * 100 };
+        rows.extend(
+            terminal
+                .lines(place, line.as_bytes())
+                .into_iter()
+                .map(|(place, shown)| (place.number, shown.text)),
+        );
+    }
+    rows.into_iter().collect()
+}
+
+#[test]
+fn the_cursor_moves_among_the_last_lines() {
+    let rows =
+        |of: &[(u64, &str)]| of.iter().map(|(number, text)| (*number, text.to_string())).collect::<Vec<_>>();
+    // A list of downloads that is written over and over takes the numbers of its first lines.
+    assert_eq!(
+        screen("a 1%\nb 1%\n\x1b[2A\x1b[Ja 9%\nb 9%\nend"),
+        rows(&[(1, "a 9%"), (2, "b 9%"), (5, "end")])
+    );
+    assert_eq!(screen("a\nb\n\x1b[2A\x1b[2K\rA\x1b[1EB\x1b[B\rc"), rows(&[(1, "A"), (2, "B"), (3, "c")]));
+    assert_eq!(screen("a\nb\x1b7\x1b[Ax\x1b8y"), rows(&[(1, "ax"), (2, "by")]));
+    assert_eq!(screen("a\x1b[9A1\x1b[9B2"), rows(&[(1, "a12")]));
+    assert_eq!(
+        screen("kept\n\x1b[2J\x1b[Hclear"),
+        rows(&[(1, "kept"), (2, "clear")]),
+        "clear takes nothing away"
+    );
+    let far = format!("first\n{}\x1b[500A!", "x\n".repeat(ROWS_MAX + 10));
+    assert_eq!(screen(&far)[0], (1, "first".into()));
+}
+
+#[test]
+fn a_terminal_takes_bounded_memory() {
+    let mut terminal = Terminal::default();
+    let wide = vec![b'x'; COLUMNS_MAX];
+    for number in 1..50 {
+        terminal.lines(Place { number, offset: number }, &wide);
+    }
+    assert!(terminal.oldest().unwrap().number > 40, "{:?}", terminal.oldest());
+}
+
+#[test]
+fn strings_for_applications_are_not_shown() {
+    assert_eq!(text(b"\x1b_bk;t=1\x07a\x1b^x\x1b\\b\x1bXy\x07c"), "abc");
+    assert_eq!(text(b"a\x1b_never ended"), "a");
+}
+
 #[test]
 fn tabs_stay_at_the_end_and_move_elsewhere() {
     assert_eq!(text(b"a\tb"), "a\tb");
@@ -91,6 +144,14 @@ fn links_go_to_pages_only() {
         assert_eq!(link(bad), "here there", "{bad}");
     }
     assert_eq!(link(&format!("http://{}", "x".repeat(3000))), "here there");
+}
+
+#[test]
+fn a_line_of_a_mebibyte_is_cut_at_the_columns() {
+    let long = [b"\x1b[31m".to_vec(), vec![b'x'; 1 << 20], b"\rstart".to_vec()].concat();
+    let shown = Terminal::default().line(&long);
+    assert_eq!(shown.text.len(), COLUMNS_MAX);
+    assert!(shown.text.starts_with("startx"), "{}", &shown.text[..9]);
 }
 
 #[test]
@@ -124,7 +185,7 @@ fn a_line_has_so_many_columns_and_no_more() {
 }
 
 /// Takes HTML of ours apart; panics at anything that is not text, our two tags, or well nested.
-fn text_of(html: &str) -> String {
+pub(super) fn text_of(html: &str) -> String {
     let (mut text, mut open, mut rest) = (String::new(), vec![], html);
     while let Some(at) = rest.find('<') {
         text.push_str(&rest[..at]);

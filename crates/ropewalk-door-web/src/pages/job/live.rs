@@ -5,6 +5,7 @@ use super::{address, of_owner};
 use crate::Web;
 use crate::live::job::{Follower, News, Position, Told};
 use crate::live::{answer, event, last_event_id};
+use crate::log::clock::Clock;
 use crate::log::name::Label;
 use crate::log::window::{LINE_MAX, Line, line_start};
 use crate::pages::failure::Failure;
@@ -18,10 +19,10 @@ use axum::response::sse::Event;
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
 use ropewalk_core::error::Error;
+use ropewalk_core::logs::OpenLog;
 use ropewalk_core::port::Landmark;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::job::{Job, Step};
-use ropewalk_model::link::LogName;
 use ropewalk_model::status::StepStatus;
 use ropewalk_model::time::Time;
 use serde::Serialize;
@@ -46,7 +47,7 @@ pub(in crate::pages) async fn live(
     let follower = Follower::open(&web, frame.by.clone(), number, from).await?;
     let batches = stream::unfold((follower, writer), async |(mut follower, mut writer)| {
         let news = follower.next().await?;
-        let events = writer.write(news);
+        let events = writer.write(news).await;
         Some((stream::iter(events), (follower, writer)))
     });
     Ok(answer(&web, frame.by, number, batches.flatten()))
@@ -110,7 +111,7 @@ impl Writer {
         Ok(Writer { web: web.clone(), page, logs, started: job.started, is_set_up: false })
     }
 
-    fn write(&mut self, news: Vec<Told>) -> Vec<Event> {
+    async fn write(&mut self, news: Vec<Told>) -> Vec<Event> {
         let now = self.web.farm.now();
         let mut events = vec![];
         for told in news {
@@ -118,7 +119,7 @@ impl Writer {
                 events.extend(self.set_up(step).map(|event| event.id(&told.id)));
             }
             let written = match told.news {
-                News::Log { open, bytes, .. } => self.lines(open.name(), &bytes),
+                News::Log { open, bytes, .. } => self.lines(open, &bytes).await,
                 News::Step(step) => self.step(&step, now),
                 News::Job(job) => {
                     self.started = job.started;
@@ -131,10 +132,13 @@ impl Writer {
         events
     }
 
-    fn lines(&mut self, log: LogName, bytes: &[u8]) -> Option<Event> {
+    async fn lines(&mut self, open: OpenLog, bytes: &[u8]) -> Option<Event> {
         let page = &self.page;
-        let scribe = self.logs.iter_mut().find(|scribe| scribe.label.log == log)?;
-        let html = scribe.write(page, bytes);
+        let scribe = self.logs.iter_mut().find(|scribe| scribe.label.log == open.name())?;
+        let (start, end) = scribe.span(bytes);
+        // Lines whose times cannot be read now come without.
+        let clock = Clock::read(&self.web.farm, open, start, end).await.unwrap_or_default();
+        let html = scribe.write(page, &clock, bytes);
         Some(event("lines", &NewLines { anchor: &scribe.label.anchor, html }))
     }
 
@@ -191,8 +195,16 @@ struct Scribe {
 }
 
 impl Scribe {
+    /// From where to where the lines stand that these bytes add to.
+    fn span(&self, bytes: &[u8]) -> (u64, u64) {
+        let known = self.pending.len() as u64 + self.left_out;
+        // Rows above may be written over.
+        let first = self.terminal.oldest().map_or(self.start.offset, |place| place.offset);
+        (first, self.start.offset + known + bytes.len() as u64)
+    }
+
     /// Finished lines, and the unfinished one as far as it is.
-    fn write(&mut self, page: &str, bytes: &[u8]) -> String {
+    fn write(&mut self, page: &str, clock: &Clock, bytes: &[u8]) -> String {
         let mut html = String::new();
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = part.strip_suffix(b"\n").unwrap_or(part);
@@ -200,8 +212,9 @@ impl Scribe {
             self.pending.extend_from_slice(kept);
             self.left_out += (text.len() - kept.len()) as u64;
             if text.len() < part.len() {
-                let mut pen = self.pen(page, self.terminal.clone());
-                pen.line(&self.line(true), None, &mut html);
+                let terminal = std::mem::take(&mut self.terminal);
+                let mut pen = self.pen(page, clock, terminal);
+                pen.line(&self.line(true), &mut html);
                 self.terminal = pen.terminal;
                 self.start.offset += self.pending.len() as u64 + self.left_out + 1;
                 self.start.newlines += 1;
@@ -210,14 +223,14 @@ impl Scribe {
             }
         }
         if !self.pending.is_empty() {
-            // Its style may still change: the terminal stays where the line began.
-            self.pen(page, self.terminal.clone()).line(&self.line(false), None, &mut html);
+            // It may still change: the terminal stays where the line began.
+            self.pen(page, clock, self.terminal.clone()).line(&self.line(false), &mut html);
         }
         html
     }
 
-    fn pen<'a>(&'a self, page: &'a str, terminal: Terminal) -> Pen<'a> {
-        Pen { anchor: &self.label.anchor, page, raw: &self.raw, terminal }
+    fn pen<'a>(&'a self, page: &'a str, clock: &'a Clock, terminal: Terminal) -> Pen<'a> {
+        Pen { anchor: &self.label.anchor, page, raw: &self.raw, clock, terminal }
     }
 
     fn line(&self, is_whole: bool) -> Line {
@@ -249,10 +262,10 @@ mod tests {
     #[test]
     fn lines_are_told_as_they_grow() {
         let mut scribe = scribe();
-        let first = scribe.write("/p", b"\x1b[31mone\ntw");
+        let first = scribe.write("/p", &Clock::default(), b"\x1b[31mone\ntw");
         assert!(first.contains("id=\"setup-5\"") && first.contains(">one</span>"), "{first}");
         assert!(first.contains("id=\"setup-6\"") && first.contains(">tw</span>"), "{first}");
-        let second = scribe.write("/p", b"o\x1b[0m\nthree\n");
+        let second = scribe.write("/p", &Clock::default(), b"o\x1b[0m\nthree\n");
         assert!(
             second.contains("id=\"setup-6\"") && second.contains("<span class=\"f1\">two</span>"),
             "{second}"
@@ -265,10 +278,10 @@ mod tests {
     fn an_endless_line_takes_bounded_memory() {
         let mut scribe = scribe();
         for _ in 0..10 {
-            assert!(scribe.write("/p", &[b'x'; LINE_MAX]).len() < 4 * LINE_MAX);
+            assert!(scribe.write("/p", &Clock::default(), &[b'x'; LINE_MAX]).len() < 4 * LINE_MAX);
         }
         assert_eq!((scribe.pending.len(), scribe.left_out), (LINE_MAX, 9 * LINE_MAX as u64));
-        assert!(scribe.write("/p", b"\n").contains("640 KiB"));
+        assert!(scribe.write("/p", &Clock::default(), b"\n").contains("640 KiB"));
         assert_eq!(scribe.start, Landmark { offset: 101 + 10 * LINE_MAX as u64, newlines: 5 });
     }
 }

@@ -1,7 +1,7 @@
 //! A job: its steps, what they printed, what can be done now.
 
 mod first_error;
-pub(super) mod lines;
+pub(crate) mod lines;
 mod live;
 mod pane;
 mod view;

@@ -2,6 +2,7 @@
 
 use super::lines::{Lines, Pen};
 use crate::Web;
+use crate::log::clock::Clock;
 use crate::log::name::{Label, Pointed};
 use crate::log::window::{Wanted, Window, read};
 use crate::pages::show::{self, Status};
@@ -39,6 +40,7 @@ pub(super) struct Pane {
     pub(super) has_lines: bool,
     /// It has lines, of which none is shown here.
     pub(super) is_left_out: bool,
+    pub(super) has_times: bool,
     /// Lines before the first and after the last one that are not shown.
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
@@ -114,9 +116,10 @@ impl Panes<'_> {
             (0, _) => unread(&self.web.farm, open).await?,
             _ => read(&self.web.farm, open, wanted, LINES, bytes).await?,
         };
+        let clock = Clock::of(&self.web.farm, open, &window).await?;
         let job_page = super::address(self.job);
-        let mut pen =
-            Pen { anchor: &label.anchor, page: &job_page, raw: &raw, terminal: Terminal::default() };
+        let terminal = Terminal::default();
+        let mut pen = Pen { anchor: &label.anchor, page: &job_page, raw: &raw, clock: &clock, terminal };
         let lines = pen.write(&window.lines, pointed);
         let (status, took, since) = match step {
             Some(step) => state(step, self.job.status.is_final(), self.now),
@@ -130,6 +133,7 @@ impl Panes<'_> {
             exit: step.and_then(|step| step.exit).filter(|exit| *exit != 0),
             has_lines: window.size > 0,
             is_left_out: window.size > 0 && window.lines.is_empty(),
+            has_times: clock.has_times(),
             lines,
             before: before(&window),
             after: after(&window),

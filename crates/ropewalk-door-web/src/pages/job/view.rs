@@ -60,6 +60,8 @@ pub(super) struct JobPage {
     may_cancel: bool,
     may_read: bool,
     refresh: Option<u32>,
+    /// The address asks for the times of lines.
+    shows_times: bool,
 }
 
 /// A step on the strand.
@@ -95,6 +97,11 @@ impl JobPage {
         let mut position = Position::default();
         self.panes.iter().for_each(|pane| position.set(pane.label.log, pane.next));
         position
+    }
+
+    /// Whether there are times of lines, or may be.
+    fn has_times(&self) -> bool {
+        self.is_open || self.panes.iter().any(|pane| pane.has_times)
     }
 
     /// The log that a search without script looks through.
@@ -181,6 +188,7 @@ pub(super) async fn read(web: &Web, mut frame: Frame, job: Job, fields: &Fields)
         may_cancel,
         may_read,
         refresh,
+        shows_times: fields.text("time") == Some("1"),
         frame,
     })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const FAILED: &str = "image: host\ntasks:\n  - build: |\n      printf '\\033[1;32m   Compiling\\033[0m slug v0.9.2\\n'\n      printf '\\033[33mwarning\\033[0m: unused variable\\n'\n      for n in $(seq 30); do printf '\\033[1;32m   Compiling\\033[0m part_%s v1.0\\n' $n; done 2>&1 | grep -v '^+'\n  - test: |\n      set +x\n      for n in $(seq 40); do printf 'test case_%s ... \\033[32mok\\033[0m\\n' $n; done\n      printf 'test parse::trailing_comma ... \\033[31mFAILED\\033[0m\\n'\n      printf '\\033[41;97m panicked \\033[0m at \\033[38;5;208msrc/parse.rs\\033[0m:488:9: \\033]8;;https://example.org/x\\033\\\\left == right\\033]8;;\\033\\\\\\n'\n      exit 101\n  - deploy: echo never\n";
-const PASSED: &str = "image: host\nartifacts: [out.txt]\ntasks:\n  - write: echo made > ~/out.txt\n";
+const PASSED: &str = "image: host\nartifacts: [out.txt]\ntasks:\n  - write: echo made > ~/out.txt\n  - folds: |\n      seq 100 130\n      true\n      seq 5\n      echo last\n";
 const RUNNING: &str = "image: host\ntasks:\n  - ticks: |\n      set +x\n      for n in $(seq 6000); do printf '\\033[32mtick\\033[0m %s\\n' $n; sleep 0.3; done\n";
 
 /// What `scripts/packages.sh test` installs.

@@ -14,13 +14,22 @@ async fn any_part_of_a_log_is_a_page_and_search_goes_through_all_of_it() {
     server.wait_for(job, "success");
     let path = format!("/~admin/job/{job}");
     let page = visitor.get(&path).await;
-    page.holds(&["lines before", "line 20000 of it", "behind"]);
+    page.holds(&[
+        "lines before",
+        "line 20000 of it",
+        "behind",
+        "<time>",
+        "id=\"opt-time\" name=\"time\" value=\"1\">",
+    ]);
+    visitor.get(&format!("{path}?time=1")).await.holds(&["value=\"1\" checked>"]);
     assert!(page.text.len() < 3 << 20, "{} bytes", page.text.len());
     let page = visitor.get(&format!("{path}/log/task-last?from=1")).await;
     page.holds(&["this line has 1.0 MiB", "behind"]);
+    let page = visitor.get(&format!("{path}/log/task-count?from=1")).await;
+    page.holds(&["data-name=\"task-count + set +x\" data-pinned open><summary>1,999 lines"]);
     assert!(page.text.len() < 1 << 20, "{} bytes", page.text.len());
     let page = visitor.get(&format!("{path}/log/task-count?from=5")).await;
-    page.holds(&["id=\"task-count-5\"", "rel=\"next\"", "Lines 5 to 2,004 of 20,00"]);
+    page.holds(&["id=\"task-count-5\"", "rel=\"next\"", "Lines 5 to 2,004 of 20,00", "<time>"]);
     page.holds_not(&["id=\"task-count-4\"", "id=\"task-count-2005\""]);
     let page = visitor.get(&format!("{path}/log/count?l=task-count-10000:10002")).await;
     page.holds(&["<span class=\"l sel\" id=\"task-count-10001\">", "id=\"task-count-9950\""]);
