@@ -84,15 +84,8 @@ impl IntoResponse for Failed {
 /// This door's table of kinds.
 fn status(kind: Kind) -> StatusCode {
     match kind {
-        Kind::Malformed | Kind::Conflict | Kind::Refused => StatusCode::BAD_REQUEST,
-        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => StatusCode::UNAUTHORIZED,
-        Kind::Forbidden => StatusCode::FORBIDDEN,
-        Kind::Missing => StatusCode::NOT_FOUND,
-        Kind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::Conflict | Kind::Refused => StatusCode::BAD_REQUEST,
+        kind => refusal::status(kind),
     }
 }
 

@@ -3,10 +3,10 @@
 use crate::answer::Failed;
 use crate::{artifacts, groups, jobs, logs};
 use axum::Router;
-use axum::routing::{any, get, post};
 use http::Method;
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::farm::Farm;
+use ropewalk_http::routes::{Route, Routes};
 use std::sync::Arc;
 
 /// First words of this door's addresses.
@@ -15,29 +15,38 @@ const GROUPS: &str = "/api/job-group";
 
 /// All addresses of this door.
 pub fn door(farm: Arc<Farm>) -> Router {
-    let jobs = Router::new()
-        .route("/", get(jobs::list).post(jobs::submit))
-        .route("/{job}", get(jobs::show))
-        .route("/{job}/artifacts", get(artifacts::list))
-        .route("/{job}/manifest", get(jobs::manifest))
-        .route("/{job}/start", post(jobs::start))
-        .route("/{job}/cancel", post(jobs::cancel))
-        .route("/{job}/log", get(logs::setup))
-        .route("/{job}/tasks/{task}/log", get(logs::task));
-    let groups = Router::new()
-        .route("/", post(groups::create))
-        .route("/{group}", get(groups::show))
-        .route("/{group}/start", post(groups::start))
-        .route("/{group}/cancel", post(groups::cancel));
+    table().into_router().with_state(farm)
+}
+
+/// The route table of this door.
+pub fn routes() -> Vec<Route> {
+    table().into_table()
+}
+
+fn table() -> Routes<Arc<Farm>> {
+    let jobs = Routes::default()
+        .get("/", jobs::list)
+        .post("/", jobs::submit)
+        .get("/{job}", jobs::show)
+        .get("/{job}/artifacts", artifacts::list)
+        .get("/{job}/manifest", jobs::manifest)
+        .post("/{job}/start", jobs::start)
+        .post("/{job}/cancel", jobs::cancel)
+        .get("/{job}/log", logs::setup)
+        .get("/{job}/tasks/{task}/log", logs::task);
+    let groups = Routes::default()
+        .post("/", groups::create)
+        .get("/{group}", groups::show)
+        .post("/{group}/start", groups::start)
+        .post("/{group}/cancel", groups::cancel);
     // Each answers for itself whatever else begins like it: the doors share one fallback, which is another's.
     let alone =
         |routes: Router<Arc<Farm>>| routes.fallback(nothing_here).method_not_allowed_fallback(wrong_method);
-    Router::new()
-        .nest(JOBS, alone(jobs))
-        .nest(GROUPS, alone(groups))
-        .route("/api/jobs/", any(nothing_here))
-        .route("/api/job-group/", any(nothing_here))
-        .with_state(farm)
+    Routes::default()
+        .nest(JOBS, jobs.around(alone))
+        .nest(GROUPS, groups.around(alone))
+        .any("/api/jobs/", nothing_here)
+        .any("/api/job-group/", nothing_here)
 }
 
 /// Whether this door answers at an address.

@@ -15,4 +15,4 @@ mod parts;
 mod view;
 
 pub use answer::render;
-pub use door::{door, owns};
+pub use door::{door, owns, routes};

@@ -8,19 +8,12 @@ use ropewalk_core::error::{Error, Kind};
 use ropewalk_http::refusal;
 use serde_json::json;
 
-/// This door's table of kinds: the status of a request that fails as a whole.
+/// This door's table of kinds: the status of a request that fails as a whole, as upstream has it.
 fn status(kind: Kind) -> StatusCode {
     match kind {
-        Kind::Malformed | Kind::UnreadableToken => StatusCode::BAD_REQUEST,
-        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Kind::Forbidden | Kind::InvalidToken => StatusCode::FORBIDDEN,
-        Kind::Missing => StatusCode::NOT_FOUND,
-        Kind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::Conflict | Kind::Refused => StatusCode::CONFLICT,
-        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::UnreadableToken => StatusCode::BAD_REQUEST,
+        Kind::InvalidToken => StatusCode::FORBIDDEN,
+        kind => refusal::status(kind),
     }
 }
 
@@ -89,15 +82,19 @@ impl IntoResponse for Failed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strum::IntoEnumIterator;
 
     #[test]
-    fn every_kind_has_a_status_that_says_whose_fault_it_is() {
-        for kind in Kind::iter() {
-            let response = render(&Error::new(kind, "x"));
-            let server_fault = matches!(kind, Kind::Unavailable | Kind::Internal);
-            assert_eq!(response.status().is_server_error(), server_fault, "{kind}");
-            assert_eq!(response.status().is_client_error(), !server_fault, "{kind}");
+    fn tokens_are_refused_with_the_words_and_statuses_of_upstream() {
+        for (kind, status) in [
+            (Kind::Unauthenticated, StatusCode::UNAUTHORIZED),
+            (Kind::UnreadableToken, StatusCode::BAD_REQUEST),
+            (Kind::InvalidToken, StatusCode::FORBIDDEN),
+        ] {
+            let error = Error::new(kind, "x");
+            assert_eq!(
+                (render(&error).status(), words(&error).as_str()),
+                (status, "Authentication error: x")
+            );
         }
     }
 }

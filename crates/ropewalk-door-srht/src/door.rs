@@ -5,13 +5,14 @@ use crate::query::{Engine, read};
 use crate::{logs, schema};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{any, get};
 use axum::{Extension, Router};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use ropewalk_core::access::{self, Caller};
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::farm::Farm;
+use ropewalk_http::metrics::Metrics;
+use ropewalk_http::routes::{Route, Routes};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -20,20 +21,31 @@ use std::sync::Arc;
 pub(crate) struct Door {
     pub(crate) farm: Arc<Farm>,
     engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
 }
 
 /// All addresses of this door. Fails if the schema holds a rule that nobody enforces.
-pub fn door(farm: Arc<Farm>) -> Result<Router, String> {
+pub fn door(farm: Arc<Farm>, metrics: Arc<Metrics>) -> Result<Router, String> {
     let engine = Arc::new(Engine::new(farm.clone())?);
-    let routes = Router::new()
-        .route("/query", get(answer).post(answer))
-        .route("/query/api-meta.json", get(meta))
-        .route("/query/schema.graphql", get(sdl))
-        .route("/query/log/{job}/log", get(logs::setup))
-        .route("/query/log/{job}/{task}/log", get(logs::task))
-        .route("/query/{*rest}", any(nothing_here))
-        .method_not_allowed_fallback(wrong_method);
-    Ok(routes.with_state(Door { farm, engine }))
+    let router = table().into_router().method_not_allowed_fallback(wrong_method);
+    Ok(router.with_state(Door { farm, engine, metrics }))
+}
+
+/// The route table of this door.
+pub fn routes() -> Vec<Route> {
+    table().into_table()
+}
+
+fn table() -> Routes<Door> {
+    Routes::default()
+        .get("/query", answer)
+        .post("/query", answer)
+        .get("/query/api-meta.json", meta)
+        .get("/query/schema.graphql", sdl)
+        .get("/query/metrics", metrics)
+        .get("/query/log/{job}/log", logs::setup)
+        .get("/query/log/{job}/{task}/log", logs::task)
+        .any("/query/{*rest}", nothing_here)
 }
 
 /// Whether this door answers at an address.
@@ -59,6 +71,11 @@ async fn answer(
 /// What a token for this server can be for.
 async fn meta() -> Json<serde_json::Value> {
     Json(json!({ "scopes": ["PROFILE", "JOBS", "LOGS", "SECRETS"] }))
+}
+
+/// The same as at the server's other addresses for metrics.
+async fn metrics(State(door): State<Door>) -> Result<Response, Failed> {
+    Ok(door.metrics.answer()?)
 }
 
 async fn sdl() -> Response {

@@ -12,7 +12,7 @@ mod schema;
 mod unbuilt;
 
 pub use answer::render;
-pub use door::{door, owns};
+pub use door::{door, owns, routes};
 pub use query::{DocumentLimits, Operation, Prepared, Refusal, Upload, read_multipart};
 pub use schema::sdl;
 pub use unbuilt::{UNBUILT, Unbuilt};

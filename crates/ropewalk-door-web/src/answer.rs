@@ -2,8 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use ropewalk_core::error::{Error, Kind};
+use ropewalk_core::error::Error;
 use ropewalk_http::refusal;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -52,54 +51,21 @@ impl IntoResponse for Failed {
     }
 }
 
-/// This door's table of kinds.
-fn status(kind: Kind) -> StatusCode {
-    match kind {
-        Kind::Malformed => StatusCode::BAD_REQUEST,
-        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => StatusCode::UNAUTHORIZED,
-        Kind::Forbidden => StatusCode::FORBIDDEN,
-        Kind::Missing => StatusCode::NOT_FOUND,
-        Kind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::Conflict | Kind::Refused => StatusCode::CONFLICT,
-        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
 /// Shows an error.
 pub(crate) fn render(error: &Error) -> Response {
-    let message = refusal::words(error);
     let problems = error.problems.iter().map(|problem| Problem {
         line: problem.place.line,
         column: problem.place.column,
         message: problem.message.clone(),
         hint: problem.hint.clone(),
     });
-    let refusal = Refusal {
-        error: message,
+    let body = Refusal {
+        error: refusal::words(error),
         kind: error.kind.to_string(),
         field: error.field.map(String::from),
         problems: problems.collect(),
     };
-    let mut response = (status(error.kind), Json(refusal)).into_response();
+    let mut response = (refusal::status(error.kind), Json(body)).into_response();
     refusal::advise(error.kind, response.headers_mut());
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use strum::IntoEnumIterator;
-
-    #[test]
-    fn every_kind_has_a_status_that_says_whose_fault_it_is() {
-        for kind in Kind::iter() {
-            let response = render(&Error::new(kind, "x"));
-            let server_fault = matches!(kind, Kind::Unavailable | Kind::Internal);
-            assert_eq!(response.status().is_server_error(), server_fault, "{kind}");
-            assert_eq!(response.status().is_client_error(), !server_fault, "{kind}");
-        }
-    }
 }

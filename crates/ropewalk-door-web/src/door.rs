@@ -5,19 +5,32 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use ropewalk_core::error::Error;
+use ropewalk_http::routes::{Route, Routes};
 use tower::ServiceExt;
 
 /// All addresses of this door.
 pub fn door(web: Web) -> Router {
     let people = pages::people()
+        .into_router()
         .fallback(pages::nothing_here)
         .method_not_allowed_fallback(pages::wrong_method)
         .with_state(web.clone());
-    let doors = n1::router().merge(published::router()).merge(watch::router()).merge(pages::router());
-    doors
+    table()
+        .into_router()
         .fallback(move |request| elsewhere(people, request))
         .method_not_allowed_fallback(pages::wrong_method)
         .with_state(web)
+}
+
+fn table() -> Routes<Web> {
+    n1::routes().merge(published::routes()).merge(watch::routes()).merge(pages::routes())
+}
+
+/// The route table of this door, with people's pages where people find them.
+pub fn routes() -> Vec<Route> {
+    let people = pages::people().into_table().into_iter();
+    let people = people.map(|route| Route { path: route.path.replacen("/~/", "/~", 1), ..route });
+    table().into_table().into_iter().chain(people).collect()
 }
 
 /// People's pages have no word of their own at the start, so that routes cannot find them.
@@ -32,7 +45,11 @@ async fn elsewhere(people: Router, mut request: Request) -> Response {
 
 /// How a refusal at this address looks that came before any handler: JSON for programs, a page for people.
 pub fn render(path: &str) -> fn(&Error) -> Response {
+    if is_for_programs(path) { answer::render } else { pages::render }
+}
+
+/// Addresses that no person looks at.
+pub(crate) fn is_for_programs(path: &str) -> bool {
     let words = ["/api/", "/artifacts/", "/healthz", "/readyz", "/metrics", "/prometheus"];
-    let is_for_programs = words.iter().any(|word| path.starts_with(word));
-    if is_for_programs { answer::render } else { pages::render }
+    words.iter().any(|word| path.starts_with(word))
 }

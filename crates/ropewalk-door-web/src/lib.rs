@@ -17,7 +17,7 @@ use ropewalk_http::rates::Rates;
 use ropewalk_http::readiness::Readiness;
 use std::sync::Arc;
 
-pub use door::{door, render};
+pub use door::{door, render, routes};
 pub use n1::openapi;
 pub use pages::Cookies;
 

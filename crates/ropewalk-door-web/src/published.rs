@@ -6,12 +6,12 @@ use crate::args::Address;
 use crate::n1::files::ArtifactBytes;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Router, routing};
 use http::HeaderMap;
 use ropewalk_http::files;
+use ropewalk_http::routes::Routes;
 
-pub(crate) fn router() -> Router<Web> {
-    Router::new().route("/artifacts/{link}/{name}", routing::get(read))
+pub(crate) fn routes() -> Routes<Web> {
+    Routes::default().get("/artifacts/{link}/{name}", read)
 }
 
 async fn read(

@@ -2,22 +2,18 @@
 
 use crate::Web;
 use crate::answer::Failed;
-use axum::Router;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::response::Response;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use ropewalk_core::error::{Error, Kind};
-use ropewalk_http::metrics::CONTENT_TYPE as OPENMETRICS;
+use ropewalk_http::routes::Routes;
 
-pub(crate) fn router() -> Router<Web> {
-    Router::new()
-        .route("/healthz", get(alive))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/prometheus", get(metrics))
-        .route("/query/metrics", get(metrics))
+pub(crate) fn routes() -> Routes<Web> {
+    Routes::default()
+        .get("/healthz", alive)
+        .get("/readyz", ready)
+        .get("/metrics", metrics)
+        .get("/prometheus", metrics)
 }
 
 /// The process answers.
@@ -37,6 +33,5 @@ async fn ready(State(web): State<Web>) -> Result<&'static str, Failed> {
 }
 
 async fn metrics(State(web): State<Web>) -> Result<Response, Failed> {
-    let text = web.metrics.text().map_err(Error::internal)?;
-    Ok(([(CONTENT_TYPE, OPENMETRICS)], text).into_response())
+    Ok(web.metrics.answer()?)
 }

@@ -1,5 +1,6 @@
 //! What the doors share: who asks, what is refused before a door sees it, ranges, files, metrics.
 
+pub mod arrival;
 pub mod connections;
 pub mod credentials;
 pub mod files;
@@ -12,4 +13,5 @@ pub mod range;
 pub mod rates;
 pub mod readiness;
 pub mod refusal;
+pub mod routes;
 pub mod session;

@@ -2,7 +2,8 @@
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -10,11 +11,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use ropewalk_core::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// `Content-Type` of the text that [`Metrics::text`] gives.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Labels have few values: the route's pattern, never an address.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -48,10 +50,10 @@ impl Default for Metrics {
 
 impl Metrics {
     /// All counters in the text format of OpenMetrics.
-    pub fn text(&self) -> Result<String, std::fmt::Error> {
+    pub fn answer(&self) -> Result<Response, Error> {
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
-        Ok(text)
+        encode(&mut text, &self.registry).map_err(Error::internal)?;
+        Ok(([(CONTENT_TYPE, OPENMETRICS)], text).into_response())
     }
 
     /// Counts a live reader until the value is dropped.

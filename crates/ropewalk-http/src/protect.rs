@@ -1,5 +1,6 @@
 //! What stands around every door.
 
+use crate::arrival;
 use crate::gate::{Gate, Peer, Render, admit};
 use crate::metrics::{Metrics, measure};
 use crate::paths;
@@ -12,20 +13,25 @@ use http::header::{HeaderName, X_CONTENT_TYPE_OPTIONS};
 use ropewalk_core::error::{Error, Kind};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Time from a request's arrival to the head of its answer. Streams may go on after that.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// Time for a request's body to arrive. Handlers need some to say so when it does not.
+pub const BODY_WITHIN: Duration = Duration::from_secs(50);
 /// Bytes of a request's body, where a route does not say otherwise.
 pub const BODY_MAX: usize = 1 << 20;
 
-/// Puts gate, limits and measurements around doors. From the outside: metrics, paths, panics, time, gate, body.
+/// Puts gate, limits and measurements around doors. From the outside: metrics, paths, arrival, panics, time, gate, body.
 pub fn protect(doors: Router, gate: Gate, metrics: Arc<Metrics>) -> Router {
     let render = gate.render;
+    let patience = Duration::from_secs(gate.farm.settings().requests.head_within.max(1));
     doors
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn_with_state(gate, admit))
         .layer(from_fn_with_state(render, in_time))
         .layer(from_fn_with_state(render, no_panic))
+        .layer(from_fn_with_state((render, patience), well_arrived))
         .layer(from_fn_with_state(render, good_path))
         .layer(from_fn(plain_types))
         .layer(from_fn_with_state(metrics, measure))
@@ -35,6 +41,20 @@ async fn good_path(State(render): State<fn(&str) -> Render>, request: Request, n
     let whole = request.uri().path_and_query().map_or(0, |whole| whole.as_str().len());
     match paths::refusal(request.uri().path(), whole) {
         None => next.run(request).await,
+        Some(why) => render(request.uri().path())(&Error::malformed(why)),
+    }
+}
+
+/// How a refusal looks, by the request's path.
+type ByPath = fn(&str) -> Render;
+
+async fn well_arrived(
+    State((render, patience)): State<(ByPath, Duration)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match arrival::refusal(&request) {
+        None => next.run(arrival::hurry(request, patience, Instant::now() + BODY_WITHIN)).await,
         Some(why) => render(request.uri().path())(&Error::malformed(why)),
     }
 }

@@ -165,7 +165,7 @@ fn compress(source: &Path, unfinished: &Path) -> Result<(BlobRef, tempfile::Name
     }
     writer.finish().map_err(failed_write())?;
     written.as_file().sync_all().map_err(failed_write())?;
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex::encode(hash.finalize());
     Ok((BlobRef { sha256, size }, written))
 }
 

@@ -21,7 +21,7 @@ pub fn new_secret() -> Result<Secret, Error> {
 
 /// SHA-256 in hexadecimal. The secret is random, so no slow hash is needed.
 pub(super) fn digest(secret: &str) -> String {
-    Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(secret.as_bytes()))
 }
 
 /// Whether it could be a token at all.

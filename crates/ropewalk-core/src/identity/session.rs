@@ -62,7 +62,7 @@ fn new_session() -> Result<Secret, Error> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::internal(format_args!("the system gave no random bytes: {error}")))?;
-    Ok(Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    Ok(Secret::new(hex::encode(bytes)))
 }
 
 fn is_well_formed(text: &str) -> bool {

@@ -9,8 +9,9 @@ pub(crate) mod view;
 
 use crate::Web;
 use axum::response::Json;
-use axum::{Router, routing};
+use ropewalk_http::routes::{Route, Routes};
 use utoipa::OpenApi;
+use utoipa::openapi::PathItem;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -65,7 +66,15 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     described().split_for_parts().1
 }
 
-pub(crate) fn router() -> Router<Web> {
+pub(crate) fn routes() -> Routes<Web> {
     let (router, api) = described().split_for_parts();
-    router.route("/api/n1/openapi.json", routing::get(async move || Json(api)))
+    let table: Vec<Route> = api.paths.paths.iter().flat_map(|(path, item)| rows(path, item)).collect();
+    Routes::default().described(router, table).get("/api/n1/openapi.json", async move || Json(api))
+}
+
+fn rows(path: &str, item: &PathItem) -> impl Iterator<Item = Route> {
+    let methods = [("GET", &item.get), ("POST", &item.post), ("PUT", &item.put), ("PATCH", &item.patch)];
+    let there =
+        methods.into_iter().chain([("DELETE", &item.delete)]).filter(|(_, operation)| operation.is_some());
+    there.map(move |(method, _)| Route { method: method.into(), path: path.into() })
 }

@@ -3,8 +3,8 @@
 use crate::terminal;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use ropewalk_core::error::Error;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -41,8 +41,8 @@ static FOLDER: LazyLock<String> = LazyLock::new(|| {
     for asset in ASSETS.iter() {
         digest.update(&asset.bytes);
     }
-    let hex: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("/-/assets/{hex}/")
+    let version: String = hex::encode(digest.finalize()).chars().take(16).collect();
+    format!("/-/assets/{version}/")
 });
 
 /// Where the assets of this program are, with a slash at the end.
@@ -53,7 +53,7 @@ pub(super) fn folder() -> &'static str {
 /// An asset. Pages of an older program may ask for an older version: they get the present one, and keep it not.
 pub(super) async fn serve(Path((version, name)): Path<(String, String)>) -> Response {
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
-        return StatusCode::NOT_FOUND.into_response();
+        return super::render(&Error::missing("such asset"));
     };
     let is_present = folder().ends_with(&format!("/{version}/"));
     let cache = if is_present { FOR_EVER } else { "no-cache" };

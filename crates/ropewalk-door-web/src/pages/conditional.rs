@@ -46,8 +46,7 @@ impl Fetched {
 }
 
 fn tag(body: &str) -> String {
-    let digest = Sha256::digest(body.as_bytes());
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = hex::encode(Sha256::digest(body.as_bytes())).chars().take(32).collect();
     format!("\"{hex}\"")
 }
 

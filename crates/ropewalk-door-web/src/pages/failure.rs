@@ -2,14 +2,16 @@
 
 use super::frame::{Frame, answer, frame, nobodys};
 use super::guard;
+use crate::door::is_for_programs;
 use askama::Template;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{ACCEPT, RETRY_AFTER};
-use http::{HeaderValue, Method, StatusCode};
+use http::header::ACCEPT;
+use http::{Method, StatusCode};
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::{Error, Kind};
+use ropewalk_http::refusal;
 use std::sync::Arc;
 
 /// A refusal on its way out; [`as_page`] makes a page of it.
@@ -72,7 +74,7 @@ pub(crate) fn render(error: &Error) -> Response {
 }
 
 fn show(frame: Frame, error: &Error, address: &str) -> Response {
-    let (status, heading) = words(error.kind);
+    let (status, heading) = (refusal::status(error.kind), heading(error.kind));
     let message = match error.kind {
         Kind::Internal => {
             tracing::error!("a page failed: {error}");
@@ -83,27 +85,22 @@ fn show(frame: Frame, error: &Error, address: &str) -> Response {
     let problems = error.problems.iter().map(ToString::to_string).collect();
     let page = FailurePage { frame, status: status.as_u16(), heading, message, address, problems };
     let mut response = answer(status, &page);
-    if matches!(error.kind, Kind::TooMany | Kind::Unavailable) {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
+    refusal::advise(error.kind, response.headers_mut());
     response
 }
 
-/// This door's table of kinds.
-fn words(kind: Kind) -> (StatusCode, &'static str) {
+fn heading(kind: Kind) -> &'static str {
     match kind {
-        Kind::Malformed => (StatusCode::BAD_REQUEST, "This cannot be understood"),
-        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
-            (StatusCode::UNAUTHORIZED, "Log in first")
-        }
-        Kind::Forbidden => (StatusCode::FORBIDDEN, "You may not do this"),
-        Kind::Missing => (StatusCode::NOT_FOUND, "There is nothing here that you may see"),
-        Kind::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "This address is for something else"),
-        Kind::Conflict | Kind::Refused => (StatusCode::CONFLICT, "This cannot be done now"),
-        Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "This is too large"),
-        Kind::TooMany => (StatusCode::TOO_MANY_REQUESTS, "Too many at once"),
-        Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Not now"),
-        Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong inside"),
+        Kind::Malformed => "This cannot be understood",
+        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => "Log in first",
+        Kind::Forbidden => "You may not do this",
+        Kind::Missing => "There is nothing here that you may see",
+        Kind::WrongMethod => "This address is for something else",
+        Kind::Conflict | Kind::Refused => "This cannot be done now",
+        Kind::TooLarge => "This is too large",
+        Kind::TooMany => "Too many at once",
+        Kind::Unavailable => "Not now",
+        Kind::Internal => "Something went wrong inside",
     }
 }
 
@@ -122,26 +119,10 @@ pub(crate) async fn wrong_method(method: Method, request: Request) -> Response {
 fn refuse(request: Request, error: Error) -> Response {
     let (parts, _) = request.into_parts();
     let accept = parts.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if parts.uri.path().starts_with("/api/") || !accept.contains("text/html") {
+    if is_for_programs(parts.uri.path()) || !accept.contains("text/html") {
         return crate::answer::render(&error);
     }
     let mut response = show(frame(&parts), &error, &shown(&parts.uri.to_string()));
     guard(response.headers_mut());
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use strum::IntoEnumIterator;
-
-    #[test]
-    fn every_kind_has_a_status_that_says_whose_fault_it_is() {
-        for kind in Kind::iter() {
-            let response = render(&Error::new(kind, "x"));
-            let server_fault = matches!(kind, Kind::Unavailable | Kind::Internal);
-            assert_eq!(response.status().is_server_error(), server_fault, "{kind}");
-            assert_eq!(response.status().is_client_error(), !server_fault, "{kind}");
-        }
-    }
 }

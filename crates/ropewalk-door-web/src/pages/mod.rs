@@ -24,53 +24,56 @@ pub(crate) use failure::{nothing_here, render, wrong_method};
 pub use login::Cookies;
 
 use crate::Web;
-use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::{get, post};
 use http::Uri;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName};
 use http::{HeaderMap, HeaderValue};
+use ropewalk_http::routes::Routes;
 
 /// Nothing inline, nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Pages with addresses of their own.
-pub(crate) fn router() -> Router<Web> {
-    Router::new()
-        .route("/", get(home::show))
-        .route("/login", get(login::show))
-        .route("/session", post(login::log_in))
-        .route("/session/end", post(login::log_out))
-        .route("/submit", get(submit::show).post(submit::submit))
-        .route("/resubmit/{job}", get(submit::again).post(submit::resubmit))
-        .route("/cancel/{job}", post(job::cancel))
-        .route("/-/start/{job}", post(job::start))
-        .route("/-/jobs", get(jobs::show))
-        .route("/-/tokens", get(tokens::show).post(tokens::create))
-        .route("/-/tokens/{token}/revoke", post(tokens::revoke))
-        .route_layer(from_fn(failure::as_page))
-        .route_layer(from_fn(protect))
-        .route("/-/assets/{version}/{name}", get(assets::serve))
-        .route("/favicon.ico", get(assets::favicon))
-        .route("/robots.txt", get(assets::robots))
+pub(crate) fn routes() -> Routes<Web> {
+    Routes::default()
+        .get("/", home::show)
+        .get("/login", login::show)
+        .post("/session", login::log_in)
+        .post("/session/end", login::log_out)
+        .get("/submit", submit::show)
+        .post("/submit", submit::submit)
+        .get("/resubmit/{job}", submit::again)
+        .post("/resubmit/{job}", submit::resubmit)
+        .post("/cancel/{job}", job::cancel)
+        .post("/-/start/{job}", job::start)
+        .get("/-/jobs", jobs::show)
+        .get("/-/tokens", tokens::show)
+        .post("/-/tokens", tokens::create)
+        .post("/-/tokens/{token}/revoke", tokens::revoke)
+        .around(|router| router.route_layer(from_fn(failure::as_page)).route_layer(from_fn(protect)))
+        .get("/-/assets/{version}/{name}", assets::serve)
+        .get("/favicon.ico", assets::favicon)
+        .get("/robots.txt", assets::robots)
 }
 
 /// Pages of people: `/~NAME…`, which [`to_people`] turns into `/~/NAME…`.
-pub(crate) fn people() -> Router<Web> {
-    Router::new()
-        .route("/~/{user}", get(people::show))
-        .route("/~/{user}/job/{job}", get(job::show))
-        .route("/~/{user}/job/{job}/manifest", get(job::manifest))
-        .route("/~/{user}/job/{job}/live", get(job::live))
-        .route("/~/{user}/job/{job}/settings/details", get(settings::show).post(settings::change))
-        .route("/~/{user}/job/{job}/log/{log}", get(step::show))
-        .route("/~/{user}/{*path}", get(people::below))
-        .route_layer(from_fn(failure::as_page))
-        .route_layer(from_fn(protect))
-        .route_layer(from_fn(tell_route))
+pub(crate) fn people() -> Routes<Web> {
+    let routes = Routes::default()
+        .get("/~/{user}", people::show)
+        .get("/~/{user}/job/{job}", job::show)
+        .get("/~/{user}/job/{job}/manifest", job::manifest)
+        .get("/~/{user}/job/{job}/live", job::live)
+        .get("/~/{user}/job/{job}/settings/details", settings::show)
+        .post("/~/{user}/job/{job}/settings/details", settings::change)
+        .get("/~/{user}/job/{job}/log/{log}", step::show)
+        .get("/~/{user}/{*path}", people::below);
+    routes.around(|router| {
+        let pages = router.route_layer(from_fn(failure::as_page)).route_layer(from_fn(protect));
+        pages.route_layer(from_fn(tell_route))
+    })
 }
 
 /// The address of a person's page as the routes have it; none for other addresses.

@@ -7,7 +7,6 @@ use super::source::hex_of;
 use oci_spec::image::{Arch, Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType, Os};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use std::path::Path;
 
 /// Most layers of an image.
@@ -181,8 +180,5 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 
 /// `sha256:` and the hex form of a digest.
 pub(super) fn hex(digest: &[u8]) -> String {
-    digest.iter().fold("sha256:".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("sha256:{}", hex::encode(digest))
 }

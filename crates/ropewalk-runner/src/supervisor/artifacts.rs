@@ -86,7 +86,7 @@ impl Attempt<'_> {
             file.write_all(bytes).at("write", &target)?;
         }
         file.sync_all().at("sync", &target)?;
-        Ok((size, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok((size, hex::encode(hash.finalize())))
     }
 }
 

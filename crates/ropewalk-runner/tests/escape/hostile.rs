@@ -269,7 +269,7 @@ pub(crate) fn bombs_and_cut_archives_leave_nothing(home: &Path) {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// An OCI layout of these layers (packed form and plain form).

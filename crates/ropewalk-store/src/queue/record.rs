@@ -107,5 +107,5 @@ fn new_link() -> Result<String, StoreError> {
         tried: "make a link".into(),
         reason: format!("the system gave no random bytes: {error}"),
     })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(bytes))
 }

@@ -73,7 +73,8 @@ impl Parts {
                 path => ropewalk_door_web::render(path),
             },
         };
-        let srht = ropewalk_door_srht::door(self.farm.clone()).map_err(anyhow::Error::msg)?;
+        let srht =
+            ropewalk_door_srht::door(self.farm.clone(), metrics.clone()).map_err(anyhow::Error::msg)?;
         let rest = ropewalk_door_srht_rest::door(self.farm.clone());
         Ok(protect(ropewalk_door_web::door(web).merge(srht).merge(rest), gate, metrics))
     }

@@ -85,5 +85,5 @@ fn ended_at(point: Point, visit: u32, engine: Engine) -> Result<(), Failed> {
 
 /// Length and SHA-256.
 fn digest(log: &str) -> (usize, String) {
-    (log.len(), Sha256::digest(log.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+    (log.len(), hex::encode(Sha256::digest(log.as_bytes())))
 }

@@ -75,7 +75,7 @@ fn commit(place: &dyn Place, source: &Source) -> Option<String> {
             let bytes = bytes(place, &format!("{directory}/.hg/dirstate"))?;
             let v2 = bytes.strip_prefix(b"dirstate-v2\n").unwrap_or(&bytes);
             let node = v2.get(..NODE)?;
-            Some(node.iter().map(|byte| format!("{byte:02x}")).collect())
+            Some(hex::encode(node))
         }
     }
 }

@@ -4,37 +4,37 @@ use crate::server::{Client, Engine, PATIENCE, Server, answer};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-pub(super) const MANIFEST: &str = "image: host\ntasks:\n  - a: echo hi\n";
+pub(crate) const MANIFEST: &str = "image: host\ntasks:\n  - a: echo hi\n";
 
-pub(super) struct Farm {
-    pub(super) server: Server,
-    pub(super) client: Client,
-    pub(super) alice: String,
-    pub(super) bob: String,
+pub(crate) struct Farm {
+    pub(crate) server: Server,
+    pub(crate) client: Client,
+    pub(crate) alice: String,
+    pub(crate) bob: String,
 }
 
 impl Farm {
     /// Runs builds.
-    pub(super) async fn busy(engine: Engine) -> Farm {
+    pub(crate) async fn busy(engine: Engine) -> Farm {
         Farm::of(Server::start(engine).await)
     }
 
     /// Runs none: what is queued stays queued.
-    pub(super) async fn idle(engine: Engine) -> Farm {
+    pub(crate) async fn idle(engine: Engine) -> Farm {
         Farm::of(Server::start_with(engine, &["--no-runner"]).await)
     }
 
     /// Runs no builds, and hears out whoever has no token.
-    pub(super) async fn patient(engine: Engine) -> Farm {
+    pub(crate) async fn patient(engine: Engine) -> Farm {
         let limits = [("ROPEWALK_LIMITS__REQUESTS_ANONYMOUS", "100000")];
         Farm::of(Server::start_on(engine, &["--no-runner"], &limits).await)
     }
 
-    pub(super) async fn with_limits(limits: &[(&str, &str)]) -> Farm {
+    pub(crate) async fn with_limits(limits: &[(&str, &str)]) -> Farm {
         Farm::of(Server::start_with_variables(&["--no-runner"], limits).await)
     }
 
-    pub(super) fn of(server: Server) -> Farm {
+    pub(crate) fn of(server: Server) -> Farm {
         for name in ["alice", "bob"] {
             server.done(&["user", "create", name]);
         }
@@ -43,25 +43,25 @@ impl Farm {
         Farm { server, client, alice, bob }
     }
 
-    pub(super) fn token(&self, name: &str, grants: &str) -> String {
+    pub(crate) fn token(&self, name: &str, grants: &str) -> String {
         token(&self.server, name, grants)
     }
 
     /// Status and body of an operation.
-    pub(super) async fn post(&self, token: &str, query: &str, variables: Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, token: &str, query: &str, variables: Value) -> (u16, Value) {
         let body = json!({ "query": query, "variables": variables });
         answer(self.client.request("POST", "/query", Some(token)).json(&body)).await
     }
 
     /// The data of an operation that must succeed.
-    pub(super) async fn ask(&self, token: &str, query: &str, variables: Value) -> Value {
+    pub(crate) async fn ask(&self, token: &str, query: &str, variables: Value) -> Value {
         let (status, body) = self.post(token, query, variables).await;
         assert!(status == 200 && body.get("errors").is_none(), "{query}: {status} {body:#}");
         body["data"].clone()
     }
 
     /// The errors of an operation that must have some.
-    pub(super) async fn refused(&self, token: &str, query: &str, variables: Value) -> Vec<Value> {
+    pub(crate) async fn refused(&self, token: &str, query: &str, variables: Value) -> Vec<Value> {
         let (_, body) = self.post(token, query, variables).await;
         let errors =
             body["errors"].as_array().unwrap_or_else(|| panic!("{query}: no errors: {body:#}")).clone();
@@ -70,23 +70,23 @@ impl Farm {
     }
 
     /// Submits as alice; more arguments as GraphQL text.
-    pub(super) async fn submit(&self, manifest: &str, arguments: &str) -> i64 {
+    pub(crate) async fn submit(&self, manifest: &str, arguments: &str) -> i64 {
         self.submit_as(&self.alice, manifest, arguments).await
     }
 
-    pub(super) async fn submit_as(&self, token: &str, manifest: &str, arguments: &str) -> i64 {
+    pub(crate) async fn submit_as(&self, token: &str, manifest: &str, arguments: &str) -> i64 {
         let query = format!("mutation($m: String!) {{ submit(manifest: $m {arguments}) {{ id }} }}");
         self.ask(token, &query, json!({ "m": manifest })).await["submit"]["id"].as_i64().unwrap()
     }
 
     /// What alice sees of a job.
-    pub(super) async fn job(&self, id: i64, selection: &str) -> Value {
+    pub(crate) async fn job(&self, id: i64, selection: &str) -> Value {
         let query = format!("query($id: Int!) {{ job(id: $id) {{ {selection} }} }}");
         self.ask(&self.alice, &query, json!({ "id": id })).await["job"].clone()
     }
 
     /// Waits until a job is in a status.
-    pub(super) async fn wait(&self, id: i64, status: &str) -> Value {
+    pub(crate) async fn wait(&self, id: i64, status: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let job = self.job(id, "status tasks { name status }").await;
@@ -104,7 +104,7 @@ impl Farm {
     }
 
     /// Waits until a task's log holds a text.
-    pub(super) async fn wait_for_log(&self, id: i64, task: &str, text: &str) {
+    pub(crate) async fn wait_for_log(&self, id: i64, task: &str, text: &str) {
         let deadline = Instant::now() + PATIENCE;
         let address = format!("/query/log/{id}/{task}/log");
         loop {
@@ -118,7 +118,7 @@ impl Farm {
     }
 
     /// Status, `Content-Range` and bytes at an address.
-    pub(super) async fn get(
+    pub(crate) async fn get(
         &self,
         address: &str,
         token: Option<&str>,
@@ -138,6 +138,6 @@ fn token(server: &Server, name: &str, grants: &str) -> String {
     server.done(&["token", "create", "--user", name, "--grants", grants]).trim().to_string()
 }
 
-pub(super) fn statuses(job: &Value) -> Vec<&str> {
+pub(crate) fn statuses(job: &Value) -> Vec<&str> {
     job["tasks"].as_array().unwrap().iter().map(|task| task["status"].as_str().unwrap()).collect()
 }

@@ -3,9 +3,8 @@
 
 mod access;
 mod builds;
-mod farm;
+pub(crate) mod farm;
 mod groups;
-mod hostile;
 mod jobs;
 mod limits;
 mod lists;

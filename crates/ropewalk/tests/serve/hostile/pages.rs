@@ -1,8 +1,8 @@
 //! Requests that no browser sends to pages: each is answered, none with a server error, none hangs.
 
-use super::idle;
-use super::visitor::Visitor;
 use crate::server::http;
+use crate::web::idle;
+use crate::web::visitor::Visitor;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);

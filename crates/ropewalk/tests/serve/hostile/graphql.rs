@@ -1,8 +1,8 @@
 //! Requests that no well-meaning client sends: each gets an error of this dialect, none a server error, none hangs.
 
-use super::farm::{Farm, MANIFEST};
-use super::on_both_engines;
 use crate::server::Engine;
+use crate::srht::farm::{Farm, MANIFEST};
+use crate::srht::on_both_engines;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;

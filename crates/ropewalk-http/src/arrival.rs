@@ -1,0 +1,90 @@
+//! Requests as they arrive: for one host, and with a body that does not keep anybody waiting.
+
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use futures_util::stream::{self, StreamExt};
+use http::Version;
+use http::header::HOST;
+use http::uri::Authority;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Why a request is refused that says unclearly which host it is for; none if it says so once (RFC 9112, 3.2). Proxies
+/// and servers disagree on which of several counts.
+pub fn refusal<B>(request: &http::Request<B>) -> Option<&'static str> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() < Version::HTTP_11 => None,
+        (None, _) => Some("the request has no header Host"),
+        (Some(_), Some(_)) => Some("the request has several headers Host"),
+        (Some(host), None) => {
+            let is_host = host.is_empty()
+                || Authority::try_from(host.as_bytes()).is_ok_and(|a| !a.as_str().contains('@'));
+            (!is_host).then_some("the header Host is no host")
+        }
+    }
+}
+
+/// The same request with a body that breaks off when nothing of it arrives for `patience`, or it is not whole by then.
+pub fn hurry(request: Request, patience: Duration, whole_by: Instant) -> Request {
+    request.map(|body| {
+        if body.is_end_stream() {
+            return body;
+        }
+        Body::from_stream(stream::try_unfold(body.into_data_stream(), move |mut pieces| async move {
+            let late = (Instant::now() + patience).min(whole_by);
+            match tokio::time::timeout_at(late, pieces.next()).await {
+                Ok(Some(piece)) => piece.map(|piece| Some((piece, pieces))),
+                Ok(None) => Ok(None),
+                Err(_) => Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut))),
+            }
+        }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn with(hosts: &[&'static [u8]], version: Version) -> Option<&'static str> {
+        let mut request = http::Request::builder().version(version);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        refusal(&request.body(()).unwrap())
+    }
+
+    #[test]
+    fn a_request_is_for_one_host() {
+        for host in ["", "h", "example.org", "example.org:8420", "127.0.0.1:1", "[::1]:8420", "xn--a"] {
+            assert_eq!(with(&[host.as_bytes()], Version::HTTP_11), None, "{host}");
+        }
+        for host in ["a b", "h\"", "a/b", "user@h", "h:x", "<script>", "[::1", "a,b c"] {
+            assert!(with(&[host.as_bytes()], Version::HTTP_11).is_some(), "{host}");
+        }
+        assert!(with(&[b"\xff"], Version::HTTP_11).is_some());
+        assert!(with(&[b"a", b"a"], Version::HTTP_11).is_some());
+        assert!(with(&[], Version::HTTP_11).is_some() && with(&[], Version::HTTP_10).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_breaks_off() {
+        let drip = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            Some((Ok::<_, std::io::Error>("x"), ()))
+        });
+        let wait = async |body: Body, patience| {
+            let (begun, patience) = (Instant::now(), Duration::from_secs(patience));
+            let request = hurry(Request::new(body), patience, begun + Duration::from_secs(20));
+            let read = axum::body::to_bytes(request.into_body(), 100).await;
+            (read.is_ok(), begun.elapsed().as_secs())
+        };
+        assert_eq!(wait(Body::from("abc"), 3).await, (true, 0));
+        assert_eq!(
+            wait(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()), 3).await,
+            (false, 3)
+        );
+        assert_eq!(wait(Body::from_stream(drip), 5).await, (false, 20));
+    }
+}
