@@ -8,6 +8,7 @@
 mod change;
 mod forge;
 mod list;
+mod repositories;
 mod runs;
 #[path = "../serve/server.rs"]
 #[allow(dead_code, reason = "shared with the tests of the server, each of which uses a part")]
