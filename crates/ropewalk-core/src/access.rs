@@ -107,6 +107,36 @@ pub fn work(caller: &Caller) -> Result<(), Error> {
     }
 }
 
+/// Passes whoever may look at targets and logs of package builds, or ask for something there.
+pub fn packages(caller: &Caller, mode: Mode) -> Result<(), Error> {
+    member(caller)?;
+    holds(caller, Scope::Repos, mode)
+}
+
+/// Whether somebody may change targets and repositories of others.
+pub fn administers_packages(caller: &Caller) -> bool {
+    caller.is_admin()
+}
+
+/// Passes whoever may change a target or a repository: its owner, and administrators.
+pub fn change_packages(caller: &Caller, owner: UserId) -> Result<(), Error> {
+    packages(caller, Mode::Rw)?;
+    if owns(caller, owner) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Forbidden, "this belongs to somebody else: only they may change it"))
+}
+
+/// Passes agents that build packages. They are given everybody's targets, so their account is an administrator's; the
+/// token needs no more than `REPOS:RW`.
+pub fn build_packages(caller: &Caller) -> Result<(), Error> {
+    packages(caller, Mode::Rw)?;
+    match caller.is_admin() {
+        true => Ok(()),
+        false => Err(Error::new(Kind::Forbidden, "agents need a token of an administrator, with REPOS:RW")),
+    }
+}
+
 /// Passes whoever holds the server's own socket.
 pub fn inside(caller: &Caller) -> Result<(), Error> {
     match caller {

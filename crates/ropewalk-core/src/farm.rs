@@ -1,5 +1,6 @@
 //! The farm: what all use cases share.
 
+use crate::arch::{ArchSettings, Databases};
 use crate::error::Error;
 use crate::identity::Passwords;
 use crate::port::{Blobs, Clock, Logs, Store};
@@ -21,6 +22,8 @@ pub struct Settings {
     pub lost_after: Duration,
     /// A blob that nothing refers to is removed after this long.
     pub unused_blobs: Duration,
+    /// About packages.
+    pub arch: ArchSettings,
 }
 
 /// Use cases over ports. Cheap to share behind an `Arc`; holds no truth of its own.
@@ -32,6 +35,7 @@ pub struct Farm {
     pub(crate) settings: Settings,
     pub(crate) passwords: Passwords,
     pub(crate) leases: Leases,
+    pub(crate) databases: Databases,
 }
 
 impl Farm {
@@ -51,6 +55,7 @@ impl Farm {
             settings,
             passwords: Passwords::default(),
             leases: Leases::default(),
+            databases: Databases::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Doors call the use cases; the use cases call the [ports](port); the binary plugs implementations in.
 
 pub mod access;
+pub mod arch;
 pub mod artifacts;
 pub mod error;
 pub mod farm;

@@ -40,6 +40,7 @@ async fn world() -> World {
         builds: BuildLimits::default(),
         lost_after: Duration::from_secs(600),
         unused_blobs: Duration::from_secs(3600),
+        arch: ropewalk_core::arch::ArchSettings::default(),
     };
     let farm = Farm::new(Arc::new(store), Arc::new(logs), Arc::new(blobs), clock, settings);
     let ann = user(&farm, "ann").await;

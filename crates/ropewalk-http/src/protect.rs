@@ -9,13 +9,14 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use http::HeaderValue;
-use http::header::{HeaderName, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_LENGTH, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use ropewalk_core::error::{Error, Kind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Time from a request's arrival to the head of its answer. Streams may go on after that.
+/// Time from a request's arrival to the head of its answer, beside the time that a large body takes to arrive. Streams
+/// may go on after that.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// Time for a request's body to arrive. Handlers need some to say so when it does not.
 pub const BODY_WITHIN: Duration = Duration::from_secs(50);
@@ -61,16 +62,24 @@ async fn well_arrived(
 
 async fn in_time(State(render): State<fn(&str) -> Render>, request: Request, next: Next) -> Response {
     let render = render(request.uri().path());
-    match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
+    let within = within(&request);
+    match tokio::time::timeout(within, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let within = ANSWER_WITHIN.as_secs();
+            let within = within.as_secs();
             render(&Error::new(
                 Kind::Unavailable,
                 format!("no answer could be had within {within} s: try again"),
             ))
         }
     }
+}
+
+/// What arrives slowly has its time: a second more for each 64 KiB that are announced.
+fn within(request: &Request) -> Duration {
+    const SLOWEST: u64 = 64 << 10;
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    ANSWER_WITHIN.saturating_add(Duration::from_secs(length.unwrap_or(0_u64) / SLOWEST))
 }
 
 /// A bug in a handler ends one request, not the server. The task that runs the handler catches the panic.

@@ -9,6 +9,9 @@ mod submit;
 mod update;
 mod works;
 
+pub(crate) use cancel::cancel as cancel_in;
+pub(crate) use submit::submit as submit_in;
+
 use crate::SqlStore;
 use async_trait::async_trait;
 use ropewalk_core::port::{

@@ -3,6 +3,7 @@
 //! [`db`] is the engine: one way to write and to read for both databases. On top of it [`SqlStore`] implements the
 //! ports, one folder for each; its tables are made in [`migration`].
 
+mod arch;
 pub mod audit;
 mod blobs;
 mod change;

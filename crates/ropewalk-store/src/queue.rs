@@ -12,7 +12,10 @@ mod standing;
 mod waiting;
 
 pub(crate) use classes::class_of;
-pub(crate) use finish::log_number;
+pub(crate) use finish::{finish as finish_in, log_number};
+pub(crate) use lease::next as lease_in;
+pub(crate) use record::record as record_in;
+pub(crate) use runners::register as register_in;
 
 use crate::SqlStore;
 use crate::db::Channel;

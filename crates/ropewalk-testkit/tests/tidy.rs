@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ropewalk-http", &["ropewalk-core", "ropewalk-model"]),
     ("ropewalk-door-srht", &["ropewalk-core", "ropewalk-http", "ropewalk-model"]),
     ("ropewalk-door-srht-rest", &["ropewalk-core", "ropewalk-http", "ropewalk-model"]),
+    ("ropewalk-door-vieter", &["ropewalk-core", "ropewalk-http", "ropewalk-model"]),
     ("ropewalk-door-web", &["ropewalk-core", "ropewalk-http", "ropewalk-model"]),
 ];
 

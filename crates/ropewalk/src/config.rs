@@ -1,10 +1,12 @@
 //! Configuration: one file, one name for each key everywhere, and where each value came from.
 
+pub(crate) mod arch;
 mod keys;
 mod layers;
 mod limits;
 
 use crate::exit::Failure;
+use arch::Arch;
 use ipnet::IpNet;
 use limits::Limits;
 use ropewalk_runner::image::{Named, Origins};
@@ -30,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) origin: String,
     pub(crate) insecure: bool,
     pub(crate) log: String,
+    pub(crate) arch: Arch,
     pub(crate) database: Database,
     pub(crate) images: Images,
     pub(crate) limits: Limits,
@@ -148,6 +151,7 @@ impl Default for Config {
             origin: String::new(),
             insecure: false,
             log: "info,sea_orm=warn,sea_orm_migration=warn,sqlx=warn".into(),
+            arch: Arch::default(),
             database: Database::default(),
             images: Images::default(),
             limits: Limits::default(),

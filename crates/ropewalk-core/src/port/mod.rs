@@ -4,6 +4,7 @@
 //! or work go through [`ropewalk_model::status`] and write the events and deliveries of the change in the same
 //! transaction. Exceptions to durability are named where they stand.
 
+mod arch;
 mod blobs;
 mod clock;
 mod deliveries;
@@ -11,8 +12,13 @@ mod error;
 mod identity;
 mod jobs;
 mod logs;
+mod packages;
 mod queue;
 
+pub use arch::{
+    Arch, BuildLog, DueBuild, LogFilter, NewBuild, NewLog, Poll, Target, TargetArch, TargetFields,
+    TargetFilter, TargetKind, Window,
+};
 pub use blobs::{BlobRef, Blobs, LANDMARKS_EVERY, Landmark, Seek};
 pub use clock::{Clock, SystemClock};
 pub use deliveries::{Deliveries, Delivery, NewDelivery, Trigger, TriggerAction, TriggerCondition};
@@ -23,8 +29,9 @@ pub use jobs::{
     Submission, Submitted, WorkRef,
 };
 pub use logs::{LogRef, LogSlice, LogTime, Logs};
+pub use packages::{DatabaseRow, NewPackage, Packages};
 pub use queue::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Standing, Waiting};
 
 /// All that a database does for the core.
-pub trait Store: Identity + Jobs + Queue + Deliveries {}
-impl<T: Identity + Jobs + Queue + Deliveries> Store for T {}
+pub trait Store: Identity + Jobs + Queue + Deliveries + Arch + Packages {}
+impl<T: Identity + Jobs + Queue + Deliveries + Arch + Packages> Store for T {}

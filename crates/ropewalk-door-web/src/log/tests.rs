@@ -131,6 +131,7 @@ pub(super) async fn farm_with<L: Logs + 'static>(logs: Arc<L>) -> Bench<L> {
         builds: BuildLimits::default(),
         lost_after: Duration::from_secs(600),
         unused_blobs: Duration::from_secs(86_400),
+        arch: ropewalk_core::arch::ArchSettings::default(),
     };
     let farm = Farm::new(Arc::new(store), logs.clone(), Arc::new(blobs), Arc::new(SystemClock), settings);
     let newcomer = Newcomer { name: "ann".into(), ..Newcomer::default() };

@@ -11,7 +11,10 @@ const FORGET: Write = Write::durable("forget a blob");
 
 /// Whether blob `b` is older than `$1` and nothing refers to it.
 const UNUSED: &str = "(b.created < $1 AND NOT EXISTS (SELECT 1 FROM attempt_logs l WHERE l.sha256 = b.sha256)
-    AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.sha256 = b.sha256))";
+    AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.sha256 = b.sha256)
+    AND NOT EXISTS (SELECT 1 FROM arch_logs c WHERE c.sha256 = b.sha256)
+    AND NOT EXISTS (SELECT 1 FROM arch_packages p WHERE p.sha256 = b.sha256)
+    AND NOT EXISTS (SELECT 1 FROM arch_replaced r WHERE r.sha256 = b.sha256))";
 
 /// A part of all blobs.
 #[derive(Default)]

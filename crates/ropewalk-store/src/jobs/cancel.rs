@@ -11,7 +11,7 @@ use ropewalk_model::time::Time;
 pub(super) const CANCEL: Write =
     Write::durable("cancel a job").points(Point::CancelBeforeCommit, Point::CancelAfterCommit);
 
-pub(super) async fn cancel(tx: &Tx, (now, id, cause): &(Time, JobId, Cause)) -> Result<bool, StoreError> {
+pub(crate) async fn cancel(tx: &Tx, (now, id, cause): &(Time, JobId, Cause)) -> Result<bool, StoreError> {
     take_turn_for_job(tx, *id).await?;
     let (mut job, root) = JobRow::lock_with_work(tx, *id).await?;
     if job.status.is_final() {

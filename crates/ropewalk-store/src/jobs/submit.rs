@@ -16,7 +16,7 @@ pub(super) const SUBMIT: Write =
 pub(super) const START: Write =
     Write::durable("start a job").points(Point::SubmitBeforeCommit, Point::SubmitAfterCommit);
 
-pub(super) async fn submit(tx: &Tx, (now, submission): &(Time, Submission)) -> Result<Submitted, StoreError> {
+pub(crate) async fn submit(tx: &Tx, (now, submission): &(Time, Submission)) -> Result<Submitted, StoreError> {
     if is_tied(submission) {
         take_turn(tx).await?;
     }

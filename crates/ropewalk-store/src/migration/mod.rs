@@ -6,6 +6,7 @@ mod m0003_secrets_and_links;
 mod m0004_sessions;
 mod m0005_job_counts;
 mod m0006_lists;
+mod m0007_arch;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -24,6 +25,7 @@ impl MigratorTrait for Steps {
             Box::new(m0004_sessions::Step),
             Box::new(m0005_job_counts::Step),
             Box::new(m0006_lists::Step),
+            Box::new(m0007_arch::Step),
         ]
     }
 }

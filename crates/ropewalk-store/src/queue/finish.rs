@@ -15,7 +15,7 @@ pub(super) const FINISH: Write =
 pub(super) const FAIL: Write =
     Write::durable("end a work").points(Point::FinishBeforeCommit, Point::FinishAfterCommit);
 
-pub(super) async fn finish(tx: &Tx, (now, finish): &(Time, Finish)) -> Result<Finished, StoreError> {
+pub(crate) async fn finish(tx: &Tx, (now, finish): &(Time, Finish)) -> Result<Finished, StoreError> {
     take_turn_for_attempt(tx, finish.attempt).await?;
     let (attempt, mut work) = AttemptRow::lock_with_work(tx, finish.attempt).await?;
     if !attempt.has_fence(finish.fence) || attempt.lost {

@@ -49,7 +49,7 @@ struct Candidate {
     lot: Lot,
 }
 
-pub(super) async fn next(
+pub(crate) async fn next(
     tx: &Tx,
     (now, runner, n, lease_for): &(Time, RunnerId, u32, Duration),
 ) -> Result<Vec<Lease>, StoreError> {

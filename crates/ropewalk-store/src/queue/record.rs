@@ -12,7 +12,7 @@ use ropewalk_model::time::Time;
 pub(super) const RECORD: Write =
     Write::durable("record a fact").points(Point::RecordBeforeCommit, Point::RecordAfterCommit);
 
-pub(super) async fn record(tx: &Tx, (now, report): &(Time, Report)) -> Result<(), StoreError> {
+pub(crate) async fn record(tx: &Tx, (now, report): &(Time, Report)) -> Result<(), StoreError> {
     let attempt = AttemptRow::lock(tx, report.attempt).await?;
     if !attempt.has_fence(report.fence) {
         return Err(StoreError::Superseded { attempt: report.attempt.0 });

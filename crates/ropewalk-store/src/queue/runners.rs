@@ -12,7 +12,7 @@ pub(super) const REGISTER: Write = Write::durable("register a runner");
 
 const SELECT: &str = "SELECT id, name, labels, slots, seen FROM runners";
 
-pub(super) async fn register(
+pub(crate) async fn register(
     tx: &Tx,
     (now, name, labels, slots): &(Time, String, Labels, u32),
 ) -> Result<RunnerRow, StoreError> {

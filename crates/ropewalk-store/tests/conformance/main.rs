@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod arch;
 mod blobs;
 mod deliveries;
 mod engine;
@@ -45,6 +46,14 @@ macro_rules! on_both_engines {
 }
 
 on_both_engines! {
+    arch {
+        vieter_21_a_schedule_hands_out_one_build_a_minute
+        vieter_23_what_came_while_no_server_ran_is_not_caught_up
+        one_that_is_queued_by_hand_does_not_disturb_the_schedule
+        a_schedule_goes_on_after_its_build_was_cancelled
+        a_build_without_a_log_is_handed_out_once_more_and_then_ends
+        a_log_ends_the_build_that_was_handed_out_first
+    }
     engine {
         what_an_operation_writes_is_read_by_the_next_one
         a_failing_operation_leaves_nothing_and_its_neighbours_stay

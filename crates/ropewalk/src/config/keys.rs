@@ -9,6 +9,13 @@ pub(super) const KEYS: &[(&str, &str)] = &[
         "Do not warn when passwords and tokens travel without TLS, and let people log in all the same.",
     ),
     ("log", "What the server writes to standard error: `error warn info debug trace`, or `TARGET=LEVEL,…`."),
+    ("arch.default-arch", "Architecture of targets without one."),
+    ("arch.schedule", "When targets without a schedule are built: `MINUTE HOUR [DAY [MONTH]]`, in UTC."),
+    ("arch.base-image", "Image that agents of package builds are told to build in."),
+    ("arch.build-timeout", "Seconds that agents of package builds are told to give a build."),
+    ("arch.max-handouts", "How often a package build is handed out when no log comes back."),
+    ("arch.keep-replaced", "Seconds for which the file of a replaced package can still be read."),
+    ("arch.unpacked", "Bytes that a package may have when it is unpacked."),
     ("database.url", "`postgres://…` or `sqlite:PATH`; empty: SQLite in the data folder."),
     ("images.fetch", "A build whose image is not here fetches it."),
     (

@@ -1,12 +1,15 @@
 //! What a server is made of.
 
+use crate::config::arch::is_reserved;
 use crate::config::{Config, DATABASE, without_password};
 use anyhow::Context;
 use axum::Router;
+use http::Method;
 use ropewalk_core::farm::{Farm, Settings};
 use ropewalk_core::port::{Clock, SystemClock};
+use ropewalk_door_vieter::Vieter;
 use ropewalk_door_web::{Cookies, Web};
-use ropewalk_http::gate::Gate;
+use ropewalk_http::gate::{Gate, Render};
 use ropewalk_http::metrics::Metrics;
 use ropewalk_http::protect::protect;
 use ropewalk_http::rates::Rates;
@@ -19,11 +22,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
+const INCOMING: &str = "incoming";
+
 /// The farm with its database, for whoever holds the data folder's lock.
 pub(crate) struct Parts {
     pub(crate) farm: Arc<Farm>,
     pub(crate) readiness: Readiness,
     store: SqlStore,
+    /// Where bytes arrive that are not yet anything.
+    incoming: Arc<Path>,
 }
 
 impl Parts {
@@ -46,9 +53,15 @@ impl Parts {
             builds: config.limits.builds.clone(),
             lost_after: Duration::from_secs(config.runner.lost_after),
             unused_blobs: Duration::from_secs(config.limits.requests.unused_blobs),
+            arch: config.arch.settings(),
         };
         let farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock, settings);
-        Ok(Parts { farm: Arc::new(farm), readiness: Readiness::new(data, agent::ROOM), store })
+        Ok(Parts {
+            farm: Arc::new(farm),
+            readiness: Readiness::new(data, agent::ROOM),
+            store,
+            incoming: data.join(INCOMING).into(),
+        })
     }
 
     /// All doors, with what stands around them.
@@ -63,25 +76,36 @@ impl Parts {
             cookies: cookies(config),
             stopping,
         };
-        let gate = Gate {
-            farm: self.farm.clone(),
-            rates,
-            trusted: config.proxy.trusted.clone().into(),
-            render: |path| match path {
-                path if ropewalk_door_srht::owns(path) => ropewalk_door_srht::render,
-                path if ropewalk_door_srht_rest::owns(path) => ropewalk_door_srht_rest::render,
-                path => ropewalk_door_web::render(path),
-            },
-        };
+        let gate =
+            Gate { farm: self.farm.clone(), rates, trusted: config.proxy.trusted.clone().into(), render };
         let srht =
             ropewalk_door_srht::door(self.farm.clone(), metrics.clone()).map_err(anyhow::Error::msg)?;
         let rest = ropewalk_door_srht_rest::door(self.farm.clone());
-        Ok(protect(ropewalk_door_web::door(web).merge(srht).merge(rest), gate, metrics))
+        let vieter = Vieter { farm: self.farm.clone(), incoming: self.incoming.clone() };
+        let doors = ropewalk_door_web::door(web).merge(srht).merge(rest);
+        Ok(protect(ropewalk_door_vieter::beside(doors, vieter), gate, metrics))
     }
 
     /// Lets the database go when all is on disk.
     pub(crate) async fn close(self) {
         self.store.database().close().await;
+    }
+}
+
+/// Whether clients of repositories ask there.
+fn is_of_repository(path: &str) -> bool {
+    let methods = [Method::POST, Method::GET, Method::DELETE];
+    let asks = |method| ropewalk_door_vieter::is_of_repository(method, path, is_reserved);
+    methods.iter().any(asks)
+}
+
+/// How a refusal at this address looks that came before any door.
+fn render(path: &str) -> Render {
+    match path {
+        _ if ropewalk_door_srht::owns(path) => ropewalk_door_srht::render,
+        _ if ropewalk_door_srht_rest::owns(path) => ropewalk_door_srht_rest::render,
+        _ if ropewalk_door_vieter::owns(path) || is_of_repository(path) => ropewalk_door_vieter::render,
+        _ => ropewalk_door_web::render(path),
     }
 }
 
@@ -96,7 +120,7 @@ pub(super) fn cookies(config: &Config) -> Cookies {
 
 /// What the server keeps is for its own account only. SQLite's other files take the mode of the first.
 fn keep_private(config: &Config, data: &Path) -> anyhow::Result<()> {
-    for folder in ["blobs", "logs"].map(|name| data.join(name)) {
+    for folder in ["blobs", "logs", INCOMING].map(|name| data.join(name)) {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(|| {
             format!("cannot make the folder {}: may this account write to it?", folder.display())
         })?;

@@ -16,4 +16,5 @@ mod server;
 mod srht;
 mod streams;
 mod tls;
+mod vieter;
 mod web;

@@ -1,0 +1,63 @@
+//! Packages of Arch Linux and its relatives: targets that are built by schedule, the agents that build them, and the
+//! repositories that the packages go to.
+//!
+//! Builds are ordinary jobs of kind `vieter` with one work each. Agents that poll are one runner for each architecture;
+//! what they hold is leased underneath, and a log that is uploaded ends the lease.
+
+mod builds;
+mod cron;
+mod logs;
+pub mod package;
+mod repos;
+mod targets;
+mod words;
+
+pub use builds::{BuildConfig, next_build};
+pub use cron::{Cron, CronError, LENGTH_MAX as SCHEDULE_MAX};
+pub use logs::Uploaded;
+pub(crate) use repos::Databases;
+pub use repos::{Arrival, Published, RepoBytes, RepoFile};
+pub use targets::{TargetChange, TargetWish};
+pub use words::{ARCH_MAX, is_repository_name};
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Items of one part of a list, whatever was asked for.
+pub const LIST_MAX: u32 = 10_000;
+
+/// What an administrator decides about packages.
+#[derive(Clone, Debug)]
+pub struct ArchSettings {
+    /// Architecture of targets without one, and one that packages for `any` always go to.
+    pub default_arch: String,
+    /// Schedule of targets without one.
+    pub schedule: Cron,
+    /// Image that agents build in.
+    pub base_image: String,
+    /// Time that agents give a build.
+    pub build_timeout: Duration,
+    /// How often a build is handed out when no log comes back.
+    pub max_handouts: u32,
+    /// How long the file of a package that was replaced can still be read.
+    pub keep_replaced: Duration,
+    /// What a package's archive may hold.
+    pub packages: package::PackageLimits,
+    /// Words that cannot name a repository, because they begin other addresses.
+    pub reserved: BTreeSet<String>,
+}
+
+impl Default for ArchSettings {
+    fn default() -> Self {
+        ArchSettings {
+            default_arch: "x86_64".into(),
+            schedule: Cron::default(),
+            base_image: "archlinux:base-devel".into(),
+            build_timeout: Duration::from_secs(3600),
+            max_handouts: 2,
+            keep_replaced: Duration::from_secs(24 * 3600),
+            packages: package::PackageLimits::default(),
+            reserved: BTreeSet::new(),
+        }
+    }
+}

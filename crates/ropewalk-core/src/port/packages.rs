@@ -1,0 +1,91 @@
+//! Package repositories.
+
+use super::{BlobRef, StoreError};
+use async_trait::async_trait;
+use ropewalk_model::ids::UserId;
+use std::time::Duration;
+
+/// A package to be published.
+#[derive(Clone, Debug)]
+pub struct NewPackage {
+    /// Name of the repository; made if it is new.
+    pub repo: String,
+    /// Who publishes.
+    pub owner: UserId,
+    /// Whether that may be to a repository of somebody else.
+    pub any_repo: bool,
+    /// Where packages for `any` always go.
+    pub default_arch: String,
+    /// Its name.
+    pub name: String,
+    /// Name of its entry in databases.
+    pub entry: String,
+    /// Its architecture, or `any`.
+    pub arch: String,
+    /// Name of its file.
+    pub file: String,
+    /// Its bytes.
+    pub blob: BlobRef,
+    /// The text `desc`.
+    pub description: String,
+    /// Its part of the database.
+    pub in_db: Vec<u8>,
+    /// Its part of the database with lists of files.
+    pub in_files: Vec<u8>,
+    /// How long the file that it replaces can still be read.
+    pub keep_replaced: Duration,
+}
+
+/// A database as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatabaseRow {
+    /// Number of the repository.
+    pub repo: i64,
+    /// Counts its changes; 0 if nothing was ever published.
+    pub revision: i64,
+    /// Seconds since 1970; more with every change.
+    pub modified: i64,
+}
+
+/// Port for package repositories.
+#[async_trait]
+pub trait Packages: Send + Sync {
+    /// Whose a repository is.
+    async fn repository_owner(&self, repo: &str) -> Result<Option<UserId>, StoreError>;
+    /// Publishes a package to its architecture; one for `any` to all that the repository has and the default one. A new
+    /// architecture gets what is there for `any`. Answers the architectures, sorted. [`StoreError::Refused`] if the
+    /// repository is somebody else's.
+    async fn publish(&self, new: NewPackage) -> Result<Vec<String>, StoreError>;
+    /// A database; an empty one if nothing was published there and a target names the repository.
+    async fn repo_database(&self, repo: &str, arch: &str) -> Result<Option<DatabaseRow>, StoreError>;
+    /// The parts of a database by the packages' names, all of one moment.
+    async fn database_parts(
+        &self,
+        repo: i64,
+        arch: &str,
+        with_files: bool,
+    ) -> Result<(DatabaseRow, Vec<Vec<u8>>), StoreError>;
+    /// A package's file, also one that was replaced not long ago, and when it was published.
+    async fn package_file(
+        &self,
+        repo: &str,
+        arch: &str,
+        file: &str,
+    ) -> Result<Option<(BlobRef, i64)>, StoreError>;
+    /// The text `desc` of an entry, and when it was published.
+    async fn package_description(
+        &self,
+        repo: &str,
+        arch: &str,
+        entry: &str,
+    ) -> Result<Option<(String, i64)>, StoreError>;
+    /// Removes a package, an architecture, or a repository; false if there is no such thing.
+    async fn unpublish(
+        &self,
+        repo: &str,
+        arch: Option<&str>,
+        package: Option<&str>,
+    ) -> Result<bool, StoreError>;
+    /// Forgets replaced files whose time is over, at most `limit`; says how many.
+    async fn forget_replaced(&self, limit: u32) -> Result<u64, StoreError>;
+}

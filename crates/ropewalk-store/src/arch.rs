@@ -1,0 +1,87 @@
+//! What package builders need.
+
+mod builds;
+mod logs;
+mod repos;
+mod targets;
+
+use crate::SqlStore;
+use async_trait::async_trait;
+use ropewalk_core::arch::{BuildConfig, Cron};
+use ropewalk_core::port::{
+    Arch, BuildLog, DueBuild, LogFilter, NewBuild, NewLog, Poll, StoreError, Target, TargetFields,
+    TargetFilter, Window,
+};
+use ropewalk_model::ids::{JobId, UserId};
+use ropewalk_model::time::Time;
+
+#[async_trait]
+impl Arch for SqlStore {
+    async fn create_target(
+        &self,
+        owner: UserId,
+        any_repo: bool,
+        fields: TargetFields,
+        archs: Vec<String>,
+        next: Time,
+    ) -> Result<Target, StoreError> {
+        let new = targets::New { owner, any_repo, fields, archs, next };
+        self.db.write(targets::CREATE, new, targets::create).await
+    }
+
+    async fn target(&self, id: i64) -> Result<Option<Target>, StoreError> {
+        self.db.read("look up a target", id, targets::by_id).await
+    }
+
+    async fn targets(&self, filter: &TargetFilter, window: Window) -> Result<Vec<Target>, StoreError> {
+        targets::list(&self.db, filter, window).await
+    }
+
+    async fn update_target(
+        &self,
+        target: (i64, i64),
+        any_repo: bool,
+        fields: TargetFields,
+        archs: Option<Vec<String>>,
+        next: Time,
+    ) -> Result<Target, StoreError> {
+        let update = targets::Update { target, any_repo, fields, archs, next, now: self.now() };
+        self.db.write(targets::UPDATE, update, targets::update).await
+    }
+
+    async fn delete_target(&self, id: i64) -> Result<(), StoreError> {
+        self.db.write(targets::DELETE, (self.now(), id), targets::delete).await
+    }
+
+    async fn due_builds(&self, schedule: Cron, limit: u32) -> Result<Vec<DueBuild>, StoreError> {
+        builds::due(&self.db, self.now(), schedule, limit).await
+    }
+
+    async fn skip_missed(&self, schedule: Cron) -> Result<u64, StoreError> {
+        self.db.write(builds::SKIP, (self.now(), schedule), builds::skip_missed).await
+    }
+
+    async fn queue_build(&self, new: NewBuild) -> Result<Option<JobId>, StoreError> {
+        self.db.write(builds::QUEUE, (self.now(), new), builds::queue).await
+    }
+
+    async fn poll(&self, poll: Poll) -> Result<Vec<BuildConfig>, StoreError> {
+        self.db.write(builds::POLL, (self.now(), poll), builds::poll).await
+    }
+
+    async fn keep_log(&self, new: NewLog) -> Result<i64, StoreError> {
+        self.db.write(logs::KEEP, (self.now(), new), logs::keep).await
+    }
+
+    async fn build_logs(&self, filter: &LogFilter, window: Window) -> Result<Vec<BuildLog>, StoreError> {
+        logs::list(&self.db, filter, window).await
+    }
+
+    async fn build_log(&self, id: i64) -> Result<Option<BuildLog>, StoreError> {
+        logs::by_id(&self.db, id).await
+    }
+
+    async fn delete_build_log(&self, id: i64) -> Result<bool, StoreError> {
+        self.db.write(logs::DELETE, (id,), logs::delete).await
+    }
+}

@@ -1,0 +1,202 @@
+//! Builds of targets, on the farm's own queue.
+
+use super::targets;
+use crate::change::{Change, WorkRow};
+use crate::db::{Database, Tx, Write};
+use crate::jobs::{cancel_in, submit_in};
+use crate::queue::{lease_in, register_in};
+use ropewalk_core::arch::{BuildConfig, Cron, next_build};
+use ropewalk_core::port::{DueBuild, Lease, NewBuild, Poll, StoreError};
+use ropewalk_model::fault::Point;
+use ropewalk_model::ids::{JobId, RunnerId, WorkId};
+use ropewalk_model::status::{Cause, WorkStatus};
+use ropewalk_model::time::Time;
+use ropewalk_model::work::Labels;
+use std::time::Duration;
+
+pub(super) const QUEUE: Write =
+    Write::durable("queue a build").points(Point::SubmitBeforeCommit, Point::SubmitAfterCommit);
+/// A crash of the machine may take it back: then the build is handed out again.
+pub(super) const POLL: Write =
+    Write::relaxed("hand out builds").claiming().points(Point::LeaseBeforeCommit, Point::LeaseAfterCommit);
+pub(super) const SKIP: Write = Write::durable("skip missed builds");
+const REARM: Write = Write::durable("set a schedule right");
+
+/// The kind of works that agents take.
+const AGENT: &str = "agent";
+/// What came at most so long ago was not missed: another server may be about to queue it.
+const JUST_NOW: Duration = Duration::from_secs(5);
+
+pub(super) async fn due(
+    db: &Database,
+    now: Time,
+    schedule: Cron,
+    limit: u32,
+) -> Result<Vec<DueBuild>, StoreError> {
+    let sql = "SELECT a.id FROM arch_target_archs a JOIN jobs j ON j.id = a.job
+        WHERE a.next_at IS NULL AND j.ended IS NOT NULL ORDER BY a.id LIMIT $1";
+    for row in
+        db.query_all("look for schedules that wait in vain", sql, vec![i64::from(limit).into()]).await?
+    {
+        db.write(REARM, (now, row.get("id")?, schedule), rearm).await?;
+    }
+    let sql = "SELECT id, target, value FROM arch_target_archs WHERE next_at IS NOT NULL AND next_at < $1
+        ORDER BY next_at, id LIMIT $2";
+    let rows = db.query_all("look for due builds", sql, vec![now.0.into(), i64::from(limit).into()]).await?;
+    let mut due = Vec::with_capacity(rows.len());
+    for row in rows {
+        let target: i64 = row.get("target")?;
+        if let Some(target) = db.read("look up a target", target, targets::by_id).await? {
+            due.push(DueBuild { row: row.get("id")?, target, arch: row.get("value")? });
+        }
+    }
+    Ok(due)
+}
+
+/// A build that ended without having been handed out does not come back to set its schedule.
+async fn rearm(tx: &Tx, (now, row, default): &(Time, i64, Cron)) -> Result<(), StoreError> {
+    let sql = "SELECT t.schedule FROM arch_target_archs a JOIN arch_targets t ON t.id = a.target
+        JOIN jobs j ON j.id = a.job WHERE a.id = $1 AND a.next_at IS NULL AND j.ended IS NOT NULL";
+    if let Some(found) = tx.query_one(sql, vec![(*row).into()]).await? {
+        let next = next_build(&found.get::<String>("schedule")?, *default, *now);
+        set_next(tx, *row, next).await?;
+    }
+    Ok(())
+}
+
+async fn set_next(tx: &Tx, row: i64, next: Time) -> Result<(), StoreError> {
+    let sql = "UPDATE arch_target_archs SET next_at = $2, job = NULL WHERE id = $1";
+    tx.execute(sql, vec![row.into(), next.0.into()]).await.map(|_| ())
+}
+
+pub(super) async fn skip_missed(tx: &Tx, (now, default): &(Time, Cron)) -> Result<u64, StoreError> {
+    let sql = format!(
+        "SELECT a.id, t.schedule FROM arch_target_archs a JOIN arch_targets t ON t.id = a.target
+        WHERE a.next_at IS NOT NULL AND a.next_at < $1 ORDER BY a.id{}",
+        tx.for_update()
+    );
+    let missed = tx.query_all(&sql, vec![now.minus(JUST_NOW).0.into()]).await?;
+    for row in &missed {
+        let next = next_build(&row.get::<String>("schedule")?, *default, *now);
+        set_next(tx, row.get("id")?, next).await?;
+    }
+    Ok(missed.len() as u64)
+}
+
+pub(super) async fn queue(tx: &Tx, (now, new): &(Time, NewBuild)) -> Result<Option<JobId>, StoreError> {
+    let (id, revision) = new.target;
+    let target = match targets::lock(tx, id).await {
+        Err(StoreError::Missing(_)) if new.row.is_some() => return Ok(None),
+        locked => locked?,
+    };
+    if target.revision != revision {
+        return Err(StoreError::Conflict(format!("target {id} was changed by somebody else")));
+    }
+    if let Some(row) = new.row
+        && !is_due(tx, row, *now).await?
+    {
+        return Ok(None);
+    }
+    agents(tx, *now, &new.arch, &new.agents, new).await?;
+    let made = submit_in(tx, &(*now, new.submission.clone())).await?;
+    let job = *made.jobs.first().ok_or_else(|| StoreError::Corrupt("a build without a job".into()))?;
+    note(tx, job, id, &new.arch, true).await?;
+    if let Some(row) = new.row {
+        let sql = "UPDATE arch_target_archs SET next_at = NULL, job = $2 WHERE id = $1";
+        tx.execute(sql, vec![row.into(), job.0.into()]).await?;
+    }
+    Ok(Some(job))
+}
+
+/// Another server may have queued it meanwhile.
+async fn is_due(tx: &Tx, row: i64, now: Time) -> Result<bool, StoreError> {
+    let sql = "SELECT id FROM arch_target_archs WHERE id = $1 AND next_at IS NOT NULL AND next_at < $2";
+    Ok(tx.query_one(sql, vec![row.into(), now.0.into()]).await?.is_some())
+}
+
+pub(super) async fn note(tx: &Tx, job: JobId, target: i64, arch: &str, open: bool) -> Result<(), StoreError> {
+    let sql = "INSERT INTO arch_builds (job, target, arch, open) VALUES ($1, $2, $3, $4)";
+    tx.execute(sql, vec![job.0.into(), target.into(), arch.into(), open.into()]).await.map(|_| ())
+}
+
+/// Makes the runner that stands for all agents of an architecture, with the first build for it.
+async fn agents(tx: &Tx, now: Time, arch: &str, name: &str, new: &NewBuild) -> Result<(), StoreError> {
+    let known = tx.query_one("SELECT runner FROM arch_agents WHERE arch = $1", vec![arch.into()]).await?;
+    if known.is_some() {
+        return Ok(());
+    }
+    let features = new.submission.works.iter().flat_map(|work| work.requirement.features.clone()).collect();
+    let runner = stand_in(tx, now, name, features).await?;
+    let sql = "INSERT INTO arch_agents (arch, runner) VALUES ($1, $2) ON CONFLICT (arch) DO NOTHING";
+    tx.execute(sql, vec![arch.into(), runner.0.into()]).await.map(|_| ())
+}
+
+/// A runner that no agent of ours is: works are leased to it on behalf of somebody who speaks another dialect.
+pub(super) async fn stand_in(
+    tx: &Tx,
+    now: Time,
+    name: &str,
+    features: std::collections::BTreeSet<String>,
+) -> Result<RunnerId, StoreError> {
+    let labels = Labels { kinds: [AGENT.to_string()].into(), features, ..Labels::default() };
+    Ok(register_in(tx, &(now, name.to_owned(), labels, 1)).await?.id)
+}
+
+pub(super) async fn poll(tx: &Tx, (now, poll): &(Time, Poll)) -> Result<Vec<BuildConfig>, StoreError> {
+    let sql = "UPDATE arch_agents SET polled = $2 WHERE arch = $1 RETURNING runner";
+    let known = tx.query_one(sql, vec![poll.arch.as_str().into(), now.0.into()]).await?;
+    let Some(runner) = known.filter(|_| poll.most > 0) else { return Ok(vec![]) };
+    let runner = RunnerId(runner.get("runner")?);
+    let leases = lease_in(tx, &(*now, runner, poll.most, poll.lease_for)).await?;
+    let mut builds = Vec::with_capacity(leases.len());
+    for lease in &leases {
+        builds.extend(hand_out(tx, *now, poll.schedule, lease).await?);
+    }
+    Ok(builds)
+}
+
+/// What an agent is told of a lease; the schedule that asked for it goes on.
+async fn hand_out(
+    tx: &Tx,
+    now: Time,
+    default: Cron,
+    lease: &Lease,
+) -> Result<Option<BuildConfig>, StoreError> {
+    let Some(job) = lease.job else { return Ok(None) };
+    let sql = "SELECT a.id, t.schedule FROM arch_target_archs a JOIN arch_targets t ON t.id = a.target
+        WHERE a.job = $1 AND a.next_at IS NULL";
+    if let Some(row) = tx.query_one(sql, vec![job.0.into()]).await? {
+        let next = next_build(&row.get::<String>("schedule")?, default, now);
+        set_next(tx, row.get("id")?, next).await?;
+    }
+    let sql = "SELECT manifest FROM jobs WHERE id = $1";
+    let row = tx.query_one(sql, vec![job.0.into()]).await?;
+    let text: String = row.map_or(Ok(String::new()), |row| row.get("manifest"))?;
+    let config = serde_json::from_str(&text);
+    config.map(Some).map_err(|e| StoreError::Corrupt(format!("build {job}: {e}")))
+}
+
+/// Ends a target's builds that wait. Those that were handed out go on.
+pub(super) async fn invalidate(change: &mut Change<'_>, target: i64) -> Result<(), StoreError> {
+    let (tx, now) = (change.tx, change.now);
+    let sql = "SELECT b.job, j.work, j.ended FROM arch_builds b JOIN jobs j ON j.id = b.job
+        WHERE b.target = $1 AND b.open ORDER BY j.work";
+    for row in tx.query_all(sql, vec![target.into()]).await? {
+        let (job, work) = (JobId(row.get("job")?), WorkId(row.get("work")?));
+        let has_ended = row.get::<Option<i64>>("ended")?.is_some();
+        let waits = !has_ended && WorkRow::lock(tx, work).await?.status == WorkStatus::Ready;
+        if waits {
+            cancel_in(tx, &(now, job, Cause::Superseded)).await?;
+        }
+        if waits || has_ended {
+            close(tx, job).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The build is not looked for any more.
+pub(super) async fn close(tx: &Tx, job: JobId) -> Result<(), StoreError> {
+    let sql = "UPDATE arch_builds SET open = $2 WHERE job = $1";
+    tx.execute(sql, vec![job.0.into(), false.into()]).await.map(|_| ())
+}

@@ -1,0 +1,197 @@
+//! Package builds as time passes: schedules, leases that nobody sees, logs. Tests are named after the rows of the
+//! acceptance table that they show.
+
+use crate::env::Env;
+use ropewalk_core::access::Caller;
+use ropewalk_core::arch::{ArchSettings, Cron, TargetWish, Uploaded};
+use ropewalk_core::farm::{Farm, Settings};
+use ropewalk_core::identity::Newcomer;
+use ropewalk_core::jobs::JobQuery;
+use ropewalk_core::port::{Arch, Queue, Role, TargetFields, TargetKind};
+use ropewalk_model::grant::Grants;
+use ropewalk_model::limits::{BuildLimits, RequestLimits};
+use ropewalk_model::status::{Cause, JobStatus};
+use ropewalk_model::time::Time;
+use ropewalk_store::audit::audit;
+use ropewalk_store::{DiskBlobs, DiskLogs};
+use std::sync::Arc;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// What a lease of a build lasts: its time-out, and ten minutes.
+const LEASE: Duration = Duration::from_secs(3600 + 600);
+
+struct World {
+    env: Env,
+    farm: Farm,
+    admin: Caller,
+    folder: tempfile::TempDir,
+}
+
+async fn world(env: Env) -> World {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(env.store.clone());
+    let blobs = DiskBlobs::open(&folder.path().join("blobs"), env.store.clone()).await.expect("blobs");
+    let shared = Arc::new(blobs.clone());
+    let logs = DiskLogs::open(&folder.path().join("logs"), shared, store.clone()).await.expect("logs");
+    let settings = Settings {
+        origin: "https://farm.example".into(),
+        requests: RequestLimits::default(),
+        builds: BuildLimits::default(),
+        lost_after: Duration::from_secs(600),
+        unused_blobs: Duration::from_secs(3600),
+        arch: ArchSettings::default(),
+    };
+    let farm = Farm::new(store, Arc::new(logs), Arc::new(blobs), env.clock.clone(), settings);
+    // Schedules come before now, not with it.
+    env.clock.advance(Duration::from_secs(1));
+    let roles = [Role::Admin].into();
+    let newcomer = Newcomer { name: "ann".into(), roles, ..Newcomer::default() };
+    let user = Box::new(farm.create_user(&Caller::Local, newcomer).await.expect("a user"));
+    let admin = Caller::User { user, grants: Grants::All, expires: None, token: None };
+    World { env, farm, admin, folder }
+}
+
+impl World {
+    async fn target(&self, schedule: &str) -> i64 {
+        let fields = TargetFields {
+            kind: TargetKind::Git,
+            url: "https://example.org/p.git".into(),
+            branch: String::new(),
+            repo: "r".into(),
+            schedule: schedule.into(),
+            path: String::new(),
+        };
+        let wish = TargetWish { fields, archs: "x86_64".into() };
+        self.farm.create_target(&self.admin, wish).await.expect("a target").id
+    }
+
+    async fn poll(&self, most: u32) -> Vec<i64> {
+        let builds = self.farm.poll_builds(&self.admin, "x86_64", most).await.expect("a poll");
+        builds.iter().map(|build| build.target_id).collect()
+    }
+
+    async fn queue(&self, target: i64, arch: &str) {
+        self.farm.queue_build(&self.admin, target, arch, false).await.expect("queued");
+    }
+
+    async fn log(&self, target: i64, arch: &str, end: Time, exit: i32) {
+        let path = self.folder.path().join("log");
+        std::fs::write(&path, b"a log").expect("a file");
+        let seconds = end.0 / 1_000_000;
+        let log = Uploaded { target, start: seconds, end: seconds, arch: arch.into(), exit };
+        self.farm.keep_build_log(&self.admin, log, &path).await.expect("kept");
+    }
+
+    /// Ends leases that ran out, as every server does each second.
+    async fn expire(&self) {
+        self.env.store.expire(Time(0), 100).await.expect("expired");
+    }
+
+    fn now(&self) -> Time {
+        self.farm.now()
+    }
+
+    /// Status and cause of all builds, oldest first.
+    async fn ends(&self) -> Vec<(JobStatus, Option<Cause>)> {
+        let page = self.farm.jobs(&self.admin, JobQuery::default(), None, 100).await.expect("jobs");
+        page.items.iter().rev().map(|job| (job.status, job.cause)).collect()
+    }
+
+    async fn is_sound(&self) {
+        assert_eq!(audit(self.env.db()).await.expect("an audit"), Vec::<String>::new());
+    }
+}
+
+pub async fn vieter_21_a_schedule_hands_out_one_build_a_minute(env: Env) {
+    let world = world(env).await;
+    let id = world.target("* *").await;
+    assert_eq!(world.poll(5).await, [0_i64; 0], "not before the next minute");
+    for _ in 0..3 {
+        world.env.clock.advance(MINUTE);
+        assert_eq!(world.poll(5).await, [id]);
+        assert_eq!(world.poll(5).await, [0_i64; 0]);
+    }
+    // Slow agents find one build, not a pile; the next one comes with the next minute from then on.
+    world.env.clock.advance(MINUTE * 30);
+    assert_eq!(world.poll(5).await, [id]);
+    assert_eq!(world.poll(5).await, [0_i64; 0]);
+    world.is_sound().await;
+}
+
+pub async fn vieter_23_what_came_while_no_server_ran_is_not_caught_up(env: Env) {
+    let world = world(env).await;
+    let id = world.target("* *").await;
+    world.env.clock.advance(MINUTE * 10);
+    assert_eq!(world.env.store.skip_missed(Cron::default()).await.expect("skipped"), 1);
+    assert_eq!(world.poll(5).await, [0_i64; 0]);
+    world.env.clock.advance(MINUTE);
+    assert_eq!(world.poll(5).await, [id]);
+}
+
+pub async fn one_that_is_queued_by_hand_does_not_disturb_the_schedule(env: Env) {
+    let world = world(env).await;
+    let id = world.target("* *").await;
+    world.queue(id, "x86_64").await;
+    assert_eq!(world.poll(5).await, [id]);
+    assert_eq!(world.poll(5).await, [0_i64; 0]);
+    world.env.clock.advance(MINUTE);
+    world.queue(id, "x86_64").await;
+    assert_eq!(world.poll(5).await, [id, id]);
+}
+
+pub async fn a_schedule_goes_on_after_its_build_was_cancelled(env: Env) {
+    let world = world(env).await;
+    let id = world.target("* *").await;
+    world.env.clock.advance(MINUTE);
+    world.farm.poll_builds(&world.admin, "x86_64", 0).await.expect("a poll");
+    let page = world.farm.jobs(&world.admin, JobQuery::default(), None, 100).await.expect("jobs");
+    world.farm.cancel(&world.admin, page.items[0].id).await.expect("cancelled");
+    assert_eq!(world.poll(5).await, [0_i64; 0]);
+    world.env.clock.advance(MINUTE);
+    assert_eq!(world.poll(5).await, [id]);
+}
+
+pub async fn a_build_without_a_log_is_handed_out_once_more_and_then_ends(env: Env) {
+    let world = world(env).await;
+    let id = world.target("").await;
+    world.queue(id, "x86_64").await;
+    for _ in 0..2 {
+        assert_eq!(world.poll(5).await, [id]);
+        world.env.clock.advance(LEASE - Duration::from_secs(1));
+        world.expire().await;
+        assert_eq!(world.poll(5).await, [0_i64; 0], "its time has not passed");
+        world.env.clock.advance(Duration::from_secs(2));
+        world.expire().await;
+    }
+    assert_eq!(world.poll(5).await, [0_i64; 0]);
+    assert_eq!(world.ends().await, [(JobStatus::Timeout, Some(Cause::NoReport))]);
+    // A log that comes all the same is a build of its own.
+    world.log(id, "x86_64", world.now(), 0).await;
+    assert_eq!(world.ends().await[1], (JobStatus::Success, None));
+    world.is_sound().await;
+}
+
+pub async fn a_log_ends_the_build_that_was_handed_out_first(env: Env) {
+    let world = world(env).await;
+    let id = world.target("").await;
+    world.queue(id, "aarch64").await;
+    world.farm.poll_builds(&world.admin, "aarch64", 1).await.expect("a poll");
+    for _ in 0..2 {
+        world.env.clock.advance(MINUTE);
+        world.queue(id, "x86_64").await;
+        assert_eq!(world.poll(5).await, [id]);
+    }
+    let second = world.now();
+    // One that ended before the builds were handed out belongs to none of them.
+    world.log(id, "x86_64", second.minus(MINUTE * 5), 9).await;
+    // The same architecture first, then the one that was handed out first.
+    world.log(id, "x86_64", second, 1).await;
+    world.log(id, "x86_64", second, 0).await;
+    world.log(id, "armv7h", second, 2).await;
+    world.log(id, "x86_64", second, 0).await;
+    let failed = (JobStatus::Failed, Some(Cause::StepFailed));
+    let success = (JobStatus::Success, None);
+    assert_eq!(world.ends().await, [failed, failed, success, failed, success]);
+    world.is_sound().await;
+}
