@@ -17,12 +17,15 @@ pub fn refusal<B>(request: &http::Request<B>) -> Option<&'static str> {
         (None, _) if request.version() < Version::HTTP_11 => None,
         (None, _) => Some("the request has no header Host"),
         (Some(_), Some(_)) => Some("the request has several headers Host"),
-        (Some(host), None) => {
-            let is_host = host.is_empty()
-                || Authority::try_from(host.as_bytes()).is_ok_and(|a| !a.as_str().contains('@'));
-            (!is_host).then_some("the header Host is no host")
-        }
+        (Some(host), None) => (!is_host(host.as_bytes())).then_some("the header Host is no host"),
     }
+}
+
+/// A host with or without a port; nothing is one for addresses that have none (RFC 9112, 3.2).
+fn is_host(text: &[u8]) -> bool {
+    let Ok(authority) = Authority::try_from(text) else { return text.is_empty() };
+    let port = authority.as_str().strip_prefix(authority.host());
+    port.is_some_and(|port| port.is_empty() || authority.port_u16().is_some())
 }
 
 /// The same request with a body that breaks off when nothing of it arrives for `patience`, or it is not whole by then.
