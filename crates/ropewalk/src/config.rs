@@ -185,7 +185,8 @@ impl Config {
         let Images { fetch, names, insecure, credentials } = self.images.clone();
         let limits = self.limits.images.clone().into();
         let credentials = Some(PathBuf::from(credentials)).filter(|path| !path.as_os_str().is_empty());
-        Origins { fetch, names, insecure, credentials, allow: self.outgoing.allow.clone(), limits }
+        let pace = self.limits.images.pace();
+        Origins { fetch, names, insecure, credentials, allow: self.outgoing.allow.clone(), limits, pace }
     }
 
     /// Address of the database.

@@ -37,7 +37,7 @@ pub(crate) use host::Usr;
 pub use name::ImageName;
 pub use origins::{Named, Origins};
 pub use progress::Progress;
-pub use registry::RegistryError;
+pub use registry::{Pace, RegistryError};
 pub use rootfs::{Pinned, Rootfs};
 pub use source::{Source, SourceError, Suite};
 pub use unpack::Limits;

@@ -1,7 +1,7 @@
 //! What images are called and where they come from: what an administrator may configure.
 
 use super::names;
-use super::{ImageError, ImageName, Limits, Source};
+use super::{ImageError, ImageName, Limits, Pace, Source};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub struct Origins {
     pub credentials: Option<PathBuf>,
     /// What an image may unpack to; its parts may not be longer on the way either.
     pub limits: Limits,
+    /// How fast a registry's answers must come.
+    pub pace: Pace,
 }
 
 impl Default for Origins {
@@ -33,6 +35,7 @@ impl Default for Origins {
             allow: vec![],
             credentials: None,
             limits: Limits::default(),
+            pace: Pace::default(),
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Reply {
     cut: Option<usize>,
     /// The body is repeated for ever, without a length.
     endless: bool,
+    /// The body comes byte by byte.
+    dripping: bool,
     until: Option<std::path::PathBuf>,
 }
 
@@ -52,6 +54,10 @@ impl Reply {
     /// A connection that is cut stays open until a file is there.
     pub(crate) fn held_until(self, file: &std::path::Path) -> Reply {
         Reply { until: Some(file.into()), ..self }
+    }
+
+    pub(crate) fn dripping(self) -> Reply {
+        Reply { dripping: true, ..self }
     }
 
     pub(crate) fn endless(self) -> Reply {
@@ -162,6 +168,13 @@ fn write(stream: &mut TcpStream, reply: Reply) -> Option<()> {
             wait_for(file);
         }
         return None;
+    }
+    for byte in reply.body.chunks(1).filter(|_| reply.dripping) {
+        stream.write_all(byte).ok()?;
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    if reply.dripping {
+        return Some(());
     }
     stream.write_all(&reply.body).ok()?;
     if !reply.endless {

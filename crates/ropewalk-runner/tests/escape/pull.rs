@@ -4,7 +4,7 @@ use crate::fake::{Asked, Fake, Image, Reply, arch, digest, from, index, wait_for
 use crate::hostile::{Shop, Tar};
 use crate::world::World;
 use ropewalk_runner::image::{
-    Entry, Fetching, ImageError, Limits, News, Origins, Progress, RegistryError, Rootfs,
+    Entry, Fetching, ImageError, Limits, News, Origins, Pace, Progress, RegistryError, Rootfs,
 };
 use ropewalk_runner::sandbox::Network;
 use ropewalk_runner::sandbox::network::Outside;
@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,11 @@ pub(crate) fn an_index_gives_this_machines_image(home: &Path) {
     let mut put =
         |name: &str, bytes: &[u8]| parts.insert(format!("/v2/ours/manifests/{name}"), bytes.to_vec());
     put("many", &index(&[("s390x", &theirs.manifest()), (arch(), &ours.manifest())]));
+    let strange = String::from_utf8(index(&[(arch(), &ours.manifest())])).unwrap();
+    let strange = strange.replace(&digest(&ours.manifest()), &format!("sha512:{}", "0a".repeat(64)));
+    put("strange", strange.as_bytes());
+    // The registry would answer it, with whatever it likes.
+    put(&format!("sha512:{}", "0a".repeat(64)), &theirs.manifest());
     put("other", &index(&[("s390x", &theirs.manifest())]));
     let inner = index(&[(arch(), &ours.manifest())]);
     let deep = index(&[(arch(), &inner)]);
@@ -110,8 +116,11 @@ pub(crate) fn an_index_gives_this_machines_image(home: &Path) {
         let entry = shop.pull(&reference(&fake, &format!("ours:{tag}")), tag).unwrap();
         assert_eq!(entry.manifest, Some(digest(&ours.manifest())), "{tag}");
     }
-    for (tag, why) in [("other", format!("no image for linux/{}", arch())), ("deeper", "index within".into())]
-    {
+    for (tag, why) in [
+        ("other", format!("no image for linux/{}", arch())),
+        ("deeper", "index within".into()),
+        ("strange", "is not a SHA-256 digest".into()),
+    ] {
         let error = shop.pull(&reference(&fake, &format!("ours:{tag}")), "x").unwrap_err().to_string();
         assert!(error.contains(&why), "{error}");
     }
@@ -377,6 +386,48 @@ pub(crate) fn what_broke_off_goes_on_where_it_was(home: &Path) {
         shop.catalog.remove("tested").unwrap();
         assert_eq!(shop.blobs(), [""; 0]);
     }
+    shop.close();
+}
+
+pub(crate) fn who_answers_byte_by_byte_is_given_up(home: &Path) {
+    let shop = Shop::new(home);
+    let big = Image::new("big", &[Tar::new().file("f", &"0123456789abcdef".repeat(16_384)).done()]);
+    let layer = big.claims[0].0.clone();
+    let parts: BTreeMap<String, Vec<u8>> = big.parts().into_iter().collect();
+    let pace = Pace { rate: 1 << 20, window: Duration::from_millis(100) };
+    let origins = Origins { pace, ..Origins::default() };
+    let slow = "less than 1048576 bytes a second (limits.image-rate)";
+    // Each try gets a few bytes further, which is no progress.
+    for part in ["manifests/1".to_owned(), layer.clone()] {
+        let parts = parts.clone();
+        let fake = Fake::serve(move |asked| {
+            let reply = from(&parts, asked);
+            if asked.path.ends_with(&part) { reply.dripping() } else { reply }
+        });
+        let error = shop.pull_with(&reference(&fake, "big:1"), "x", &origins, &mut vec![]).unwrap_err();
+        assert!(error.to_string().contains(slow), "{error}");
+    }
+    // So it is with one who breaks off again and again.
+    let times = Arc::new(AtomicUsize::new(0));
+    let counted = times.clone();
+    let fake = Fake::serve(move |asked| {
+        let reply = from(&parts, asked);
+        match asked.path.ends_with(&layer) {
+            true => {
+                counted.fetch_add(1, Ordering::Relaxed);
+                reply.cut(1)
+            }
+            false => reply,
+        }
+    });
+    shop.pull_with(&reference(&fake, "big:1"), "x", &origins, &mut vec![]).unwrap_err();
+    assert_eq!(times.load(Ordering::Relaxed), 5);
+    // Words of an error, and a token.
+    let long = vec![b' '; 1 << 16];
+    let fake = Fake::serve(move |_| Reply::bytes(&long).with_status(403).dripping());
+    let began = Instant::now();
+    shop.pull_with(&reference(&fake, "x:1"), "x", &origins, &mut vec![]).unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     shop.close();
 }
 

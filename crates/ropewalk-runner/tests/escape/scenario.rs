@@ -89,6 +89,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     [] pull::redirects_to_other_places_are_refused,
     [] pull::a_token_is_asked_for_and_goes_to_the_registry_only,
     [] pull::what_broke_off_goes_on_where_it_was,
+    [] pull::who_answers_byte_by_byte_is_given_up,
     [] pull::an_error_says_what_the_registry_said,
     [] pull::a_killed_pull_leaves_nothing_half_used_and_the_next_goes_on,
     [] pull::a_spoilt_cache_mends_itself,

@@ -62,6 +62,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("limits.disk", "Bytes that a build may write."),
     ("limits.image", "Bytes that an image may unpack to, and that its parts may have on the way."),
     ("limits.image-files", "Files and folders of an image."),
+    ("limits.image-rate", "Bytes a second with which a registry's answer must come; 0: any rate."),
     ("outgoing.allow", "Private networks that registries may lead to."),
     ("proxy.trusted", "Networks of proxies whose `X-Forwarded-For` is believed."),
     ("runner.embedded", "Run builds in this process's care."),

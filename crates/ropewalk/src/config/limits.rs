@@ -1,7 +1,7 @@
 //! `[limits]`: what requests may ask for and what builds may use, in one table.
 
 use ropewalk_model::limits::{BuildLimits, RequestLimits};
-use ropewalk_runner::image;
+use ropewalk_runner::image::{self, Pace};
 use serde::{Deserialize, Serialize};
 
 /// All kinds of limits. Their keys are disjoint.
@@ -13,18 +13,26 @@ pub(crate) struct Limits {
     pub(crate) images: ImageLimits,
 }
 
-/// What an image may unpack to.
+/// What an image may unpack to, and how fast it must come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ImageLimits {
     image: u64,
     image_files: u64,
+    image_rate: u64,
+}
+
+impl ImageLimits {
+    /// How fast a registry's answers must come.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace { rate: self.image_rate, ..Pace::default() }
+    }
 }
 
 impl Default for ImageLimits {
     fn default() -> ImageLimits {
         let image::Limits { bytes, entries } = image::Limits::default();
-        ImageLimits { image: bytes, image_files: entries }
+        ImageLimits { image: bytes, image_files: entries, image_rate: Pace::default().rate }
     }
 }
 

@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 const PART: &str = "part";
 /// Bytes that are read at once.
@@ -78,6 +78,7 @@ impl Blobs {
             return Ok(());
         }
         let mut tries = 0;
+        let mut began = Instant::now();
         loop {
             let before = part.length()?;
             match part.download(client, wanted, progress) {
@@ -87,12 +88,15 @@ impl Blobs {
                     part.begin_anew()?;
                 }
                 Err(error) => {
-                    // Whoever goes on gets somewhere in the end.
-                    tries = if part.length()? > before { 1 } else { tries + 1 };
+                    // Whoever goes on fast enough gets somewhere in the end.
+                    let more = part.length()?.saturating_sub(before);
+                    let onward = more > 0 && client.pace.allows(more, began.elapsed());
+                    tries = if onward { 1 } else { tries + 1 };
                     if tries >= TRIES || !error.may_pass() {
                         return Err(part.give_up(error));
                     }
                     progress.say(format_args!("{}: trying again: {error}", wanted.title));
+                    began = Instant::now();
                     pause(tries);
                 }
             }
@@ -244,8 +248,9 @@ impl Part {
             return Err(too_long());
         }
         self.file.seek(SeekFrom::Start(have)).at(format_args!("seek in {}", self.path.display()))?;
-        let mut body = answer.response.into_body().into_reader();
-        let broken = |e: io::Error| RegistryError::Transport { url: answer.url.clone(), why: e.to_string() };
+        let url = answer.url.clone();
+        let broken = |e: io::Error| RegistryError::Transport { url: url.clone(), why: e.to_string() };
+        let mut body = answer.body();
         let mut piece = vec![0; PIECE];
         loop {
             let read = body.read(&mut piece).map_err(broken)?;

@@ -2,6 +2,7 @@
 //! own rules, tokens that go nowhere else.
 
 use super::credentials::{self, Basic};
+use super::pace::{Pace, Paced};
 use super::rules::{Guard, Rules, shown};
 use super::{HUB, RegistryError};
 use crate::image::Origins;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use ureq::http::{Response, header};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, BodyReader};
 use url::Url;
 
 /// Where Docker Hub's registry really is.
@@ -36,6 +37,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// A conversation about one image.
 pub(super) struct Client {
     agent: Agent,
+    /// How fast its answers must come.
+    pub(super) pace: Pace,
     rules: Rules,
     reference: Reference,
     credentials: Option<Basic>,
@@ -48,6 +51,27 @@ pub(super) struct Answer {
     /// Where the bytes came from in the end.
     pub(super) url: String,
     pub(super) response: Response<Body>,
+    pace: Pace,
+}
+
+impl Answer {
+    /// Its bytes as they come; they fail when they come too slowly.
+    pub(super) fn body(self) -> Paced<BodyReader<'static>> {
+        self.pace.hold(self.response.into_body().into_reader())
+    }
+
+    /// Its bytes, at most `limit` of them.
+    pub(super) fn bounded(self, limit: u64, what: &str) -> Result<Vec<u8>, RegistryError> {
+        let mut bytes = vec![];
+        self.body()
+            .take(limit + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| RegistryError::Transport { url: what.into(), why: e.to_string() })?;
+        match bytes.len() as u64 > limit {
+            true => Err(RegistryError::TooLong { what: what.into(), limit }),
+            false => Ok(bytes),
+        }
+    }
 }
 
 impl Client {
@@ -59,7 +83,14 @@ impl Client {
             None => None,
         };
         let agent = agent(&rules);
-        Ok(Client { agent, rules, reference: reference.clone(), credentials, authorization: None })
+        Ok(Client {
+            agent,
+            pace: origins.pace,
+            rules,
+            reference: reference.clone(),
+            credentials,
+            authorization: None,
+        })
     }
 
     /// Asks for `manifests/…` or `blobs/…` of the image, from byte `from` on.
@@ -81,11 +112,12 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             let own = self.rules.is_registry(&url);
             let authorization = self.authorization.as_deref().filter(|_| own);
-            let response = self.ask(&url, accept, from, authorization)?;
-            if !response.status().is_redirection() {
-                return Ok(Answer { url: shown(&url), response });
+            let answer = self.ask(&url, accept, from, authorization)?;
+            if !answer.response.status().is_redirection() {
+                return Ok(answer);
             }
-            let location = header_values(&response, header::LOCATION.as_str()).pop().unwrap_or_default();
+            let location =
+                header_values(&answer.response, header::LOCATION.as_str()).pop().unwrap_or_default();
             let next = url.join(&location).map_err(|e| RegistryError::Malformed {
                 what: format!("the redirect of {}", shown(&url)),
                 why: e.to_string(),
@@ -103,7 +135,7 @@ impl Client {
         accept: &str,
         from: u64,
         authorization: Option<&str>,
-    ) -> Result<Response<Body>, RegistryError> {
+    ) -> Result<Answer, RegistryError> {
         let mut request = self.agent.get(url.as_str()).header(header::ACCEPT, accept);
         if let Some(value) = authorization {
             request = request.header(header::AUTHORIZATION, value);
@@ -111,17 +143,18 @@ impl Client {
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
         }
-        request.call().map_err(|error| transport(&shown(url), &error))
+        let response = request.call().map_err(|error| transport(&shown(url), &error))?;
+        Ok(Answer { url: shown(url), response, pace: self.pace })
     }
 
     /// What is no success becomes an error in words.
     fn judge(&self, answer: Answer) -> Result<Answer, RegistryError> {
-        let Answer { url, mut response } = answer;
-        let status = response.status().as_u16();
+        let status = answer.response.status().as_u16();
         if status == 200 || status == 206 {
-            return Ok(Answer { url, response });
+            return Ok(answer);
         }
-        let message = message(&mut response);
+        let url = answer.url.clone();
+        let message = message(answer);
         Err(match status {
             404 => RegistryError::NotFound(self.reference.to_string()),
             401 | 403 => self.forbidden(message),
@@ -173,17 +206,17 @@ impl Client {
             realm.query_pairs_mut().append_pair("service", &service);
         }
         let basic = self.credentials.as_ref().filter(|_| self.is_kin(&realm)).map(Basic::header);
-        let mut response = self.ask(&realm, "application/json", 0, basic)?;
-        let status = response.status().as_u16();
+        let answer = self.ask(&realm, "application/json", 0, basic)?;
+        let status = answer.response.status().as_u16();
         if status != 200 {
-            let message = message(&mut response);
+            let message = message(answer);
             return Err(match status {
                 401 | 403 => self.forbidden(message),
                 _ => RegistryError::Status { url: shown(&realm), status, message },
             });
         }
         let what = || format!("the token of {}", shown(&realm));
-        let text = bounded(response, MAX_TOKEN, &what())?;
+        let text = answer.bounded(MAX_TOKEN, &what())?;
         let malformed = |why: &str| RegistryError::Malformed { what: what(), why: why.into() };
         // Not serde's message: it would quote what it read.
         let answer: Token = serde_json::from_slice(&text).map_err(|_| malformed("no JSON with a token"))?;
@@ -205,18 +238,6 @@ impl Client {
             _ => false,
         };
         self.rules.is_registry(realm) || related && realm.scheme() == "https"
-    }
-}
-
-/// The bytes of an answer, at most `limit` of them.
-pub(super) fn bounded(response: Response<Body>, limit: u64, what: &str) -> Result<Vec<u8>, RegistryError> {
-    let mut bytes = vec![];
-    let mut body = response.into_body().into_reader().take(limit + 1);
-    body.read_to_end(&mut bytes)
-        .map_err(|e| RegistryError::Transport { url: what.into(), why: e.to_string() })?;
-    match bytes.len() as u64 > limit {
-        true => Err(RegistryError::TooLong { what: what.into(), limit }),
-        false => Ok(bytes),
     }
 }
 
@@ -268,9 +289,9 @@ fn transport(url: &str, error: &ureq::Error) -> RegistryError {
 }
 
 /// The first error of a registry's answer, else its text.
-fn message(response: &mut Response<Body>) -> String {
+fn message(answer: Answer) -> String {
     let mut bytes = vec![];
-    let _ = response.body_mut().as_reader().take(MAX_ERROR).read_to_end(&mut bytes);
+    let _ = answer.body().take(MAX_ERROR).read_to_end(&mut bytes);
     let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let error = json.pointer("/errors/0/message").or_else(|| json.pointer("/details"));
     match error.and_then(|message| message.as_str()) {

@@ -5,16 +5,18 @@ mod blobs;
 mod client;
 mod credentials;
 mod error;
+mod pace;
 mod rules;
 
 pub(super) use blobs::{Blobs, sweep};
 pub use error::RegistryError;
+pub use pace::Pace;
 
 use super::oci::{self, Found};
 use super::progress::{Progress, megabytes};
 use super::{Limits, Origins};
 use blobs::Wanted;
-use client::{Client, bounded, header_values};
+use client::{Client, header_values};
 use oci_spec::distribution::Reference;
 use oci_spec::image::Descriptor;
 use std::collections::BTreeSet;
@@ -76,7 +78,8 @@ fn manifest(
         let (bytes, digest) = document(client, &name, progress)?;
         let malformed = |why: String| RegistryError::Malformed { what: digest.clone(), why };
         match oci::look(&bytes).map_err(malformed)? {
-            Found::Index(chosen) => name = chosen.digest().to_string(),
+            // One that nobody here can verify is refused.
+            Found::Index(chosen) => name = oci::digest(&chosen).map_err(malformed)?,
             Found::Manifest(parts) => {
                 blobs.keep(&digest, &bytes)?;
                 return Ok((digest, parts));
@@ -98,7 +101,7 @@ fn document(
         let asked = client.get(&format!("manifests/{name}"), MANIFESTS, 0);
         let taken = asked.and_then(|answer| {
             let promised = header_values(&answer.response, "docker-content-digest").pop();
-            Ok((bounded(answer.response, MAX_DOCUMENT, &format!("the manifest {name}"))?, promised))
+            Ok((answer.bounded(MAX_DOCUMENT, &format!("the manifest {name}"))?, promised))
         });
         match taken {
             Ok(taken) => break taken,
@@ -113,8 +116,10 @@ fn document(
         }
     };
     let found = oci::sha256(&bytes);
+    // What was asked for by a digest has a SHA-256 one; what a registry promises about a tag may have another.
+    let promised = promised.filter(|promised| promised.starts_with("sha256:"));
     let wanted = if name.contains(':') { Some(name.to_owned()) } else { promised };
-    match wanted.filter(|wanted| wanted.starts_with("sha256:") && *wanted != found) {
+    match wanted.filter(|wanted| *wanted != found) {
         Some(wanted) => Err(RegistryError::Digest { what: wanted, found }),
         None => Ok((bytes, found)),
     }

@@ -18,20 +18,25 @@ use url::{Host, Url};
 pub(super) struct Rules {
     /// The registry: `host[:port]`.
     registry: String,
+    /// Its host and its port.
+    place: Option<(String, u16)>,
     /// It is spoken to without TLS.
     plain: bool,
     /// Private networks that are open.
     allow: Vec<IpNet>,
-    /// The proxy that the environment names, as `host:port`.
-    proxy: Option<String>,
+    /// The proxy that the environment names: host and port.
+    proxy: Option<(String, u16)>,
 }
 
 impl Rules {
     /// For one registry. Without TLS it is spoken to when it is on this machine, or one of `insecure`.
     pub(super) fn new(registry: &str, insecure: &[String], allow: &[IpNet]) -> Rules {
         let plain = insecure.iter().any(|host| host == registry) || is_loopback(host_of(registry));
-        let proxy = ureq::Proxy::try_from_env().map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
-        Rules { registry: registry.into(), plain, allow: allow.into(), proxy }
+        let proxy =
+            ureq::Proxy::try_from_env().map(|proxy| (proxy.host().to_ascii_lowercase(), proxy.port()));
+        let mut rules = Rules { registry: registry.into(), place: None, plain, allow: allow.into(), proxy };
+        rules.place = rules.origin().parse().ok().as_ref().and_then(place);
+        rules
     }
 
     /// The registry's own address.
@@ -77,6 +82,12 @@ impl Rules {
         }
     }
 
+    /// Whether an address was named by the administrator. Its port may be written or left out.
+    fn is_named(&self, uri: &Uri) -> bool {
+        let place = place(uri);
+        place.is_some() && (place == self.place || place == self.proxy)
+    }
+
     fn is_open(&self, ip: IpAddr) -> bool {
         is_public_address(ip) || self.allow.iter().any(|net| net.contains(&ip))
     }
@@ -96,8 +107,7 @@ impl Resolver for Guard {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = DefaultResolver::default().resolve(uri, config, timeout)?;
-        let authority = uri.authority().map(|a| a.as_str().to_ascii_lowercase()).unwrap_or_default();
-        if authority == self.0.registry || Some(&authority) == self.0.proxy.as_ref() {
+        if self.0.is_named(uri) {
             return Ok(found);
         }
         match found.iter().find(|address: &&SocketAddr| !self.0.is_open(address.ip())) {
@@ -117,6 +127,17 @@ pub(super) fn shown(url: &Url) -> String {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.to_string()
+}
+
+/// Host and port of an address.
+fn place(uri: &Uri) -> Option<(String, u16)> {
+    let usual = match uri.scheme_str() {
+        Some("http") => Some(80),
+        Some("https") => Some(443),
+        Some(socks) if socks.starts_with("socks") => Some(1080),
+        _ => None,
+    };
+    Some((uri.host()?.to_ascii_lowercase(), uri.port_u16().or(usual)?))
 }
 
 fn host_of(registry: &str) -> &str {
@@ -193,6 +214,28 @@ mod tests {
         assert_eq!(origin("registry.lan:5000"), "http://registry.lan:5000");
         assert_eq!(origin("registry.lan"), "https://registry.lan");
         assert_eq!(origin("127.0.0.1.example.org"), "https://127.0.0.1.example.org");
+    }
+
+    #[test]
+    fn a_registry_is_known_with_and_without_its_usual_port() {
+        let plain = ["10.0.0.1:80".to_owned()];
+        for (registry, insecure, named, other) in [
+            ("10.0.0.1:443", &[][..], "https://10.0.0.1/v2/", "https://10.0.0.1:444/v2/"),
+            ("10.0.0.1", &[], "https://10.0.0.1:443/v2/", "http://10.0.0.1/v2/"),
+            ("10.0.0.1:80", &plain, "http://10.0.0.1/v2/", "http://10.0.0.1:81/v2/"),
+            ("reg.lan:443", &[], "https://reg.lan/v2/", "https://reg2.lan/v2/"),
+            ("[fd00::1]:443", &[], "https://[fd00::1]/v2/", "https://[fd00::2]/v2/"),
+        ] {
+            let rules = Rules::new(registry, insecure, &[]);
+            assert!(rules.is_registry(&url(named)) && rules.is_named(&named.parse().unwrap()), "{registry}");
+            assert!(
+                !rules.is_registry(&url(other)) && !rules.is_named(&other.parse().unwrap()),
+                "{registry}"
+            );
+            // What the client asks for is written as addresses are written.
+            let asked = url(&format!("{}/v2/", rules.origin()));
+            assert!(rules.is_named(&asked.as_str().parse().unwrap()), "{asked}");
+        }
     }
 
     #[test]
