@@ -146,7 +146,8 @@ fn pacman_repository(name: &str, words: &[&str]) -> Result<String, &'static str>
     let (url, key) = word.rsplit_once('#').ok_or(SYNTAX)?;
     let key = key_id(key).ok_or(SYNTAX)?;
     let section = format!("\n[{name}]\nServer = {url}");
-    let trust = format!("pacman-key --recv-keys {key}\npacman-key --lsign-key {key}\n");
+    // Official images have no key of their own to sign with. Where there is one it stays.
+    let trust = format!("pacman-key --init\npacman-key --recv-keys {key}\npacman-key --lsign-key {key}\n");
     Ok(trust + &append_line(&section, "/etc/pacman.conf"))
 }
 
@@ -188,15 +189,22 @@ fn apt_repository(name: &str, words: &[&str]) -> Result<String, &'static str> {
     Ok(script)
 }
 
-/// Two generations of dnf have two syntaxes.
+/// Two generations of dnf have two syntaxes. Which one it is is asked once, so that errors are its own.
 fn dnf_repository(name: &str, words: &[&str]) -> Result<String, &'static str> {
     let &[url] = words else { return Err("the URL of a .repo file") };
     let (url_old, url_new) = (quote(url), quote(&format!("--from-repofile={url}")));
     let (id, enabled) = (quote(name), quote(&format!("{name}.enabled=1")));
     Ok(format!(
-        "dnf config-manager --help >/dev/null 2>&1 || dnf -y install 'dnf-command(config-manager)'\n\
-         dnf config-manager addrepo {url_new} 2>/dev/null || dnf config-manager --add-repo {url_old}\n\
-         dnf config-manager setopt {enabled} 2>/dev/null || dnf config-manager --set-enabled {id}\n"
+        "case $(dnf --version) in\n\
+         dnf5*)\n\
+         dnf config-manager --help >/dev/null 2>&1 || dnf -y install dnf5-plugins\n\
+         dnf config-manager addrepo {url_new}\n\
+         dnf config-manager setopt {enabled} ;;\n\
+         *)\n\
+         dnf config-manager --help >/dev/null 2>&1 || dnf -y install 'dnf-command(config-manager)'\n\
+         dnf config-manager --add-repo {url_old}\n\
+         dnf config-manager --set-enabled {id} ;;\n\
+         esac\n"
     ))
 }
 
@@ -360,7 +368,10 @@ mod tests {
     fn arch_takes_address_and_key() {
         let image = Image::of("ID=arch");
         let calls = image.run(&repository("extra", "https://p.example.org/$arch#0x1234ABCD")).unwrap();
-        assert_eq!(calls, "pacman-key <--recv-keys> <1234ABCD>\npacman-key <--lsign-key> <1234ABCD>\n");
+        assert_eq!(
+            calls,
+            "pacman-key <--init>\npacman-key <--recv-keys> <1234ABCD>\npacman-key <--lsign-key> <1234ABCD>\n"
+        );
         assert_eq!(image.read("etc/pacman.conf"), "\n[extra]\nServer = https://p.example.org/$arch\n");
         for value in ["https://p.example.org", "https://p.example.org#--help", "a b#1234ABCD"] {
             assert!(image.run(&repository("x", value)).unwrap_err().contains("URL#KEYID"), "{value}");
@@ -397,13 +408,49 @@ mod tests {
         }
     }
 
-    #[test]
-    fn fedora_takes_a_repo_file() {
+    /// Fedora with a dnf of some version, which fails at what has `fails` in its arguments.
+    fn fedora(version: &str, fails: &str) -> Image {
         let image = Image::of("ID=fedora");
-        let calls = image.run(&repository("extra", "https://p.example.org/x.repo")).unwrap();
-        assert!(calls.contains("<addrepo> <--from-repofile=https://p.example.org/x.repo>"), "{calls}");
-        assert!(calls.contains("<setopt> <extra.enabled=1>"), "{calls}");
-        assert!(image.run(&repository("x", "a b")).unwrap_err().contains(".repo file"));
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = --version ] && {{ printf '{version}'; exit; }}\n\
+             {{ printf dnf; printf ' <%s>' \"$@\"; echo; }} >>\"$CALLS\"\n\
+             case \"$*\" in *{fails}*) echo \"E: $2 is refused\" >&2; exit 1 ;; esac\n"
+        );
+        std::fs::write(image.path().join("bin/dnf"), script).unwrap();
+        image
+    }
+
+    #[test]
+    fn fedora_takes_a_repo_file_in_the_words_of_its_dnf() {
+        let script = repository("extra", "https://p.example.org/x.repo");
+        for (version, plugin, calls) in [
+            (
+                "dnf5 version 5.2.12.0\ndnf5 plugin API version 2.0\n",
+                "dnf5-plugins",
+                "dnf <config-manager> <addrepo> <--from-repofile=https://p.example.org/x.repo>\n\
+                 dnf <config-manager> <setopt> <extra.enabled=1>\n",
+            ),
+            (
+                "4.14.0\n  Installed: dnf-0:4.14.0\n",
+                "dnf-command(config-manager)",
+                "dnf <config-manager> <--add-repo> <https://p.example.org/x.repo>\n\
+                 dnf <config-manager> <--set-enabled> <extra>\n",
+            ),
+        ] {
+            let help = "dnf <config-manager> <--help>\n";
+            assert_eq!(fedora(version, "nothing").run(&script).unwrap(), format!("{help}{calls}"));
+            let installed = fedora(version, "--help").run(&script).unwrap();
+            assert_eq!(installed, format!("{help}dnf <-y> <install> <{plugin}>\n{calls}"));
+            // An error is the program's own, and nothing else is tried.
+            for step in calls.lines() {
+                let word = step.split(['<', '>']).nth(3).unwrap();
+                assert_eq!(
+                    fedora(version, word).run(&script).unwrap_err(),
+                    format!("E: {word} is refused\n")
+                );
+            }
+        }
+        assert!(Image::of("ID=fedora").run(&repository("x", "a b")).unwrap_err().contains(".repo file"));
     }
 
     #[test]
