@@ -25,6 +25,19 @@ pub(super) fn render(markdown: &str) -> Note {
     Note(text)
 }
 
+/// The words of one line, without its marks; the line as it is if it has marks only.
+pub(super) fn words(line: &str) -> String {
+    let text = Parser::new_ext(line, Options::ENABLE_STRIKETHROUGH).filter_map(|event| match event {
+        Event::Text(text) | Event::Code(text) | Event::Html(text) | Event::InlineHtml(text) => {
+            Some(text.into_string())
+        }
+        _ => None,
+    });
+    let text: String = text.collect();
+    let words = if text.trim().is_empty() { line } else { &text };
+    words.trim().to_string()
+}
+
 fn harmless(event: Event<'_>) -> Option<Event<'_>> {
     Some(match event {
         Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
@@ -53,6 +66,14 @@ fn is_safe(address: &str) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_line_is_read_without_its_marks() {
+        assert_eq!(words("Resubmission of build [#1](/~ann/job/1)"), "Resubmission of build #1");
+        assert_eq!(words("# Parser: *accept* `a<b>`"), "Parser: accept a<b>");
+        assert_eq!(words("a <b>c</b> & d"), "a <b>c</b> & d");
+        assert_eq!(words(" --- "), "---");
+    }
 
     fn html(markdown: &str) -> String {
         render(markdown).to_string().trim().to_string()

@@ -1,6 +1,6 @@
 //! Small things as pages write them: statuses, times, sizes.
 
-use super::assets;
+use super::{assets, markdown};
 use askama::filters::HtmlSafe;
 use ropewalk_core::port::Waiting;
 use ropewalk_model::job::{Job, Visibility};
@@ -212,7 +212,7 @@ pub(crate) fn title(job: &Job) -> String {
     }
     let first = job.note.as_deref().and_then(|note| note.lines().find(|line| !line.trim().is_empty()));
     match (first, &job.image) {
-        (Some(line), _) => line.trim().chars().take(120).collect(),
+        (Some(line), _) => markdown::words(line).chars().take(120).collect(),
         (None, Some(image)) => format!("job on {image}"),
         (None, None) => "job".into(),
     }
@@ -222,7 +222,7 @@ pub(crate) fn title(job: &Job) -> String {
 pub(crate) fn subtitle(job: &Job) -> Option<String> {
     let note = job.note.as_deref().filter(|_| !job.tags.is_empty())?;
     let first = note.lines().find(|line| !line.trim().is_empty())?;
-    Some(first.trim().chars().take(200).collect())
+    Some(markdown::words(first).chars().take(200).collect())
 }
 
 /// Who may see a job.
