@@ -91,8 +91,12 @@ fn body(source: Arc<impl Source>, from: u64, to: u64) -> Body {
             return Ok(None);
         }
         let length = usize::try_from((to - at).min(PIECE)).unwrap_or(usize::MAX);
-        let bytes =
-            source.read(at, length).await.map_err(|error| std::io::Error::other(error.to_string()))?;
+        // In a task of its own: see `ahead`.
+        let reading = tokio::spawn({
+            let source = source.clone();
+            async move { source.read(at, length).await }
+        });
+        let bytes = reading.await?.map_err(|error| std::io::Error::other(error.to_string()))?;
         if bytes.is_empty() {
             // The connection breaks, so that the client sees that the answer is not whole.
             return Err(std::io::Error::other("bytes that were there are gone"));

@@ -1,5 +1,6 @@
 //! What the doors share: who asks, what is refused before a door sees it, ranges, files, metrics.
 
+pub mod ahead;
 pub mod arrival;
 pub mod connections;
 pub mod credentials;

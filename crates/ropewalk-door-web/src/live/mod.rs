@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
 use ropewalk_core::logs::READ_MAX;
+use ropewalk_http::ahead::ahead;
 use ropewalk_model::ids::JobId;
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -21,6 +22,8 @@ use tokio::sync::watch;
 
 /// A comment is sent after so long a silence, so that neither side takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A reader that takes nothing for so long is let go of.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes of a log in one event.
 const EVENT_MAX: usize = READ_MAX;
 
@@ -49,7 +52,7 @@ pub(crate) fn answer(
             why = farm.lost_access(&by, job) => tracing::info!(%job, "a live stream was ended: {why}"),
         }
     };
-    let events = events.map(Ok::<_, Infallible>).take_until(over);
+    let events = ahead(events.take_until(over), PATIENCE).map(Ok::<_, Infallible>);
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -4,12 +4,14 @@ use super::window::Reader;
 use crate::terminal::Terminal;
 use memchr::memmem::Finder;
 use memchr::{memchr, memchr2, memchr3};
-use ropewalk_core::error::Error;
+use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::farm::Farm;
 use ropewalk_core::logs::OpenLog;
 use ropewalk_core::port::Landmark;
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// Characters of a text that is searched for.
 pub(crate) const NEEDLE_MAX: usize = 256;
@@ -18,6 +20,11 @@ pub(crate) const HITS_MAX: usize = 200;
 /// Bytes that one answer looks at, and how long it takes; what is left is for the next one.
 const LOOKED_AT: u64 = 256 << 20;
 const LOOKED_FOR: Duration = Duration::from_secs(2);
+/// After so long other requests have their turn.
+const TURN: Duration = Duration::from_millis(10);
+/// Searches of the whole server at the same time; others wait for a little while.
+static AT_ONCE: Semaphore = Semaphore::const_new(2);
+const WAITED: Duration = Duration::from_secs(5);
 
 /// What was found in a part of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,14 +37,25 @@ pub(crate) struct Found {
 
 /// Finds the lines that hold a text, whatever the case of its ASCII letters, from a place on. Lines are taken as they
 /// are shown.
+///
+/// # Errors
+/// [`Kind::TooMany`] while too many others search.
 pub(crate) async fn search(farm: &Farm, open: OpenLog, needle: &str, from: Landmark) -> Result<Found, Error> {
+    let Ok(Ok(_turn)) = timeout(WAITED, AT_ONCE.acquire()).await else {
+        return Err(Error::new(Kind::TooMany, "too many searches go on: try again in a few seconds"));
+    };
     let size = farm.read_log(open, 0, 0).await?.size;
     let needle: String = needle.chars().take(NEEDLE_MAX).collect::<String>().to_ascii_lowercase();
     let finder = Finder::new(needle.as_bytes());
     let mut reader = Reader::new(farm, open, from, size).up_to(LOOKED_AT);
     let mut found = Found::default();
     let started = Instant::now();
+    let mut turn = started;
     while let Some(line) = reader.line().await? {
+        if turn.elapsed() >= TURN {
+            tokio::task::yield_now().await;
+            turn = Instant::now();
+        }
         if let Some(text) = hit(&finder, &line.bytes) {
             found.lines.push((line.number, text));
         }

@@ -2,6 +2,7 @@
 
 use super::conditional::Fetched;
 use super::failure::Failure;
+use super::feed::plain;
 use super::form::Fields;
 use crate::Web;
 use askama::Template;
@@ -46,7 +47,7 @@ pub(super) async fn show(
     fields: &Fields,
 ) -> Result<Response, Failure> {
     let newest = web.farm.badge(user, tags).await?;
-    let name: String = fields.text("name").unwrap_or("builds").chars().take(NAME_MAX).collect();
+    let name: String = plain(fields.text("name").unwrap_or("builds")).chars().take(NAME_MAX).collect();
     let (word, colour) = match newest.map(|(status, _)| status) {
         Some(JobStatus::Success) => ("success", "#11703b"),
         Some(_) => ("failure", "#b3261e"),

@@ -78,7 +78,7 @@ fn item(web: &Web, job: &Job) -> Item {
 }
 
 /// XML has no way to write most control characters.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let is_xml =
         |c: &char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}') || matches!(c, '\n' | '\t');
     text.chars().filter(is_xml).collect()

@@ -182,7 +182,8 @@ pub(super) async fn show_list(
         heading: list.heading,
         crumbs: list.crumbs,
         action: list.address.clone(),
-        chips: chips(&text, |text| at(text, None)),
+        // What cannot be read has no parts to take back.
+        chips: if problem.is_none() { chips(&text, |text| at(text, None)) } else { vec![] },
         rows: part.rows.iter().map(|job| Row::new(job, now)).collect(),
         is_first: before.is_none(),
         older: part.next.map(|next| at(&text, Some(next))),

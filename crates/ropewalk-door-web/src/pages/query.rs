@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// Characters of a query.
 const LENGTH_MAX: usize = 512;
+/// Words of a search.
+const WORDS_MAX: usize = 32;
 
 /// Conditions that must all hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,7 +77,11 @@ impl Query {
         if text.chars().count() > LENGTH_MAX {
             return Err(format!("A search has at most {LENGTH_MAX} characters."));
         }
-        let conditions = words(text).iter().map(|word| condition(word, now)).collect::<Result<_, _>>()?;
+        let words = words(text);
+        if words.len() > WORDS_MAX {
+            return Err(format!("A search has at most {WORDS_MAX} words."));
+        }
+        let conditions = words.iter().map(|word| condition(word, now)).collect::<Result<_, _>>()?;
         Ok(Query { conditions })
     }
 

@@ -70,8 +70,12 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     let job = of_owner(&web, &frame.by, &owner, number).await?;
     let steps = web.farm.steps(&frame.by, number).await?;
-    let mut labels = std::iter::once(Label::setup()).chain(steps.iter().filter_map(Label::of));
-    let label = labels.find(|label| label.anchor == log || label.title == log);
+    let labels: Vec<Label> =
+        std::iter::once(Label::setup()).chain(steps.iter().filter_map(Label::of)).collect();
+    // A step may be called like the anchor of another one.
+    let anchored = labels.iter().position(|label| label.anchor == log);
+    let at = anchored.or_else(|| labels.iter().position(|label| label.title == log));
+    let label = at.and_then(|at| labels.into_iter().nth(at));
     let label = label.ok_or_else(|| Error::missing(format_args!("log {log:?} of job {number}")))?;
     let open = web.farm.open_log(&frame.by, number, label.log).await?;
     let pointed = fields.text("l").and_then(Pointed::read).filter(|pointed| pointed.anchor == label.anchor);

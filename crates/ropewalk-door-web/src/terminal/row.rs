@@ -5,6 +5,10 @@ use super::sgr::Style;
 /// Columns that a line has at most; what is printed behind them is not shown.
 pub const COLUMNS_MAX: usize = 16 << 10;
 
+/// Cells of a line that may be moved, made blank or jumped over. A few bytes ask for as many cells as the line has: a
+/// hostile line could ask for ever. What comes after that is printed only.
+const EDITS_MAX: usize = 1 << 17;
+
 /// What stands in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
@@ -24,6 +28,7 @@ pub(super) struct Row {
     pub(super) cells: Vec<Cell>,
     pub(super) links: Vec<String>,
     column: usize,
+    edits: usize,
 }
 
 impl Row {
@@ -72,6 +77,9 @@ impl Row {
 
     pub(super) fn erase_left(&mut self) {
         let end = self.column.saturating_add(1);
+        if !self.may_edit(end) {
+            return;
+        }
         self.cells.iter_mut().take(end).for_each(|cell| *cell = Cell::BLANK);
     }
 
@@ -79,12 +87,15 @@ impl Row {
     pub(super) fn delete(&mut self, columns: usize) {
         let start = self.column.min(self.cells.len());
         let end = start.saturating_add(columns).min(self.cells.len());
+        if !self.may_edit(self.cells.len() - start) {
+            return;
+        }
         self.cells.drain(start..end);
     }
 
     /// Inserts blanks here; what follows moves to the right.
     pub(super) fn insert(&mut self, columns: usize) {
-        if self.column < self.cells.len() {
+        if self.column < self.cells.len() && self.may_edit(COLUMNS_MAX - self.column) {
             let columns = columns.min(COLUMNS_MAX);
             self.cells.splice(self.column..self.column, std::iter::repeat_n(Cell::BLANK, columns));
             self.cells.truncate(COLUMNS_MAX);
@@ -93,13 +104,26 @@ impl Row {
 
     /// Makes characters from here on blank.
     pub(super) fn blank(&mut self, columns: usize) {
+        if !self.may_edit(columns) {
+            return;
+        }
         self.cells.iter_mut().skip(self.column).take(columns).for_each(|cell| *cell = Cell::BLANK);
     }
 
     fn pad(&mut self) {
         if self.cells.len() < self.column {
-            self.cells.resize(self.column, Cell::BLANK);
+            if self.may_edit(self.column - self.cells.len()) {
+                self.cells.resize(self.column, Cell::BLANK);
+            } else {
+                self.column = self.cells.len();
+            }
         }
+    }
+
+    /// Counts cells of the line that are about to be changed.
+    fn may_edit(&mut self, cells: usize) -> bool {
+        self.edits = self.edits.saturating_add(cells.min(COLUMNS_MAX));
+        self.edits <= EDITS_MAX
     }
 
     /// The same link goes on, or a new one begins.
@@ -108,5 +132,43 @@ impl Row {
             self.links.push(address.to_owned());
         }
         self.links.len() - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(row: &mut Row, column: usize, c: char) {
+        row.go_to(column);
+        row.put(c, Style::PLAIN, None);
+    }
+
+    #[test]
+    fn a_line_that_asks_for_its_own_width_again_and_again_is_printed_only() {
+        let edits: [fn(&mut Row); 5] = [
+            Row::erase_left,
+            |row| row.insert(1),
+            |row| row.blank(9999),
+            |row| row.delete(1),
+            |row| {
+                row.erase();
+                write(row, COLUMNS_MAX - 1, 'x');
+            },
+        ];
+        for (at, edit) in edits.into_iter().enumerate() {
+            let mut row = Row::default();
+            write(&mut row, COLUMNS_MAX - 1, 'x');
+            row.go_to(COLUMNS_MAX / 4);
+            for _ in 0..100 {
+                edit(&mut row);
+            }
+            let before = row.cells.len();
+            write(&mut row, 0, 'a');
+            row.erase_left();
+            assert_eq!(row.cells[0].c, 'a', "edit {at}");
+            write(&mut row, COLUMNS_MAX - 1, 'b');
+            assert!(row.cells.len() <= before + 1 && row.cells.iter().any(|cell| cell.c == 'b'), "edit {at}");
+        }
     }
 }

@@ -206,6 +206,7 @@ impl Scribe {
     /// Finished lines, and the unfinished one as far as it is.
     fn write(&mut self, page: &str, clock: &Clock, bytes: &[u8]) -> String {
         let mut html = String::new();
+        let known = self.pending.len();
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = part.strip_suffix(b"\n").unwrap_or(part);
             let kept = text.get(..LINE_MAX.saturating_sub(self.pending.len())).unwrap_or(text);
@@ -222,7 +223,8 @@ impl Scribe {
                 self.left_out = 0;
             }
         }
-        if !self.pending.is_empty() {
+        // Of a line that is as long as it is shown nothing new comes.
+        if !self.pending.is_empty() && (!html.is_empty() || self.pending.len() != known) {
             // It may still change: the terminal stays where the line began.
             self.pen(page, clock, self.terminal.clone()).line(&self.line(false), &mut html);
         }
