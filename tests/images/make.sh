@@ -3,7 +3,7 @@
 #
 #   tests/images/make.sh            target/test-images/base.tar: minbase with sudo, git, curl, ...
 #   tests/images/make.sh bare       target/test-images/bare.tar: minbase alone, without sudo
-#   tests/images/make.sh families   families.tar: minbase with pacman and dnf, each with a repository
+#   tests/images/make.sh families   families-SUM.tar: minbase with pacman and dnf; repositories for them and for apt
 #   tests/images/make.sh NAME PACKAGE...    NAME.tar: minbase and these packages
 #   tests/images/make.sh NAME.oci   NAME.oci: an OCI layout with NAME.tar as its only layer
 #
@@ -17,7 +17,7 @@ name=${1:-base}
 [ $# -eq 0 ] || shift
 case $name in
   base) set -- sudo git ca-certificates curl iproute2 procps ;;
-  families) set -- pacman-package-manager dnf dnf-plugins-core rpm createrepo-c ;;
+  families) set -- pacman-package-manager makepkg libarchive-tools dnf dnf-plugins-core rpm createrepo-c gnupg apt-utils ;;
 esac
 
 # An OCI layout by the image specification, from a root's tar.
@@ -52,6 +52,8 @@ hook=
 [ "$name" != families ] || hook=$here/tests/images/families.sh
 packages=$(IFS=,; echo "$*")
 result=$folder/$name.tar
+# By what it is made from: its own script changes.
+[ "$name" != families ] || result=$folder/families-$(cat "$0" "$hook" | cksum | cut -d' ' -f1).tar
 
 mkdir -p "$folder"
 exec 9>"$folder/$name.lock"
@@ -78,6 +80,7 @@ TMPDIR=$work mmdebstrap --quiet --variant=minbase ${packages:+--include="$packag
   ${hook:+--customize-hook="copy-in $hook /tmp"} \
   ${hook:+--customize-hook='chroot "$1" /tmp/families.sh && rm "$1"/tmp/families.sh'} \
   "$VERSION_CODENAME" "$work/image.tar" ${sources:+"$sources"} >&2
-cp "$work/image.tar" "$folder/$name.tar.new"
-mv "$folder/$name.tar.new" "$result"
+cp "$work/image.tar" "$result.new"
+[ "$name" != families ] || rm -f "$folder"/families*.tar
+mv "$result.new" "$result"
 echo "$result"

@@ -12,20 +12,35 @@ type Test = fn(&Bench);
 
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("pacman_installs_from_its_repository", pacman),
+    ("pacman_trusts_a_repository_of_the_manifest_by_its_key", pacman_by_key),
+    ("apt_installs_from_a_repository_of_the_manifest", apt),
     ("dnf_installs_from_a_repository_of_the_manifest", dnf),
     ("apt_gets_a_repositorys_key_from_the_keyserver", keyserver),
     ("packages_come_into_the_real_images_of_other_families", real),
 ];
 
-/// Debian with the package managers of others, under the name of a family.
-fn image(bench: &Bench, id: &str) -> String {
+/// The tar of Debian with the package managers of others.
+fn tar() -> PathBuf {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/images/make.sh");
     let made = ran(Command::new(script).arg("families").output().unwrap());
     assert_eq!(made.exit, 0, "{}", made.errors);
+    PathBuf::from(made.log.trim())
+}
+
+/// The same under the name of a family.
+fn image(bench: &Bench, id: &str) -> String {
     bench.write("usr/lib/os-release", &format!("ID={id}\n"));
     let name = format!("{id}/{}", bench.folder.file_name().unwrap().to_str().unwrap());
-    bench.import_over(&PathBuf::from(made.log.trim()), "./usr/lib/os-release", &name);
+    bench.import_over(&tar(), "./usr/lib/os-release", &name);
     name
+}
+
+/// The key that the image does not trust by itself.
+fn far_key() -> String {
+    let mut show = Command::new("tar");
+    let shown = ran(show.arg("-xOf").arg(tar()).arg("./srv/keys/far").output().unwrap());
+    assert_eq!((shown.exit, shown.log.trim().len()), (0, 40), "{}", shown.errors);
+    shown.log.trim().to_owned()
 }
 
 fn remove(bench: &Bench, name: &str) {
@@ -51,6 +66,35 @@ fn installs(bench: &Bench, id: &str, manifest: &str) {
 
 fn pacman(bench: &Bench) {
     installs(bench, "arch", "packages: [hello-family]\ntasks:\n- one: hello-family\n");
+}
+
+/// The key comes from a folder instead of a keyserver; all else is pacman's and gpg's own.
+fn pacman_by_key(bench: &Bench) {
+    let name = image(bench, "arch");
+    let key = far_key();
+    let with = |key: &str| {
+        let repository = format!("repositories:\n  far: file:///srv/far#{key}\n");
+        let manifest = format!("{repository}packages: [hello-far]\ntasks:\n- one: hello-far\n");
+        bench.run_with(&manifest, &["--image", &name])
+    };
+    with(&key).expect(0).expect_log("\nhello from a package\n");
+    with("0123456789ABCDEF").expect(1).expect_log("keyserver");
+    remove(bench, &name);
+}
+
+fn apt(bench: &Bench) {
+    let name = image(bench, "debian");
+    let key = far_key();
+    let from = |repository: &str| {
+        let repository = format!("repositories:\n  own: file:///srv/debian/{repository}\n");
+        let manifest = format!("{repository}packages: [hello-family]\ntasks:\n- one: hello-family\n");
+        bench.run_with(&manifest, &["--image", &name])
+    };
+    from("known stable main").expect(0).expect_log("\nhello from a package\n");
+    from(&format!("far stable main {key}")).expect(0).expect_log("\nhello from a package\n");
+    from("far stable main").expect(1).expect_log("NO_PUBKEY");
+    from("far stable main 0123456789ABCDEF").expect(1).expect_log("could not be fetched");
+    remove(bench, &name);
 }
 
 fn dnf(bench: &Bench) {
@@ -127,7 +171,8 @@ fn real(bench: &Bench) {
     let hub = "registry-1.docker.io:443".to_socket_addrs().into_iter().flatten().next();
     if hub.is_none_or(|hub| TcpStream::connect_timeout(&hub, Duration::from_secs(5)).is_err()) {
         println!(
-            "NOT RUN here: packages in the images of Alpine, Arch and Fedora: no registry has them here"
+            "NOT RUN here: packages in the images of Alpine, Arch and Fedora, repositories of apk and dnf5: \
+             no registry has them here"
         );
         return;
     }
