@@ -126,7 +126,7 @@ mod tests {
                 words(&path, found);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                for mark in [".route(\"/", ".route(\n            \"/", "path = \"/"] {
+                for mark in [".get(\"/", ".post(\"/", ".any(\"/", ".put(\"/", ".delete(\"/", "path = \"/"] {
                     let routes = text.split(mark).skip(1);
                     found.extend(
                         routes.filter_map(|rest| rest.split(['/', '"', '{']).next().map(String::from)),

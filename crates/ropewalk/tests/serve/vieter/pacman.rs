@@ -215,9 +215,10 @@ async fn vieter_41_pacman_syncs_searches_installs_and_resumes(engine: Engine) {
         assert_eq!(farm.publish("study", std::fs::read(file).unwrap()).await.status, 200);
     }
     let machine = Machine::new(&farm, "study");
-    assert!(!machine.pacman(&["-Sy"]).contains("is up to date"));
-    assert!(machine.pacman(&["-Sy"]).contains("is up to date"), "the second time nothing is sent");
-    assert!(!machine.pacman(&["-Syy"]).contains("is up to date"));
+    for (arguments, code) in [("-Sy", 200), ("-Sy", 304), ("-Syy", 200)] {
+        let said = machine.pacman(&[arguments, "--debug"]);
+        assert!(said.contains(&format!("study.db: response code {code}")), "{arguments}, {code}: {said}");
+    }
     let list = machine.pacman(&["-Sl"]);
     for entry in ["archdep 4.2.0_rc1+g1234-1.1", "epochal 2:1.0-1", "hello-any 1.0.0-1", "manyfiles 1-1"] {
         assert!(list.contains(entry), "{list}");
