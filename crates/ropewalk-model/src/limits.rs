@@ -91,6 +91,8 @@ pub struct RequestLimits {
     pub graphql_depth: usize,
     /// Seconds in which a GraphQL query is answered. Mutations are carried to their end.
     pub graphql_time: u64,
+    /// GraphQL queries of one account that are answered at the same time; further ones wait.
+    pub graphql_at_once: usize,
     /// Objects in the lists of one GraphQL answer.
     pub graphql_objects: usize,
     /// Bytes of logs and manifests in one GraphQL answer.
@@ -121,6 +123,7 @@ impl Default for RequestLimits {
             graphql_complexity: 250,
             graphql_depth: 25,
             graphql_time: 3,
+            graphql_at_once: 4,
             graphql_objects: 10_000,
             graphql_bytes: 32 << 20,
         }

@@ -4,6 +4,7 @@ use super::asked::Asked;
 use super::document::{DocumentLimits, Prepared};
 use super::refusal::Refusal;
 use super::request::Operation;
+use super::turns::Turns;
 use super::variables::fit;
 use crate::enforce::Faults;
 use crate::schema::{self, Schema};
@@ -12,8 +13,9 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use quick_cache::{Weighter, sync::Cache};
-use ropewalk_core::access::Caller;
+use ropewalk_core::access::{self, Caller};
 use ropewalk_core::farm::Farm;
+use ropewalk_model::ids::UserId;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +44,7 @@ pub(crate) struct Engine {
     farm: Arc<Farm>,
     schema: Schema,
     documents: Cache<Key, Arc<Prepared>, TextLength>,
+    turns: Turns,
 }
 
 #[derive(Serialize)]
@@ -55,7 +58,8 @@ impl Engine {
     /// An engine over the farm; fails if the schema holds a rule that nobody enforces.
     pub(crate) fn new(farm: Arc<Farm>) -> Result<Engine, String> {
         let documents = Cache::with_weighter(DOCUMENTS, DOCUMENT_BYTES, TextLength);
-        Ok(Engine { farm, schema: schema::build()?, documents })
+        let turns = Turns::new(farm.settings().requests.graphql_at_once);
+        Ok(Engine { farm, schema: schema::build()?, documents, turns })
     }
 
     /// Executes an operation. `only_queries` is for methods that must not change anything.
@@ -78,13 +82,14 @@ impl Engine {
             return Err(Refusal::only_queries());
         }
         let variables = fit(prepared.variables(), variables)?;
+        let by = access::owner(&caller).ok().map(|user| user.id);
         let asked = Asked::new(self.farm.clone(), caller);
         let faults = asked.faults.clone();
         let mut request = async_graphql::Request::new(String::new()).variables(variables).data(asked);
         request.operation_name = name;
         request.set_parsed_query(prepared.document());
         let outcome = match prepared.is_query() {
-            true => self.in_time(request).await,
+            true => self.in_time(by, request).await,
             // What it does is not to be done half, and its caller is to be told.
             false => self.schema.execute(request).await,
         };
@@ -102,9 +107,13 @@ impl Engine {
         Ok(prepared)
     }
 
-    async fn in_time(&self, request: async_graphql::Request) -> Outcome {
+    async fn in_time(&self, by: Option<UserId>, request: async_graphql::Request) -> Outcome {
         let seconds = self.farm.settings().requests.graphql_time;
-        match tokio::time::timeout(Duration::from_secs(seconds), self.schema.execute(request)).await {
+        let executed = async {
+            let _turn = self.turns.take(by).await;
+            self.schema.execute(request).await
+        };
+        match tokio::time::timeout(Duration::from_secs(seconds), executed).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 let words = format!(

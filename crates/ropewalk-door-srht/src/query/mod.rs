@@ -9,6 +9,7 @@ mod nesting;
 mod order;
 mod refusal;
 mod request;
+mod turns;
 mod variables;
 
 pub(crate) use asked::Asked;

@@ -53,6 +53,9 @@ impl Task {
 
     /// Does the task in this process, which has one thread.
     pub(crate) fn carry_out(self) -> Outcome {
+        let is_import = matches!(self, Task::Import { .. });
+        // An image's names and fields stand in it: they write no lines of their own and turn no terminal.
+        let said = |text: String| if is_import { inside::printable(text.as_bytes()) } else { text };
         let result = match self {
             Task::Import { source, manifest, roots, limits } => {
                 import(&source, manifest.as_deref(), &roots, limits)
@@ -63,8 +66,8 @@ impl Task {
         };
         match result {
             Ok(outcome) => outcome,
-            Err(ImageError::NotAnImage { why, .. }) => Outcome::NotAnImage(why),
-            Err(e) => Outcome::Failed(e.to_string()),
+            Err(ImageError::NotAnImage { why, .. }) => Outcome::NotAnImage(said(why)),
+            Err(e) => Outcome::Failed(said(e.to_string())),
         }
     }
 }

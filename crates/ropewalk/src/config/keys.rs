@@ -48,6 +48,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("limits.graphql-complexity", "Fields of a GraphQL operation, its fragments written out."),
     ("limits.graphql-depth", "Fields within each other in a GraphQL operation."),
     ("limits.graphql-time", "Seconds in which a GraphQL query is answered."),
+    ("limits.graphql-at-once", "GraphQL queries of one account that are answered at the same time."),
     ("limits.graphql-objects", "Objects in the lists of a GraphQL answer."),
     ("limits.graphql-bytes", "Bytes of logs and manifests in a GraphQL answer."),
     ("limits.build-time", "Seconds that a build may take."),

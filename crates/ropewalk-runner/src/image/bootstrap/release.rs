@@ -39,10 +39,10 @@ pub(super) fn fetch(
 
 /// Answers whether the mirror says that there is no such file.
 fn download(url: &str, file: &Path, within: Duration) -> Result<bool, String> {
-    let mut helper = Helper::start(url, file)?;
+    let mut running = Download::start(url, file)?;
     let began = Instant::now();
     let status = loop {
-        match helper.0.try_wait() {
+        match running.0.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) => std::thread::sleep(LOOK),
             Err(e) => return Err(format!("wait for {PROGRAM}: {e}")),
@@ -54,20 +54,20 @@ fn download(url: &str, file: &Path, within: Duration) -> Result<bool, String> {
             return Err(format!("it did not come within {} s", within.as_secs_f32()));
         }
     };
-    helper.result(status)
+    running.result(status)
 }
 
 /// The running program. It and the programs that it started end with this, and with the process that waits.
-struct Helper(Child);
+struct Download(Child);
 
-impl Helper {
-    fn start(url: &str, file: &Path) -> Result<Helper, String> {
+impl Download {
+    fn start(url: &str, file: &Path) -> Result<Download, String> {
         let mut command = Command::new(PROGRAM);
         command.args(["download-file", url]).arg(file).env("LC_ALL", "C.UTF-8").process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         // SAFETY: one system call, which allocates nothing.
         unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
-        command.spawn().map(Helper).map_err(|e| format!("start {PROGRAM}: {e}"))
+        command.spawn().map(Download).map_err(|e| format!("start {PROGRAM}: {e}"))
     }
 
     fn result(&mut self, status: ExitStatus) -> Result<bool, String> {
@@ -88,7 +88,7 @@ impl Helper {
     }
 }
 
-impl Drop for Helper {
+impl Drop for Download {
     fn drop(&mut self) {
         if let Ok(None) = self.0.try_wait()
             && let Some(group) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw)
