@@ -29,6 +29,16 @@ pub(crate) struct Said {
     pub(crate) errors: String,
 }
 
+/// A log, as it is answered to hut.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Log {
+    pub(crate) status: u16,
+    /// `Content-Range`.
+    pub(crate) range: Option<String>,
+    /// With the ends of lines that a terminal needs made ordinary ones.
+    pub(crate) text: String,
+}
+
 impl Forge {
     pub(crate) async fn start(engine: Engine) -> Forge {
         Forge::with(Server::start(engine).await)
@@ -145,6 +155,17 @@ impl Forge {
             .as_array()
             .unwrap()
             .len()
+    }
+
+    /// The log of a task of a job, or that of its setup for no task, in the range that hut asks for first.
+    pub(crate) async fn log(&self, id: i64, task: &str) -> Log {
+        let folder = if task.is_empty() { String::new() } else { format!("{task}/") };
+        let address = format!("/query/log/{id}/{folder}log");
+        let request = self.server.client().request("GET", &address, Some(&self.alice));
+        let response = request.header("range", "bytes=0-").timeout(PATIENCE).send().await.unwrap();
+        let range = response.headers().get("content-range").map(|range| range.to_str().unwrap().to_string());
+        let status = response.status().as_u16();
+        Log { status, range, text: response.text().await.unwrap().replace('\r', "") }
     }
 
     /// Waits for a status; that of a job that ended does not change any more.

@@ -39,8 +39,12 @@ async fn srht_19_list_the_newest(engine: Engine) {
 async fn srht_20_list_more_than_a_page(engine: Engine) {
     let forge = Forge::idle(engine).await;
     let first = many(&forge, 32).await;
-    let said = forge.hut(&["builds", "list", "--count", "30"]).succeeds();
+    let said = forge.hut(&["--debug", "builds", "list", "--count", "30"]).succeeds();
     assert_eq!(numbers(&said.out), (first + 2..first + 32).rev().collect::<Vec<i64>>(), "{said:?}");
+    // What hut sent: the first page, and the one that its cursor leads to.
+    let cursors: Vec<&str> =
+        said.errors.split("\"cursor\":").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
+    assert!(cursors.len() == 2 && cursors[0] == "null" && cursors[1].starts_with('"'), "{said:?}");
 }
 
 async fn srht_21_list_the_jobs_of_another(engine: Engine) {

@@ -12,6 +12,7 @@ on_both_databases! {
     srht_17_show_a_failed_job
     srht_18_show_a_job_that_is_not_there
     srht_24_artifacts
+    srht_25_an_artifact_of_long_ago
     srht_34_ssh_into_a_running_job
     srht_35_ssh_into_a_queued_job
 }
@@ -20,18 +21,19 @@ async fn srht_14_show_a_job(engine: Engine) {
     let forge = Forge::idle(engine).await;
     let id = forge.submit(HELLO, &["-t", "a/b", "-n", "my note"]);
     let said = forge.hut(&["builds", "show", &id.to_string()]).succeeds();
-    let lines: Vec<&str> = said.out.lines().collect();
-    assert_eq!(lines[0], format!("{}/~alice/job/{id}", forge.server.origin), "{said:?}");
-    assert_eq!(lines[1], "", "{said:?}");
-    assert!(lines[2].starts_with(&format!("#{id} - a/b: ")), "{said:?}");
-    assert!(said.out.contains("my note") && lines[3..].iter().any(|line| line.contains('a')), "{said:?}");
+    let lines: Vec<&str> = said.out.trim_end().lines().map(str::trim).collect();
+    let (address, status) =
+        (format!("{}/~alice/job/{id}", forge.server.origin), format!("#{id} - a/b: ○ QUEUED"));
+    assert_eq!(lines, [&address, "", &status, "○ a", "", "my note"], "{said:?}");
 }
 
 async fn srht_15_show_the_newest_own_job(engine: Engine) {
     let forge = Forge::idle(engine).await;
     forge.submit(HELLO, &[]);
     let newest = forge.submit(HELLO, &[]);
-    forge.hut_of_bob(&["builds", "submit", &forge.file("m.yml", HELLO)]).succeeds();
+    let path = forge.file("m.yml", HELLO);
+    let of_bob = forge.hut_of_bob(&["builds", "submit", "-v", "public", &path]).succeeds();
+    assert!(forge.job_of(of_bob.out.trim_end(), "bob") > newest, "{of_bob:?}");
     let said = forge.hut(&["builds", "show"]).succeeds();
     assert!(said.out.starts_with(&format!("{}/~alice/job/{newest}\n", forge.server.origin)), "{said:?}");
 }
@@ -49,8 +51,10 @@ async fn srht_17_show_a_failed_job(engine: Engine) {
     let id = forge.submit(FAILS, &[]);
     forge.wait_for(id, "FAILED").await;
     let said = forge.hut(&["builds", "show", &id.to_string()]).succeeds();
-    let log = said.out.split("two log:").nth(1).unwrap_or_else(|| panic!("{said:?}"));
-    assert!(log.lines().any(|line| line == "reason"), "{said:?}");
+    let (_, log) = said.out.split_once("\ntwo log:\n").unwrap_or_else(|| panic!("{said:?}"));
+    let stored = forge.log(id, "two").await.text;
+    assert!(stored.lines().any(|line| line == "reason"), "{stored}");
+    assert_eq!(log.replace('\r', "").trim_end(), stored.trim_end());
 }
 
 async fn srht_18_show_a_job_that_is_not_there(engine: Engine) {
@@ -65,13 +69,32 @@ async fn srht_24_artifacts(engine: Engine) {
     let id = forge.submit(manifest, &[]);
     forge.wait_for(id, "SUCCESS").await;
     let said = forge.hut(&["builds", "artifacts", &id.to_string()]).succeeds();
-    assert!(said.out.contains("bytes.bin") && said.out.contains("2.0 kB"), "{said:?}");
-    let address = said.out.split_whitespace().find(|word| word.starts_with("http")).unwrap();
+    let words: Vec<&str> = said.out.split_whitespace().collect();
+    let [name, size, unit, address] = words[..] else { panic!("{said:?}") };
+    assert_eq!((name, size, unit), ("bytes.bin", "2.0", "kB"), "{said:?}");
     let bytes = http().build().unwrap().get(address).bearer_auth(&forge.alice);
     let response = bytes.send().await.unwrap();
     assert_eq!(response.status(), 200, "{address}");
     let sum = sha256(&response.bytes().await.unwrap());
     assert!(forge.server.done(&["logs", &id.to_string()]).contains(&sum), "{sum}");
+}
+
+async fn srht_25_an_artifact_of_long_ago(engine: Engine) {
+    let mut forge = Forge::start(engine).await;
+    let id = forge.submit("image: host\nartifacts: [f]\ntasks:\n  - a: echo x > f\n", &[]);
+    forge.wait_for(id, "SUCCESS").await;
+    // Within the 90 days it is there, a day later no more.
+    for (days, pruned) in [(89, false), (91, true)] {
+        forge.server.terminate();
+        forge.server.age_artifacts(days).await;
+        forge.server.start_again();
+        let url = forge.job(id).await["artifacts"][0]["url"].clone();
+        assert_eq!(url.is_null(), pruned, "after {days} days: {url}");
+        let said = forge.hut(&["builds", "artifacts", &id.to_string()]).succeeds();
+        let words: Vec<&str> = said.out.split_whitespace().collect();
+        assert_eq!(words[..3], ["f", "2", "B"], "{said:?}");
+        assert_eq!(words[3..].join(" ") == "(pruned after 90 days)", pruned, "{said:?}");
+    }
 }
 
 /// SHA-256 in hexadecimal, by another program than ours.
@@ -91,13 +114,13 @@ async fn srht_34_ssh_into_a_running_job(engine: Engine) {
     let ssh = forge.file("bin/ssh", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
     std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", forge.server.home().join("bin").display(), std::env::var("PATH").unwrap());
+    let runner = forge.job(id).await["runner"].as_str().unwrap().to_string();
     let id = id.to_string();
     let said = said(forge.command(&forge.alice, &["builds", "ssh", &id]).env("PATH", path).output().unwrap());
     let said = said.succeeds();
+    assert!(!runner.is_empty() && !runner.contains(':'), "{runner}");
     let words: Vec<&str> = said.out.lines().collect();
-    assert_eq!((words[0], words[2], words[3]), ("-t", "connect", id.as_str()), "{said:?}");
-    let (user, host) = words[1].split_once('@').unwrap();
-    assert!(user == "builds" && !host.is_empty() && !host.contains(':'), "{said:?}");
+    assert_eq!(words, ["-t", &format!("builds@{runner}"), "connect", &id], "{said:?}");
     forge.hut(&["builds", "cancel", &id]).succeeds();
 }
 

@@ -58,9 +58,17 @@ async fn srht_46_export(engine: Engine) {
         let path = forge.server.home().join(format!("D/builds.sr.ht/{id}/{name}"));
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
-    let info: Value = serde_json::from_str(&read(fine, "info.json")).unwrap();
-    assert_eq!(info["id"], fine);
-    assert!(read(fine, "_build.log").contains("Opening image host"));
+    for (id, tasks) in [(fine, &["a"][..]), (failed, &["one", "two"])] {
+        let info: Value = serde_json::from_str(&read(id, "info.json")).unwrap();
+        assert_eq!(info["id"], id);
+        assert!(read(id, "_build.log").contains("Opening image host"));
+        for (task, file) in [("", "_build.log".to_string())]
+            .into_iter()
+            .chain(tasks.iter().map(|task| (*task, format!("{task}.log"))))
+        {
+            assert_eq!(read(id, &file).replace('\r', ""), forge.log(id, task).await.text, "{id} {file}");
+        }
+    }
     assert!(read(fine, "a.log").lines().any(|line| line == "hi"));
     assert!(read(failed, "two.log").lines().any(|line| line == "reason"));
 }

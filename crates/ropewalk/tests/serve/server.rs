@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ropewalk");
@@ -125,6 +125,22 @@ impl Server {
 
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.done(arguments)).unwrap()
+    }
+
+    /// Makes every artifact that many days old. The server must have ended.
+    pub(crate) async fn age_artifacts(&self, days: u64) {
+        use sea_orm::ConnectionTrait;
+        let url = match &self.database {
+            Some(database) => database.url().to_string(),
+            None => format!("sqlite://{}", self.data().join("ropewalk.db").display()),
+        };
+        let created = SystemTime::now() - Duration::from_secs(days * 24 * 3600);
+        let created = created.duration_since(UNIX_EPOCH).unwrap().as_micros();
+        let database = sea_orm::Database::connect(url).await.unwrap();
+        let done =
+            database.execute_unprepared(&format!("UPDATE artifacts SET created = {created}")).await.unwrap();
+        assert!(done.rows_affected() > 0, "there is no artifact");
+        database.close().await.unwrap();
     }
 
     /// The administrator's token.

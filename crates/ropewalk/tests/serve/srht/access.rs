@@ -2,7 +2,7 @@
 
 use super::farm::{Farm, MANIFEST};
 use super::on_both_engines;
-use crate::server::{Engine, answer};
+use crate::server::{Engine, answer, http};
 use serde_json::{Value, json};
 
 on_both_engines! {
@@ -132,8 +132,10 @@ const UNBUILT: &[(&str, &str)] = &[
     ("Mutation.updateJob", "mutation { updateJob(jobId: 1, status: SUCCESS) { id } }"),
     ("Mutation.updateTask", "mutation { updateTask(taskId: 1, status: SUCCESS) { id } }"),
 ];
-/// Those that ordinary requests cannot reach: files come by multipart, and nobody but the server itself ends accounts.
-const ELSEWHERE: &[&str] = &["Mutation.createArtifact", "Mutation.deleteUser"];
+/// And for those that nobody may ask over the network.
+const INTERNAL: &[(&str, &str)] = &[("Mutation.deleteUser", "mutation { deleteUser }")];
+/// Asked for elsewhere: files come by multipart.
+const ELSEWHERE: &[&str] = &["Mutation.createArtifact"];
 
 #[tokio::test]
 async fn what_is_not_built_yet_says_so() {
@@ -146,8 +148,20 @@ async fn what_is_not_built_yet_says_so() {
         assert_eq!(errors[0]["extensions"]["code"], "ERR_UNSUPPORTED", "{member}: {errors:?}");
         assert!(errors[0]["message"].as_str().unwrap().starts_with(member), "{member}: {errors:?}");
     }
+    let socket = http().unix_socket(farm.server.data().join("admin.sock")).build().unwrap();
+    for (member, query) in INTERNAL {
+        let (status, body) =
+            answer(socket.post("http://localhost/query").json(&json!({ "query": query }))).await;
+        let error = &body["errors"][0];
+        assert_eq!(
+            (status, &error["extensions"]["code"]),
+            (200, &"ERR_UNSUPPORTED".into()),
+            "{member}: {body}"
+        );
+        assert!(error["message"].as_str().unwrap().starts_with(member), "{member}: {body}");
+    }
     let asked: Vec<&str> =
-        UNBUILT.iter().map(|(member, _)| *member).chain(ELSEWHERE.iter().copied()).collect();
+        UNBUILT.iter().chain(INTERNAL).map(|(member, _)| *member).chain(ELSEWHERE.iter().copied()).collect();
     for unbuilt in ropewalk_door_srht::UNBUILT {
         assert!(asked.contains(&unbuilt.member), "nothing asks for {}", unbuilt.member);
         println!("not built yet: {} ({})", unbuilt.member, unbuilt.missing);

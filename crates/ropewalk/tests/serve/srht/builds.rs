@@ -64,18 +64,20 @@ async fn srht_24_an_artifact_is_downloaded_by_its_url(engine: Engine) {
 }
 
 async fn srht_25_the_url_of_an_old_artifact_is_null(engine: Engine) {
-    let server =
-        crate::server::Server::start_on(engine, &[], &[("ROPEWALK_LIMITS__ARTIFACT_DAYS", "0")]).await;
-    let (client, token) = (server.client(), server.token());
-    let id = server.submit("image: host\nartifacts: [f]\ntasks:\n  - a: echo x > f\n");
-    server.wait_for(id, "success");
-    let query = json!({ "query": format!("{{ job(id: {id}) {{ artifacts {{ path url }} }} }}") });
-    let (status, body) = client.send("POST", "/query", Some(&token), query).await;
-    assert_eq!(
-        (status, &body["data"]["job"]["artifacts"]),
-        (200, &json!([{ "path": "f", "url": null }])),
-        "{body}"
-    );
+    let mut farm = Farm::busy(engine).await;
+    let id = farm.submit("image: host\nartifacts: [f]\ntasks:\n  - a: echo x > f\n", "").await;
+    farm.wait(id, "SUCCESS").await;
+    let url = farm.job(id, "artifacts { url }").await["artifacts"][0]["url"].as_str().unwrap().to_string();
+    let path = url.strip_prefix(&farm.server.origin).unwrap();
+    for (days, answered) in [(89, 200), (91, 404)] {
+        farm.server.terminate();
+        farm.server.age_artifacts(days).await;
+        farm.server.start_again();
+        let url = if answered == 200 { json!(url) } else { Value::Null };
+        let artifacts = farm.job(id, "artifacts { path url }").await["artifacts"].clone();
+        assert_eq!(artifacts, json!([{ "path": "f", "url": url }]), "after {days} days");
+        assert_eq!(farm.get(path, None, None).await.0, answered, "after {days} days");
+    }
 }
 
 async fn srht_26_cancel_ends_a_running_job(engine: Engine) {

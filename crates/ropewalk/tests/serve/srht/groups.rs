@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 on_both_engines! {
     srht_53_groups_are_made_and_started_whole
+    srht_53_a_running_job_fits_no_group
 }
 
 const CREATE: &str = "mutation($ids: [Int!]!, $execute: Boolean) {
@@ -50,6 +51,25 @@ async fn srht_53_groups_are_made_and_started_whole(engine: Engine) {
         assert_eq!(job, json!({ "status": "PENDING", "group": null }));
     }
     farm.refused(&farm.alice, CREATE, json!({ "ids": [] })).await;
+}
+
+async fn srht_53_a_running_job_fits_no_group(engine: Engine) {
+    let farm = Farm::busy(engine).await;
+    let running = farm.submit("image: host\ntasks:\n  - a: sleep 600\n", "").await;
+    farm.wait(running, "RUNNING").await;
+    let pending = farm.submit(MANIFEST, ", execute: false").await;
+    let foreign = farm.submit_as(&farm.bob, MANIFEST, ", execute: false").await;
+    for ids in [[pending, running], [running, pending], [pending, foreign]] {
+        let (_, body) = farm.post(&farm.alice, CREATE, json!({ "ids": ids })).await;
+        assert_eq!((&body["data"], body["errors"].as_array().unwrap().len()), (&Value::Null, 1), "{body}");
+        for (id, status) in [(pending, "PENDING"), (running, "RUNNING"), (foreign, "PENDING")] {
+            let job = farm.job(id, "status group { id }").await;
+            assert_eq!(job, json!({ "status": status, "group": null }), "{ids:?}");
+        }
+    }
+    farm.ask(&farm.alice, "mutation($id: Int!) { cancel(jobId: $id) { id } }", json!({ "id": running }))
+        .await;
+    farm.wait(running, "CANCELLED").await;
 }
 
 #[tokio::test]

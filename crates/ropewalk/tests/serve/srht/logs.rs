@@ -2,7 +2,7 @@
 
 use super::farm::Farm;
 use super::on_both_engines;
-use crate::server::Engine;
+use crate::server::{Engine, Server};
 use serde_json::{Value, json};
 
 on_both_engines! {
@@ -10,6 +10,7 @@ on_both_engines! {
     srht_46_logs_are_exported_whole
     srht_70_ranges_of_logs
     srht_71_the_last_128_kib_of_a_large_log
+    srht_71_the_last_128_kib_of_a_large_setup_log
 }
 
 async fn srht_08_an_empty_log_answers_206(engine: Engine) {
@@ -99,7 +100,35 @@ async fn srht_71_the_last_128_kib_of_a_large_log(engine: Engine) {
     let text = tail["tasks"][0]["log"]["last128KiB"].as_str().unwrap();
     assert_eq!(text.len(), 131_072);
     assert_eq!(text.as_bytes(), &whole[whole.len() - 131_072..]);
+    let (size, address) = (whole.len(), format!("/query/log/{id}/a/log"));
+    let tail = (206, Some(format!("bytes {}-{}/{size}", size - 131_072, size - 1)), text.as_bytes().to_vec());
+    assert_eq!(farm.get(&address, Some(&farm.alice), Some("bytes=-131072")).await, tail);
+    let tail = farm.job(id, "tasks { log { last128KiB } } log { last128KiB }").await;
     assert!(tail["log"]["last128KiB"].as_str().unwrap().contains("Running task"), "{}", tail["log"]);
+}
+
+async fn srht_71_the_last_128_kib_of_a_large_setup_log(engine: Engine) {
+    // git shows what a server answers instead of a repository, here more than a million bytes.
+    let words: String = (0..20_000)
+        .map(|n| format!("line {n:06} of an answer that is no repository at all, sadly\n"))
+        .collect();
+    let app = axum::Router::new().fallback(move || async move {
+        (axum::http::StatusCode::NOT_FOUND, [("content-type", "text/plain")], words)
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(axum::serve(listener, app).into_future());
+    let variables = [("ROPEWALK_SANDBOX__NETWORK", "host")];
+    let farm = Farm::of(Server::start_on(engine, &[], &variables).await);
+    let manifest = format!("image: host\nsources: [\"http://{address}/none\"]\ntasks:\n  - a: echo never\n");
+    let id = farm.submit(&manifest, "").await;
+    farm.wait(id, "FAILED").await;
+    serving.abort();
+    let (_, _, whole) = farm.get(&format!("/query/log/{id}/log"), Some(&farm.alice), None).await;
+    assert!(whole.len() > 1_000_000, "{}", String::from_utf8_lossy(&whole));
+    let job = farm.job(id, "log { last128KiB }").await;
+    let text = job["log"]["last128KiB"].as_str().unwrap();
+    assert_eq!((text.len(), text.as_bytes()), (131_072, &whole[whole.len() - 131_072..]));
 }
 
 async fn srht_46_logs_are_exported_whole(engine: Engine) {
