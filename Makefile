@@ -25,7 +25,7 @@ fuzz:
 	scripts/packages.sh test
 	scripts/fuzz.sh 60
 
-# Which rows of the acceptance tables have a test of their name, and which are still to come.
+# Are all rows of the acceptance tables shown by tests of their names? make test asks it too.
 coverage-of-spec:
 	scripts/coverage-of-spec.sh
 

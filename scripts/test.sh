@@ -8,6 +8,8 @@ make --no-print-directory lint
 rm -f target/nextest/default/junit.xml
 result=0
 cargo nextest run --workspace --features ropewalk/faults || result=$?
+# A row of the acceptance tables that lost its test is as bad as a test that fails.
+scripts/coverage-of-spec.sh || result=$?
 # The project's own manifest, by the program that was just built, in a folder that is called as the project is.
 rm -rf target/own && git clone -q . target/own/ropewalk && git -C target/own/ropewalk remote remove origin
 (cd target/own/ropewalk && ../../debug/ropewalk --data ../data run) || result=$?
