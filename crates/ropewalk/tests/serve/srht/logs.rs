@@ -102,7 +102,8 @@ async fn srht_71_the_last_128_kib_of_a_large_log(engine: Engine) {
     assert_eq!(text.as_bytes(), &whole[whole.len() - 131_072..]);
     let (size, address) = (whole.len(), format!("/query/log/{id}/a/log"));
     let tail = (206, Some(format!("bytes {}-{}/{size}", size - 131_072, size - 1)), text.as_bytes().to_vec());
-    assert_eq!(farm.get(&address, Some(&farm.alice), Some("bytes=-131072")).await, tail);
+    let answered = farm.get(&address, Some(&farm.alice), Some("bytes=-131072")).await;
+    assert!(answered == tail, "{:?} {} bytes", (answered.0, answered.1), answered.2.len());
     let tail = farm.job(id, "tasks { log { last128KiB } } log { last128KiB }").await;
     assert!(tail["log"]["last128KiB"].as_str().unwrap().contains("Running task"), "{}", tail["log"]);
 }
@@ -128,7 +129,8 @@ async fn srht_71_the_last_128_kib_of_a_large_setup_log(engine: Engine) {
     assert!(whole.len() > 1_000_000, "{}", String::from_utf8_lossy(&whole));
     let job = farm.job(id, "log { last128KiB }").await;
     let text = job["log"]["last128KiB"].as_str().unwrap();
-    assert_eq!((text.len(), text.as_bytes()), (131_072, &whole[whole.len() - 131_072..]));
+    assert_eq!(text.len(), 131_072);
+    assert!(text.as_bytes() == &whole[whole.len() - 131_072..], "{text}");
 }
 
 async fn srht_46_logs_are_exported_whole(engine: Engine) {
