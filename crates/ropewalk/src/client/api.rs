@@ -182,7 +182,9 @@ async fn ask_here(
 ) -> anyhow::Result<(StatusCode, Bytes)> {
     let json = body.map(|body| body.to_string());
     let request = http::Request::builder().method(method).uri(path);
-    let request = request.header("content-type", "application/json").extension(Peer::Local);
+    // Every request names its host; these doors have no other.
+    let request =
+        request.header("host", "localhost").header("content-type", "application/json").extension(Peer::Local);
     let response = doors.oneshot(request.body(json.map_or_else(Body::empty, Body::from))?).await?;
     let status = response.status();
     let body = http_body_util::Limited::new(response.into_body(), ANSWER_MAX);
