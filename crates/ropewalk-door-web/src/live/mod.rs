@@ -52,7 +52,7 @@ pub(crate) fn answer(
             why = farm.lost_access(&by, job) => tracing::info!(%job, "a live stream was ended: {why}"),
         }
     };
-    let events = ahead(events.take_until(over), PATIENCE).map(Ok::<_, Infallible>);
+    let events = ahead(events, over, PATIENCE).map(Ok::<_, Infallible>);
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

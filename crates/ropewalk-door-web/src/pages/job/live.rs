@@ -26,6 +26,7 @@ use ropewalk_model::job::{Job, Step};
 use ropewalk_model::status::StepStatus;
 use ropewalk_model::time::Time;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 /// Server-sent events: `lines`, `step`, `job`, and at last `end`. `?from=` is where the page ends; a browser that comes
 /// back says itself where it was.
@@ -52,6 +53,9 @@ pub(in crate::pages) async fn live(
     });
     Ok(answer(&web, frame.by, number, batches.flatten()))
 }
+
+/// Whoever draws lines for a watcher.
+static DRAWING: Semaphore = Semaphore::const_new(1);
 
 /// New lines of a log; those that are there already are written anew.
 #[derive(Serialize)]
@@ -138,6 +142,8 @@ impl Writer {
         let (start, end) = scribe.span(bytes);
         // Lines whose times cannot be read now come without.
         let clock = Clock::read(&self.web.farm, open, start, end).await.unwrap_or_default();
+        // However many watch, one processor at most draws for them; the others answer.
+        let _turn = DRAWING.acquire().await;
         let html = scribe.write(page, &clock, bytes);
         Some(event("lines", &NewLines { anchor: &scribe.label.anchor, html }))
     }
