@@ -126,7 +126,9 @@ fn keyserver(bench: &Bench) {
         let script = repository("own", &value).replace("/etc/os-release", "/dev/null");
         std::fs::write(path("add.sh"), format!("{prelude}{script}")).unwrap();
         let mut command = Command::new("timeout");
-        command.args(["60", "unshare", "--mount", "--net", "sh"]);
+        // gpg's own servers end with the namespace.
+        command.args(["60", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh"]);
+        command.env("TMPDIR", folder.path());
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/builds/keyserver.sh"));
         let output = command.arg(folder.path()).arg(path("add.sh")).arg(key).output().unwrap();
         ran(output)
