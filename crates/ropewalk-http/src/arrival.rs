@@ -28,20 +28,32 @@ fn is_host(text: &[u8]) -> bool {
     port.is_some_and(|port| port.is_empty() || authority.port_u16().is_some())
 }
 
-/// The same request with a body that breaks off when nothing of it arrives for `patience`, or it is not whole by then.
-pub fn hurry(request: Request, patience: Duration, whole_by: Instant) -> Request {
+/// Bytes a second that a large body arrives with at least.
+pub const SLOWEST: u64 = 64 << 10;
+
+/// The same request with a body that breaks off when nothing of it arrives for `patience`, or when it is not whole after
+/// `within` and a second more for each [`SLOWEST`] bytes that did arrive: what was announced counts for nothing.
+pub fn hurry(request: Request, patience: Duration, within: Duration) -> Request {
+    let begun = Instant::now();
     request.map(|body| {
         if body.is_end_stream() {
             return body;
         }
-        Body::from_stream(stream::try_unfold(body.into_data_stream(), move |mut pieces| async move {
-            let late = (Instant::now() + patience).min(whole_by);
-            match tokio::time::timeout_at(late, pieces.next()).await {
-                Ok(Some(piece)) => piece.map(|piece| Some((piece, pieces))),
-                Ok(None) => Ok(None),
-                Err(_) => Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut))),
-            }
-        }))
+        Body::from_stream(stream::try_unfold(
+            (body.into_data_stream(), 0),
+            move |(mut pieces, arrived)| async move {
+                let whole_by = begun + within + Duration::from_secs(arrived / SLOWEST);
+                let late = (Instant::now() + patience).min(whole_by);
+                match tokio::time::timeout_at(late, pieces.next()).await {
+                    Ok(Some(piece)) => piece.map(|piece| {
+                        let arrived = arrived.saturating_add(piece.len() as u64);
+                        Some((piece, (pieces, arrived)))
+                    }),
+                    Ok(None) => Ok(None),
+                    Err(_) => Err(axum::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut))),
+                }
+            },
+        ))
     })
 }
 
@@ -79,7 +91,7 @@ mod tests {
         });
         let wait = async |body: Body, patience| {
             let (begun, patience) = (Instant::now(), Duration::from_secs(patience));
-            let request = hurry(Request::new(body), patience, begun + Duration::from_secs(20));
+            let request = hurry(Request::new(body), patience, Duration::from_secs(20));
             let read = axum::body::to_bytes(request.into_body(), 100).await;
             (read.is_ok(), begun.elapsed().as_secs())
         };
@@ -89,5 +101,17 @@ mod tests {
             (false, 3)
         );
         assert_eq!(wait(Body::from_stream(drip), 5).await, (false, 20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_body_has_the_time_that_it_needs() {
+        let pieces = stream::unfold(0, |sent| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            (sent < 60).then(|| (Ok::<_, std::io::Error>(vec![0; 2 * SLOWEST as usize]), sent + 1))
+        });
+        let request =
+            hurry(Request::new(Body::from_stream(pieces)), Duration::from_secs(3), Duration::from_secs(20));
+        let read = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+        assert_eq!(read.unwrap().len(), 120 * SLOWEST as usize);
     }
 }

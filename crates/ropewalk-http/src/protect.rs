@@ -13,12 +13,11 @@ use http::header::{CONTENT_LENGTH, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use ropewalk_core::error::{Error, Kind};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Time from a request's arrival to the head of its answer, beside the time that a large body takes to arrive. Streams
 /// may go on after that.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-/// Time for a request's body to arrive. Handlers need some to say so when it does not.
+/// Time for a request's body to arrive, beside that of [`arrival::SLOWEST`]. Handlers need some to say so when it does not.
 pub const BODY_WITHIN: Duration = Duration::from_secs(50);
 /// Bytes of a request's body, where a route does not say otherwise.
 pub const BODY_MAX: usize = 1 << 20;
@@ -55,7 +54,7 @@ async fn well_arrived(
     next: Next,
 ) -> Response {
     match arrival::refusal(&request) {
-        None => next.run(arrival::hurry(request, patience, Instant::now() + BODY_WITHIN)).await,
+        None => next.run(arrival::hurry(request, patience, BODY_WITHIN)).await,
         Some(why) => render(request.uri().path())(&Error::malformed(why)),
     }
 }
@@ -75,11 +74,10 @@ async fn in_time(State(render): State<fn(&str) -> Render>, request: Request, nex
     }
 }
 
-/// What arrives slowly has its time: a second more for each 64 KiB that are announced.
+/// What arrives slowly has its time: [`arrival::hurry`] ends what does not arrive.
 fn within(request: &Request) -> Duration {
-    const SLOWEST: u64 = 64 << 10;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    ANSWER_WITHIN.saturating_add(Duration::from_secs(length.unwrap_or(0_u64) / SLOWEST))
+    ANSWER_WITHIN.saturating_add(Duration::from_secs(length.unwrap_or(0_u64) / arrival::SLOWEST))
 }
 
 /// A bug in a handler ends one request, not the server. The task that runs the handler catches the panic.
