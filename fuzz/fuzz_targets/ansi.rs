@@ -2,7 +2,7 @@
 #![no_main]
 
 // By its file: the crate around it is large and slow to compile with these flags.
-#[allow(dead_code, reason = "the style sheet is for pages")]
+#[allow(dead_code, unused_imports, reason = "the style sheet is for pages")]
 #[path = "../../crates/ropewalk-door-web/src/terminal/mod.rs"]
 mod terminal;
 

@@ -2,9 +2,10 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use ropewalk_core::error::{Error, Kind};
+use ropewalk_http::refusal;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -47,15 +48,9 @@ pub(crate) fn bare(status: StatusCode) -> Response {
 /// This door's table of kinds.
 fn status(kind: Kind) -> StatusCode {
     match kind {
-        Kind::Malformed => StatusCode::BAD_REQUEST,
-        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => StatusCode::UNAUTHORIZED,
-        Kind::Forbidden => StatusCode::FORBIDDEN,
-        Kind::Missing | Kind::WrongMethod => StatusCode::NOT_FOUND,
-        Kind::Conflict | Kind::Refused => StatusCode::CONFLICT,
-        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        // Vieter knows no other.
+        Kind::WrongMethod => StatusCode::NOT_FOUND,
+        kind => refusal::status(kind),
     }
 }
 
@@ -67,15 +62,9 @@ pub fn render(error: &Error) -> Response {
         Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
             message(status, "401 Unauthorized")
         }
-        Kind::Internal => {
-            tracing::error!("a request failed: {error}");
-            message(status, "something went wrong inside the server; its log says what")
-        }
-        _ => message(status, &error.message),
+        _ => message(status, &refusal::words(error)),
     };
-    if matches!(error.kind, Kind::TooMany | Kind::Unavailable) {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
+    refusal::advise(error.kind, response.headers_mut());
     response
 }
 
