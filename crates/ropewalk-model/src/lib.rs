@@ -11,6 +11,7 @@ pub mod limits;
 pub mod link;
 pub mod log_times;
 pub mod manifest;
+pub mod nix;
 pub mod plan;
 pub mod secret;
 pub mod status;

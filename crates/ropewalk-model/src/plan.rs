@@ -3,6 +3,7 @@
 //! A plan holds no job number, URL, token or secret value: those are [run-time values](crate::link::RunValues).
 
 use crate::limits::BuildLimits;
+use crate::nix::NixTask;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -49,6 +50,9 @@ pub struct Plan {
     /// Paths of files to publish, relative to the home folder or absolute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<String>,
+    /// What the backend `nix` runs; that backend has no steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nix: Option<NixTask>,
     /// What it may use.
     pub limits: BuildLimits,
 }
@@ -190,6 +194,7 @@ mod tests {
             shell: false,
             steps: vec![PlanStep { name: "a".into(), script: "true".into() }],
             artifacts: vec![],
+            nix: None,
             limits: BuildLimits::default(),
         }
     }

@@ -47,6 +47,7 @@ pub fn plan(scripts: &[String]) -> Result<SealedPlan, PlanError> {
         shell: false,
         steps: scripts.iter().enumerate().map(step).collect(),
         artifacts: vec![],
+        nix: None,
         limits: BuildLimits::default(),
     };
     plan.seal()

@@ -248,6 +248,7 @@ fn plan(config: &BuildConfig, limits: ropewalk_model::limits::BuildLimits) -> Pl
         shell: false,
         steps: vec![PlanStep { name: "build".into(), script }],
         artifacts: vec![],
+        nix: None,
         limits,
     }
 }

@@ -34,6 +34,7 @@ pub fn plan(manifest: &Manifest, options: &PlanOptions) -> Plan {
         shell: manifest.shell,
         steps: manifest.tasks.clone(),
         artifacts: manifest.artifacts.clone(),
+        nix: None,
         limits: options.limits.clone(),
     }
 }
