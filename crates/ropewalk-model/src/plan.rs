@@ -63,6 +63,8 @@ pub struct Plan {
 pub enum Backend {
     /// Linux namespaces; see the runner's `sandbox`.
     Sandbox,
+    /// Nix, which isolates builds itself; see the runner's `nix`.
+    Nix,
 }
 
 /// A repository to fetch.

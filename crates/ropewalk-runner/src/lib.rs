@@ -4,6 +4,7 @@ pub mod agent;
 mod backend;
 pub mod image;
 pub mod inside;
+pub mod nix;
 pub mod sandbox;
 pub mod spool;
 pub mod supervisor;

@@ -14,6 +14,7 @@ mod start;
 mod wake;
 
 use crate::image::Origins;
+use crate::nix;
 use crate::sandbox::Network;
 use crate::spool::Spool;
 use link::{Held, Link, LinkError};
@@ -56,6 +57,8 @@ pub struct Config {
     pub network: Network,
     /// Where images come from that are not here.
     pub origins: Origins,
+    /// How this machine has Nix; none if it has not.
+    pub nix: Option<nix::Settings>,
     /// This program: it is started again as `PROGRAM supervise SPOOL`.
     pub program: PathBuf,
     /// After how long without an answer the server gives this runner's works away; none for the

@@ -39,6 +39,7 @@ fn start_now(config: &Config, offer: &Offer) -> Result<(Spool, Option<Child>), S
         network: config.network.clone(),
         origins: config.origins.clone(),
         tethered: false,
+        nix: config.nix.clone(),
         local_sources: vec![],
     };
     let ids = (offer.work, offer.attempt, offer.fence);
@@ -83,6 +84,7 @@ mod tests {
             data: folder.into(),
             network: Network::None,
             origins: crate::image::Origins::default(),
+            nix: None,
             program: program.into(),
             lost_after: None,
             grace: Duration::from_secs(1),

@@ -2,10 +2,9 @@
 
 mod sandbox;
 
-use crate::image::{Fetching, Source};
+pub(crate) use sandbox::{fetch, open};
+
 use crate::sandbox::SandboxError;
-use crate::spool::Spool;
-use ropewalk_model::plan::{Backend, Plan};
 use ropewalk_model::status::Cause;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::fs::File;
@@ -86,20 +85,6 @@ impl BackendError {
 
 /// Facts that were found while the place was opened, by dotted name.
 pub(crate) type Facts = Vec<(String, String)>;
-
-/// Begins to fetch what the place needs and this machine does not have, and says from where.
-pub(crate) fn fetch(spool: &Spool, plan: &Plan) -> Result<Option<(Source, Fetching)>, BackendError> {
-    match plan.backend {
-        Backend::Sandbox => sandbox::fetch(spool, plan),
-    }
-}
-
-/// Opens the place that the plan asks for.
-pub(crate) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts), BackendError> {
-    match plan.backend {
-        Backend::Sandbox => sandbox::open(spool, plan),
-    }
-}
 
 /// Bytes as a file that was never on a disk.
 pub(crate) fn in_memory(bytes: &[u8]) -> Result<OwnedFd, BackendError> {

@@ -17,7 +17,8 @@ struct Open {
     takes_packages: bool,
 }
 
-pub(super) fn fetch(spool: &Spool, plan: &Plan) -> Result<Option<(Source, Fetching)>, BackendError> {
+/// Begins to fetch what the place needs and this machine does not have, and says from where.
+pub(crate) fn fetch(spool: &Spool, plan: &Plan) -> Result<Option<(Source, Fetching)>, BackendError> {
     let settings = &spool.head.settings;
     match Catalog::new(&settings.data, range::find()?).resolve(&plan.image) {
         Err(ImageError::Missing { .. }) if settings.origins.fetch => {}
@@ -31,7 +32,8 @@ pub(super) fn fetch(spool: &Spool, plan: &Plan) -> Result<Option<(Source, Fetchi
     Ok(Some((source, fetching)))
 }
 
-pub(super) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts), BackendError> {
+/// Opens the place that the plan asks for.
+pub(crate) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts), BackendError> {
     let limits = &plan.limits;
     let settings = &spool.head.settings;
     // Before the range is entered, which may not read the host's files.

@@ -2,6 +2,7 @@
 
 use super::{At, SpoolError};
 use crate::image::Origins;
+use crate::nix;
 use crate::sandbox::Network;
 use ropewalk_model::fault::spool_version;
 use ropewalk_model::ids::{AttemptId, Fence, JobId, WorkId};
@@ -42,6 +43,8 @@ pub struct Settings {
     /// The build belongs to a terminal: its logs go to the supervisor's standard output as well,
     /// and it ends when standard input is closed.
     pub tethered: bool,
+    /// How this machine has Nix; none if it has not.
+    pub nix: Option<nix::Settings>,
     /// Sources that are taken from an archive instead of from their URL.
     pub local_sources: Vec<LocalSource>,
 }

@@ -8,7 +8,7 @@ use crate::spool::events::Writer;
 use crate::spool::{Process, Spool};
 use ropewalk_model::fault::{Point, visit};
 use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues};
-use ropewalk_model::plan::Plan;
+use ropewalk_model::plan::{Backend, Plan};
 use ropewalk_model::status::Cause;
 use rustix::fd::AsFd;
 use std::io::Write;
@@ -34,21 +34,27 @@ pub(crate) struct Attempt<'a> {
 impl Attempt<'_> {
     /// Runs the build to its end. Nothing of it lives when this returns.
     pub(crate) fn carry_out(mut self) -> Outcome {
-        let result = self.begin().and_then(|mut place| {
-            let result = self.build(&*place);
-            self.note_conclusion();
-            place.close();
-            // What was printed before the end belongs to the log, whatever the end was.
-            let output = self.last_output();
-            let step = self.step_was_killed();
-            result.and(output).and(step)
-        });
+        let runner = self.spool.head.settings.runner.clone();
+        let result =
+            self.say(format_args!("Running build on {runner}")).and_then(|()| match self.plan.backend {
+                Backend::Sandbox => self.carry_out_in_place(),
+                Backend::Nix => self.carry_out_by_nix(),
+            });
         self.conclude(result)
     }
 
+    fn carry_out_in_place(&mut self) -> Result<(), Stop> {
+        let mut place = self.begin()?;
+        let result = self.build(&*place);
+        self.note_conclusion();
+        place.close();
+        // What was printed before the end belongs to the log, whatever the end was.
+        let output = self.last_output();
+        let step = self.step_was_killed();
+        result.and(output).and(step)
+    }
+
     fn begin(&mut self) -> Result<Box<dyn Place>, Stop> {
-        let runner = self.spool.head.settings.runner.clone();
-        self.say(format_args!("Running build on {runner}"))?;
         let image = self.plan.image.clone();
         self.say(format_args!("Opening image {image}"))?;
         self.fetch_image()?;

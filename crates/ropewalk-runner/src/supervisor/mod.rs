@@ -6,6 +6,7 @@ mod attempt;
 mod fetch;
 mod launch;
 mod log;
+mod nix;
 mod output;
 pub mod redact;
 mod setup;

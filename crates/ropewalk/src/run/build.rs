@@ -75,6 +75,7 @@ fn make_spool(
         network: reach.network,
         origins: reach.origins,
         tethered: true,
+        nix: None,
         local_sources: local_sources.collect(),
     };
     let spool = create(folder, ids, None, &plan.seal()?, settings)?;

@@ -40,6 +40,7 @@ pub(super) fn start(
         data: data.into(),
         network: sandbox::Network::None,
         origins: config.origins(),
+        nix: None,
         // By its inode: a new version that was put in its place meanwhile is not started by an old server.
         program: "/proc/self/exe".into(),
         lost_after: None,

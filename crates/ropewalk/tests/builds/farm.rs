@@ -55,6 +55,7 @@ pub(crate) fn agent(folder: &Path, data: &Path, program: &Path) {
         },
         program: program.into(),
         origins: ropewalk_runner::image::Origins::default(),
+        nix: None,
         lost_after: seconds("TEST_LOST_AFTER"),
         grace: seconds("TEST_GRACE").unwrap_or(agent::GRACE),
     };
