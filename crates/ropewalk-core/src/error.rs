@@ -2,6 +2,7 @@
 
 use crate::port::StoreError;
 use ropewalk_model::manifest::Problem;
+use std::time::Duration;
 use strum::{Display, EnumIter, IntoStaticStr};
 
 /// What kind of refusal it is. The list is closed: each door maps every member.
@@ -48,17 +49,24 @@ pub struct Error {
     pub field: Option<&'static str>,
     /// What is wrong with a manifest, if it is about one.
     pub problems: Vec<Problem>,
+    /// When the same request would be accepted, from now on; none if that is not known.
+    pub retry_after: Option<Duration>,
 }
 
 impl Error {
     /// An error of a kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), field: None, problems: vec![] }
+        Error { kind, message: message.into(), field: None, problems: vec![], retry_after: None }
     }
 
     /// The same, about one argument.
     pub fn about(self, field: &'static str) -> Error {
         Error { field: Some(field), ..self }
+    }
+
+    /// The same, that passes after some time.
+    pub fn until(self, retry_after: Duration) -> Error {
+        Error { retry_after: Some(retry_after), ..self }
     }
 
     /// Something in a request that breaks a rule.

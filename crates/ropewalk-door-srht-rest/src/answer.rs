@@ -113,7 +113,7 @@ fn respond(status: StatusCode, faults: &[Fault]) -> Response {
 pub fn render(error: &Error) -> Response {
     let fault = Fault { field: field(error), reason: reason(error) };
     let mut response = respond(status(error.kind), &[fault]);
-    refusal::advise(error.kind, response.headers_mut());
+    refusal::advise(error, response.headers_mut());
     response
 }
 

@@ -47,7 +47,7 @@ fn words(error: &Error) -> String {
 pub fn render(error: &Error) -> Response {
     let body = json!({ "errors": [{ "message": words(error) }] });
     let mut response = (status(error.kind), Json(body)).into_response();
-    refusal::advise(error.kind, response.headers_mut());
+    refusal::advise(error, response.headers_mut());
     response
 }
 

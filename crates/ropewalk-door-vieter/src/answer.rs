@@ -64,7 +64,7 @@ pub fn render(error: &Error) -> Response {
         }
         _ => message(status, &refusal::words(error)),
     };
-    refusal::advise(error.kind, response.headers_mut());
+    refusal::advise(error, response.headers_mut());
     response
 }
 

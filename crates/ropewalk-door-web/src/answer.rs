@@ -66,6 +66,6 @@ pub(crate) fn render(error: &Error) -> Response {
         problems: problems.collect(),
     };
     let mut response = (refusal::status(error.kind), Json(body)).into_response();
-    refusal::advise(error.kind, response.headers_mut());
+    refusal::advise(error, response.headers_mut());
     response
 }

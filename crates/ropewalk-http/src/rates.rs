@@ -1,6 +1,8 @@
 //! How often one may ask.
 
-use governor::clock::{Clock, DefaultClock};
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_model::limits::RequestLimits;
@@ -65,15 +67,15 @@ impl Rates {
     }
 }
 
-fn check<K: Clone + Hash + Eq>(
-    limiter: &DefaultKeyedRateLimiter<K>,
+fn check<K: Clone + Hash + Eq, C: Clock>(
+    limiter: &RateLimiter<K, DefaultKeyedStateStore<K>, C, NoOpMiddleware<C::Instant>>,
     key: &K,
     name: &str,
 ) -> Result<(), Error> {
     limiter.check_key(key).map_err(|not_until| {
-        let wait = not_until.wait_time_from(DefaultClock::default().now()).max(Duration::from_millis(1));
-        let wait = wait.as_secs_f64();
-        Error::new(Kind::TooMany, format!("too many requests ({name}): try again in {wait:.1} s"))
+        let wait = not_until.wait_time_from(limiter.clock().now()).max(Duration::from_millis(1));
+        let words = format!("too many requests ({name}): try again in {:.1} s", wait.as_secs_f64());
+        Error::new(Kind::TooMany, words).until(wait)
     })
 }
 
@@ -91,6 +93,7 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use governor::clock::FakeRelativeClock;
     use std::net::Ipv4Addr;
 
     #[test]
@@ -112,5 +115,22 @@ mod tests {
         assert!(rates.login(at("2001:db8::2")).is_err());
         assert!(rates.login(at("2001:db8:0:1::2")).is_ok());
         assert!(rates.login(at("192.0.2.1")).is_ok() && rates.login(at("::ffff:192.0.2.1")).is_err());
+    }
+
+    #[test]
+    fn whoever_waits_as_long_as_told_is_let_in_and_no_sooner() {
+        let clock = FakeRelativeClock::default();
+        let quota = Quota::per_minute(NonZeroU32::new(10).unwrap());
+        let logins = RateLimiter::new(quota, DefaultKeyedStateStore::default(), clock.clone());
+        let ask = || check(&logins, &(), "limits.logins");
+        assert!((0..10).all(|_| ask().is_ok()));
+        for _ in 0..3 {
+            let wait = ask().unwrap_err().retry_after.unwrap();
+            assert!(wait > Duration::from_secs(5) && wait <= Duration::from_secs(6), "{wait:?}");
+            clock.advance(wait - Duration::from_millis(1));
+            assert!(ask().is_err());
+            clock.advance(Duration::from_millis(1));
+            assert!(ask().is_ok());
+        }
     }
 }

@@ -3,6 +3,7 @@
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use ropewalk_core::error::{Error, Kind};
+use std::time::Duration;
 
 /// The status of a refused request, where a dialect has none of its own.
 pub fn status(kind: Kind) -> StatusCode {
@@ -31,15 +32,26 @@ pub fn words(error: &Error) -> String {
     }
 }
 
-/// Says in headers what a client may do about an error: send a token, or wait.
-pub fn advise(kind: Kind, headers: &mut HeaderMap) {
-    match kind {
+/// What a client is told to wait when nobody knows how long it will take.
+const A_WHILE: Duration = Duration::from_secs(5);
+
+/// Says in headers what a client may do about an error: send a token, or wait so many seconds.
+pub fn advise(error: &Error, headers: &mut HeaderMap) {
+    match error.kind {
         Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        Kind::TooMany | Kind::Unavailable => drop(headers.insert(RETRY_AFTER, HeaderValue::from_static("1"))),
+        Kind::TooMany | Kind::Unavailable => {
+            let wait = error.retry_after.unwrap_or(A_WHILE);
+            headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+        }
         _ => {}
     }
+}
+
+/// Rounded up, so that whoever waits for them is not early; at least one.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 #[cfg(test)]
@@ -54,5 +66,24 @@ mod tests {
             assert_eq!(status(kind).is_server_error(), server_fault, "{kind}");
             assert_eq!(status(kind).is_client_error(), !server_fault, "{kind}");
         }
+    }
+
+    #[test]
+    fn the_seconds_to_wait_are_rounded_up() {
+        let told = |error: Error| {
+            let mut headers = HeaderMap::new();
+            advise(&error, &mut headers);
+            headers.get(RETRY_AFTER).map(|value| value.to_str().unwrap().to_string())
+        };
+        let too_many = || Error::new(Kind::TooMany, "x");
+        for (wait, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (5999, "6"), (6000, "6")] {
+            assert_eq!(
+                told(too_many().until(Duration::from_millis(wait))).as_deref(),
+                Some(seconds),
+                "{wait}"
+            );
+        }
+        assert_eq!(told(too_many()).as_deref(), Some("5"));
+        assert_eq!(told(Error::malformed("x").until(Duration::from_secs(1))), None);
     }
 }

@@ -85,7 +85,7 @@ fn show(frame: Frame, error: &Error, address: &str) -> Response {
     let problems = error.problems.iter().map(ToString::to_string).collect();
     let page = FailurePage { frame, status: status.as_u16(), heading, message, address, problems };
     let mut response = answer(status, &page);
-    refusal::advise(error.kind, response.headers_mut());
+    refusal::advise(error, response.headers_mut());
     response
 }
 

@@ -273,6 +273,11 @@ async fn guessing_passwords_is_slow() {
         "a known name is told from an unknown one"
     );
     assert!(limited.iter().all(|(status, _)| *status == 429));
+    // One of ten a minute is given back every six seconds.
+    let body = json!({ "name": "admin", "password": "one more guess" });
+    let refused = client.request("POST", "/api/n1/login", None).json(&body).send().await.unwrap();
+    let wait = refused.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap();
+    assert_eq!((refused.status().as_u16(), (2..=6).contains(&wait)), (429, true), "{wait} s");
 }
 
 #[tokio::test]
