@@ -7,7 +7,9 @@ make --no-print-directory lint
 [ ! -x tests/images/make.sh ] || tests/images/make.sh
 rm -f target/nextest/default/junit.xml
 result=0
-cargo nextest run --workspace --features ropewalk/faults || result=$?
+# Most tests wait for builds more than they compute.
+threads=$(( ($(nproc) * 3 + 1) / 2 ))
+cargo nextest run --workspace --features ropewalk/faults --test-threads "$threads" || result=$?
 # A row of the acceptance tables that lost its test is as bad as a test that fails.
 scripts/coverage-of-spec.sh || result=$?
 # The project's own manifest, by the program that was just built, in a folder that is called as the project is.
