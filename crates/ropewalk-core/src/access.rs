@@ -3,7 +3,7 @@
 //! Whoever may not know that a thing exists gets the very answer for a missing thing.
 
 use crate::error::{Error, Kind};
-use crate::port::{Role, User};
+use crate::port::{Project, Role, User};
 use ropewalk_model::grant::{Grants, Mode, Scope};
 use ropewalk_model::ids::UserId;
 use ropewalk_model::job::{Job, Visibility};
@@ -134,6 +134,77 @@ pub fn build_packages(caller: &Caller) -> Result<(), Error> {
     match caller.is_admin() {
         true => Ok(()),
         false => Err(Error::new(Kind::Forbidden, "agents need a token of an administrator, with REPOS:RW")),
+    }
+}
+
+/// Passes whoever may look at projects and what belongs to them, or ask for something there.
+pub fn projects(caller: &Caller, mode: Mode) -> Result<(), Error> {
+    holds(caller, Scope::Projects, mode)
+}
+
+/// Passes whoever may make projects, and says whose they become.
+pub fn create_project(caller: &Caller) -> Result<&User, Error> {
+    projects(caller, Mode::Rw)?;
+    let user = owner(caller)?;
+    match caller.is_admin() || user.roles.contains(&Role::CreateProjects) {
+        true => Ok(user),
+        false => Err(Error::new(Kind::Forbidden, "only holders of the role create-projects make projects")),
+    }
+}
+
+/// Whether somebody may give projects away.
+pub fn administers_projects(caller: &Caller) -> bool {
+    caller.is_admin()
+}
+
+/// Passes whoever may change a project and its jobsets: its owner, its members, and administrators.
+pub fn change_project(caller: &Caller, project: &Project) -> Result<(), Error> {
+    projects(caller, Mode::Rw)?;
+    let is_member = caller.id().is_some_and(|id| id == project.owner || project.members.contains(&id));
+    match is_member || caller.is_admin() {
+        true => Ok(()),
+        false => Err(Error::new(
+            Kind::Forbidden,
+            format!("the project {} belongs to {}: only they may do this", project.name, project.owner_name),
+        )),
+    }
+}
+
+/// Passes whoever may remove a jobset: administrators. Its builds go with it.
+pub fn delete_jobset(caller: &Caller) -> Result<(), Error> {
+    projects(caller, Mode::Rw)?;
+    match caller.is_admin() {
+        true => Ok(()),
+        false => Err(Error::new(Kind::Forbidden, "only an administrator removes a jobset: hide it instead")),
+    }
+}
+
+/// Passes whoever may let jobsets read files of the runner's machine.
+pub fn local_inputs(caller: &Caller) -> Result<(), Error> {
+    match caller.is_admin() {
+        true => Ok(()),
+        false => Err(Error::new(
+            Kind::Forbidden,
+            "inputs on the runner's own machine are for administrators: ask one to add the folder to `nix.local-inputs`",
+        )),
+    }
+}
+
+/// Passes whoever may do to a project's evaluations and builds what a role allows: those who may change the project, and
+/// holders of the role.
+pub fn operate(caller: &Caller, project: &Project, role: Role) -> Result<(), Error> {
+    projects(caller, Mode::Rw)?;
+    match caller.user().is_some_and(|user| user.roles.contains(&role)) {
+        true => Ok(()),
+        false => change_project(caller, project),
+    }
+}
+
+/// Passes whoever may say that a repository has changed: everybody, but for tokens that were made for something else.
+pub fn push(caller: &Caller) -> Result<(), Error> {
+    match caller {
+        Caller::Anonymous => Ok(()),
+        Caller::Local | Caller::User { .. } => projects(caller, Mode::Rw),
     }
 }
 

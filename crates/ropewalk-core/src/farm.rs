@@ -3,6 +3,7 @@
 use crate::arch::{ArchSettings, Databases};
 use crate::error::Error;
 use crate::identity::Passwords;
+use crate::nix::NixSettings;
 use crate::port::{Blobs, Clock, Logs, Store};
 use crate::queue::Leases;
 use ropewalk_model::limits::{BuildLimits, RequestLimits};
@@ -24,6 +25,8 @@ pub struct Settings {
     pub unused_blobs: Duration,
     /// About packages.
     pub arch: ArchSettings,
+    /// About evaluations.
+    pub nix: NixSettings,
 }
 
 /// Use cases over ports. Cheap to share behind an `Arc`; holds no truth of its own.

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod jobs;
 pub mod logs;
 mod many;
+pub mod nix;
 pub mod port;
 pub mod profiles;
 pub mod queue;

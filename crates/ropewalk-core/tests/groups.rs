@@ -41,6 +41,7 @@ async fn world() -> World {
         lost_after: Duration::from_secs(600),
         unused_blobs: Duration::from_secs(3600),
         arch: ropewalk_core::arch::ArchSettings::default(),
+        nix: ropewalk_core::nix::NixSettings::default(),
     };
     let farm = Farm::new(Arc::new(store), Arc::new(logs), Arc::new(blobs), clock, settings);
     let ann = user(&farm, "ann").await;

@@ -52,6 +52,7 @@ async fn world() -> World {
         lost_after: LOST_AFTER,
         unused_blobs: Duration::from_secs(3600),
         arch: ropewalk_core::arch::ArchSettings::default(),
+        nix: ropewalk_core::nix::NixSettings::default(),
     };
     let farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock.clone(), settings);
     let farm = Arc::new(farm);

@@ -14,6 +14,7 @@ mod identity;
 mod jobs;
 mod logs;
 pub mod migration;
+mod nix;
 mod queue;
 mod sql_store;
 

@@ -4,11 +4,13 @@ pub(crate) mod arch;
 mod keys;
 mod layers;
 mod limits;
+mod nix;
 
 use crate::exit::Failure;
 use arch::Arch;
 use ipnet::IpNet;
 use limits::Limits;
+use nix::Nix;
 use ropewalk_runner::image::{Named, Origins};
 use ropewalk_runner::sandbox;
 use ropewalk_runner::sandbox::network::{Cidr, Outside};
@@ -36,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     pub(crate) images: Images,
     pub(crate) limits: Limits,
+    pub(crate) nix: Nix,
     pub(crate) outgoing: Outgoing,
     pub(crate) proxy: Proxy,
     pub(crate) runner: Runner,
@@ -155,6 +158,7 @@ impl Default for Config {
             database: Database::default(),
             images: Images::default(),
             limits: Limits::default(),
+            nix: Nix::default(),
             outgoing: Outgoing::default(),
             proxy: Proxy::default(),
             runner: Runner::default(),

@@ -12,6 +12,7 @@ mod error;
 mod identity;
 mod jobs;
 mod logs;
+mod nix;
 mod packages;
 mod queue;
 
@@ -29,9 +30,13 @@ pub use jobs::{
     Submission, Submitted, WorkRef,
 };
 pub use logs::{LogRef, LogSlice, LogTime, Logs};
+pub use nix::{
+    Declarative, Enabled, InputKind, Jobset, JobsetFields, JobsetInput, JobsetProgress, JobsetSave,
+    JobsetTrigger, NewProject, Project, ProjectFields, ProjectUpdate, Projects, Saved,
+};
 pub use packages::{DatabaseRow, NewPackage, Packages};
 pub use queue::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Standing, Waiting};
 
 /// All that a database does for the core.
-pub trait Store: Identity + Jobs + Queue + Deliveries + Arch + Packages {}
-impl<T: Identity + Jobs + Queue + Deliveries + Arch + Packages> Store for T {}
+pub trait Store: Identity + Jobs + Queue + Deliveries + Arch + Packages + Projects {}
+impl<T: Identity + Jobs + Queue + Deliveries + Arch + Packages + Projects> Store for T {}

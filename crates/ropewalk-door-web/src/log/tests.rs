@@ -132,6 +132,7 @@ pub(super) async fn farm_with<L: Logs + 'static>(logs: Arc<L>) -> Bench<L> {
         lost_after: Duration::from_secs(600),
         unused_blobs: Duration::from_secs(86_400),
         arch: ropewalk_core::arch::ArchSettings::default(),
+        nix: ropewalk_core::nix::NixSettings::default(),
     };
     let farm = Farm::new(Arc::new(store), logs.clone(), Arc::new(blobs), Arc::new(SystemClock), settings);
     let newcomer = Newcomer { name: "ann".into(), ..Newcomer::default() };

@@ -7,6 +7,7 @@ mod m0004_sessions;
 mod m0005_job_counts;
 mod m0006_lists;
 mod m0007_arch;
+mod m0008_nix_projects;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -26,6 +27,7 @@ impl MigratorTrait for Steps {
             Box::new(m0005_job_counts::Step),
             Box::new(m0006_lists::Step),
             Box::new(m0007_arch::Step),
+            Box::new(m0008_nix_projects::Step),
         ]
     }
 }

@@ -7,6 +7,7 @@ use ropewalk_core::arch::{ArchSettings, Cron, TargetWish, Uploaded};
 use ropewalk_core::farm::{Farm, Settings};
 use ropewalk_core::identity::Newcomer;
 use ropewalk_core::jobs::JobQuery;
+use ropewalk_core::nix::NixSettings;
 use ropewalk_core::port::{Arch, Queue, Role, TargetFields, TargetKind};
 use ropewalk_model::grant::Grants;
 use ropewalk_model::limits::{BuildLimits, RequestLimits};
@@ -41,6 +42,7 @@ async fn world(env: Env) -> World {
         lost_after: Duration::from_secs(600),
         unused_blobs: Duration::from_secs(3600),
         arch: ArchSettings::default(),
+        nix: NixSettings::default(),
     };
     let farm = Farm::new(store, Arc::new(logs), Arc::new(blobs), env.clock.clone(), settings);
     // Schedules come before now, not with it.

@@ -20,6 +20,7 @@ mod jobs;
 mod kill;
 mod logs;
 mod migrations;
+mod nix;
 mod queue;
 mod trouble;
 
@@ -97,6 +98,12 @@ on_both_engines! {
         a_log_is_read_over_all_attempts_as_files_and_as_blobs
         tidying_keeps_the_logs_of_lost_attempts_and_removes_replaced_files
         a_log_of_no_job_is_missing
+    }
+    nix {
+        a_project_is_read_as_it_was_written
+        a_jobset_is_replaced_and_found_under_its_old_names
+        a_jobset_is_triggered_when_it_changes_or_somebody_asks
+        a_file_of_jobsets_has_a_jobset_of_its_own
     }
     trouble {
         a_full_disk_is_told_and_forgotten_once_there_is_space

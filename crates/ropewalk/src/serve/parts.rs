@@ -54,6 +54,7 @@ impl Parts {
             lost_after: Duration::from_secs(config.runner.lost_after),
             unused_blobs: Duration::from_secs(config.limits.requests.unused_blobs),
             arch: config.arch.settings(),
+            nix: config.nix.settings(),
         };
         let farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock, settings);
         Ok(Parts {
