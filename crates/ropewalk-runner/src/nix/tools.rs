@@ -102,6 +102,13 @@ impl Tools {
         }
     }
 
+    /// A store of our own in this folder, of which nothing need be there.
+    #[cfg(test)]
+    pub(crate) fn at(store: PathBuf) -> Tools {
+        let [programs, state, logs, configuration] = [(); 4].map(|()| PathBuf::from("/nowhere"));
+        Tools { programs, store, state, logs, configuration, home: None }
+    }
+
     fn system(programs: PathBuf) -> Result<Tools, ToolsError> {
         let store = PathBuf::from("/nix/store");
         if !store.is_dir() {
