@@ -164,14 +164,22 @@ mod tests {
 
     #[test]
     fn lines_are_cut_at_their_limit_and_the_next_one_is_whole() {
-        let mut lines = Lines::default();
-        let mut heard = vec![];
         let long = vec![b'x'; LINE + 10];
-        for bytes in [&long[..], b"yy\nnext", b" one\n\nrest"] {
-            lines.take(bytes, |line| Ok::<_, ()>(heard.push(line.to_vec()))).unwrap();
-        }
+        let (heard, rest) = cut(&[&long, b"yy\nnext", b" one\n\nrest"]);
         assert_eq!(heard, [long[..LINE].to_vec(), b"next one".to_vec(), vec![]]);
-        assert_eq!(lines.rest().unwrap(), b"rest");
+        assert_eq!(rest.unwrap(), b"rest");
+    }
+
+    fn cut(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, Option<Vec<u8>>) {
+        let (mut lines, mut heard) = (Lines::default(), vec![]);
+        for piece in pieces {
+            let taken: Result<(), ()> = lines.take(piece, |line| {
+                heard.push(line.to_vec());
+                Ok(())
+            });
+            taken.unwrap();
+        }
+        (heard, lines.rest())
     }
 
     proptest! {
@@ -183,15 +191,8 @@ mod tests {
 
         #[test]
         fn lines_do_not_depend_on_how_the_bytes_come(bytes in prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..200), at in 0usize..200) {
-            let whole = |pieces: &[&[u8]]| {
-                let (mut lines, mut heard) = (Lines::default(), vec![]);
-                for piece in pieces {
-                    lines.take(piece, |line| Ok::<_, ()>(heard.push(line.to_vec()))).unwrap();
-                }
-                (heard, lines.rest())
-            };
             let (a, b) = bytes.split_at(at.min(bytes.len()));
-            prop_assert_eq!(whole(&[&bytes]), whole(&[a, b]));
+            prop_assert_eq!(cut(&[&bytes]), cut(&[a, b]));
         }
     }
 }
