@@ -33,18 +33,25 @@ pub enum Kind {
     TooMany,
     /// A part of the farm does not answer; later it may pass.
     Unavailable,
-    /// A bug or a broken database. The text is for the log; callers get a plain sentence.
+    /// A bug or a broken database.
     Internal,
 }
 
-/// A refused or failed request.
+/// What callers are told of whatever they can do nothing about.
+const INSIDE: &str = "something went wrong inside the server; its log says what";
+/// The same where trying again may help.
+const NOT_NOW: &str = "the server cannot read or store this now, its log says why: try again later";
+
+/// A refused or failed request. Shown as text it says all, for the log; callers see [`Error::message`] only.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", inside.as_ref().unwrap_or(message))]
 pub struct Error {
     /// What a door translates.
     pub kind: Kind,
-    /// What was tried, on what, and what to do.
+    /// What was tried, on what, and what to do. Strangers may read it.
     pub message: String,
+    /// What an engine, a disk or a library said, with paths and tables: for the log.
+    pub inside: Option<String>,
     /// The argument that it is about, if it is about one.
     pub field: Option<&'static str>,
     /// What is wrong with a manifest, if it is about one.
@@ -56,7 +63,8 @@ pub struct Error {
 impl Error {
     /// An error of a kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), field: None, problems: vec![], retry_after: None }
+        let message = message.into();
+        Error { kind, message, inside: None, field: None, problems: vec![], retry_after: None }
     }
 
     /// The same, about one argument.
@@ -81,7 +89,12 @@ impl Error {
 
     /// A part of the farm that went wrong by itself.
     pub fn internal(what: impl std::fmt::Display) -> Error {
-        Error::new(Kind::Internal, what.to_string())
+        Error::new(Kind::Internal, INSIDE).because(what)
+    }
+
+    /// The same, with what is known of it, which is for the log.
+    pub fn because(self, inside: impl std::fmt::Display) -> Error {
+        Error { inside: Some(inside.to_string()), ..self }
     }
 }
 
@@ -91,9 +104,29 @@ impl From<StoreError> for Error {
             StoreError::Missing(_) => Kind::Missing,
             StoreError::Conflict(_) => Kind::Conflict,
             StoreError::Refused(_) | StoreError::Superseded { .. } => Kind::Refused,
-            StoreError::Unavailable { .. } => Kind::Unavailable,
-            StoreError::Corrupt(_) => Kind::Internal,
+            StoreError::Unavailable { .. } => return Error::new(Kind::Unavailable, NOT_NOW).because(error),
+            StoreError::Corrupt(_) => return Error::internal(error),
         };
         Error::new(kind, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_engine_said_is_for_the_log() {
+        let said = "no such table: users in /srv/farm/ropewalk.db";
+        let away = StoreError::Unavailable { tried: "read the users".into(), reason: said.into() };
+        for error in [away.into(), StoreError::Corrupt(said.into()).into(), Error::internal(said)] {
+            assert!(!error.message.contains("users"), "{}", error.message);
+            assert!(error.to_string().contains(said), "{error}");
+        }
+        let refused = Error::from(StoreError::Refused("job 3 has ended".into()));
+        assert_eq!(
+            (refused.to_string(), refused.message),
+            ("job 3 has ended".into(), "job 3 has ended".into())
+        );
     }
 }

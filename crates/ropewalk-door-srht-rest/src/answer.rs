@@ -96,7 +96,7 @@ fn reason(error: &Error) -> String {
         Kind::UnreadableToken => "Invalid authorization supplied".into(),
         Kind::InvalidToken => "Invalid or expired OAuth token".into(),
         Kind::Missing => "404 not found".into(),
-        _ => refusal::words(error),
+        _ => refusal::words(error).into(),
     }
 }
 

@@ -73,7 +73,7 @@ impl Rule {
             Rule::Internal => (rights::inside(caller), "Internal auth access denied"),
             Rule::Worker => (rights::work(caller), "Access denied"),
         };
-        allowed.map_err(|error| Error::new(Kind::Forbidden, format!("{words}: {error}")))
+        allowed.map_err(|error| Error::new(Kind::Forbidden, format!("{words}: {}", error.message)))
     }
 
     fn of(directive: &ConstDirective) -> Result<Option<Rule>, String> {

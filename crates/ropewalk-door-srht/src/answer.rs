@@ -37,9 +37,9 @@ fn code(kind: Kind) -> Option<&'static str> {
 fn words(error: &Error) -> String {
     match error.kind {
         Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
-            format!("Authentication error: {error}")
+            format!("Authentication error: {}", error.message)
         }
-        _ => refusal::words(error),
+        _ => refusal::words(error).to_string(),
     }
 }
 

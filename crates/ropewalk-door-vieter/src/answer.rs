@@ -62,7 +62,7 @@ pub fn render(error: &Error) -> Response {
         Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
             message(status, "401 Unauthorized")
         }
-        _ => message(status, &refusal::words(error)),
+        _ => message(status, refusal::words(error)),
     };
     refusal::advise(error, response.headers_mut());
     response

@@ -54,5 +54,5 @@ pub(crate) fn too_large(most: u64) -> Error {
 }
 
 fn disk(error: std::io::Error) -> Error {
-    Error::new(Kind::Unavailable, format!("what arrives cannot be written: {error}"))
+    Error::new(Kind::Unavailable, "what arrives cannot be stored now: try again later").because(error)
 }

@@ -60,7 +60,7 @@ pub(crate) fn render(error: &Error) -> Response {
         hint: problem.hint.clone(),
     });
     let body = Refusal {
-        error: refusal::words(error),
+        error: refusal::words(error).into(),
         kind: error.kind.to_string(),
         field: error.field.map(String::from),
         problems: problems.collect(),

@@ -26,7 +26,7 @@ impl Readiness {
     /// Passes when nothing stands in the way of requests and builds.
     pub async fn check(&self) -> Result<(), Error> {
         if let Some(why) = self.runner.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            return Err(unready(format!("the runner of this server ended, no builds are run: {why}")));
+            return Err(unready("the runner of this server ended, no builds are run").because(why));
         }
         let (data, room) = (PathBuf::from(&*self.data), self.room);
         // A disk that hangs must not hold other requests.
@@ -37,18 +37,18 @@ impl Readiness {
 
 fn disk(data: &Path, room: u64) -> Result<(), Error> {
     let shown = data.display();
-    let found = rustix::fs::statvfs(data)
-        .map_err(|error| unready(format!("the data folder {shown} cannot be looked at: {error}")))?;
+    let found = rustix::fs::statvfs(data).map_err(|error| {
+        unready("the data folder cannot be looked at").because(format_args!("{shown}: {error}"))
+    })?;
     let left = found.f_bavail.saturating_mul(found.f_frsize);
     if left < room {
-        return Err(unready(format!(
-            "the disk of {shown} is full: {left} bytes are left, {room} are needed; make room"
-        )));
+        let why = format_args!("{shown}: {left} bytes are left, {room} are needed; make room");
+        return Err(unready("the disk of the data folder is full").because(why));
     }
     Ok(())
 }
 
-fn unready(message: String) -> Error {
+fn unready(message: &str) -> Error {
     Error::new(Kind::Unavailable, message)
 }
 
@@ -62,14 +62,15 @@ mod tests {
         assert!(Readiness::new(&folder, 0).check().await.is_ok());
         let full = Readiness::new(&folder, u64::MAX).check().await.unwrap_err();
         assert_eq!(full.kind, Kind::Unavailable);
-        assert!(
-            full.message.contains("is full") && full.message.contains(&*folder.to_string_lossy()),
-            "{full}"
-        );
+        assert_eq!(full.message, "the disk of the data folder is full");
+        assert!(full.to_string().contains(&*folder.to_string_lossy()), "{full}");
         let gone = Readiness::new(&folder.join("not here at all"), 0).check().await.unwrap_err();
-        assert!(gone.message.contains("cannot be looked at"), "{gone}");
+        assert_eq!(gone.message, "the data folder cannot be looked at");
+        assert!(gone.to_string().contains("not here at all"), "{gone}");
         let ended = Readiness::new(&folder, 0);
         ended.clone().runner_ended("it was told to");
-        assert!(ended.check().await.unwrap_err().message.contains("it was told to"));
+        let error = ended.check().await.unwrap_err();
+        assert!(error.message.contains("no builds are run") && !error.message.contains("told"), "{error}");
+        assert_eq!(error.to_string(), "it was told to");
     }
 }

@@ -21,15 +21,12 @@ pub fn status(kind: Kind) -> StatusCode {
     }
 }
 
-/// What callers are told. What went wrong inside is for the log only.
-pub fn words(error: &Error) -> String {
-    match error.kind {
-        Kind::Internal => {
-            tracing::error!("a request failed: {error}");
-            "something went wrong inside the server; its log says what".into()
-        }
-        _ => error.message.clone(),
+/// What callers are told. What went wrong inside goes to the log.
+pub fn words(error: &Error) -> &str {
+    if let Some(inside) = &error.inside {
+        tracing::error!(kind = %error.kind, "a request failed: {inside}");
     }
+    &error.message
 }
 
 /// What a client is told to wait when nobody knows how long it will take.

@@ -64,7 +64,7 @@ fn offer(lease: Lease, values: RunValues) -> Offer {
 
 async fn refuse(farm: &Farm, lease: &Lease, error: &Error) -> Result<(), StoreError> {
     tracing::error!(work = %lease.work, "a work cannot be handed out: {error}");
-    let outcome = Outcome::Failure { cause: Cause::Infrastructure, message: error.to_string() };
+    let outcome = Outcome::Failure { cause: Cause::Infrastructure, message: error.message.clone() };
     farm.store
         .finish(Finish { attempt: lease.attempt, fence: lease.fence, outcome, logs: vec![] })
         .await

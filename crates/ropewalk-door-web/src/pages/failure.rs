@@ -75,13 +75,7 @@ pub(crate) fn render(error: &Error) -> Response {
 
 fn show(frame: Frame, error: &Error, address: &str) -> Response {
     let (status, heading) = (refusal::status(error.kind), heading(error.kind));
-    let message = match error.kind {
-        Kind::Internal => {
-            tracing::error!("a page failed: {error}");
-            "The server's log says what it was. Tell its operator when it happened."
-        }
-        _ => &error.message,
-    };
+    let message = refusal::words(error);
     let problems = error.problems.iter().map(ToString::to_string).collect();
     let page = FailurePage { frame, status: status.as_u16(), heading, message, address, problems };
     let mut response = answer(status, &page);

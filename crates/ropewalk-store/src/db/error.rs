@@ -3,14 +3,17 @@
 use ropewalk_core::port::StoreError;
 use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError};
 
-/// The port's error for an engine's. `tried` completes the sentence "the store could not …".
+/// The port's error for an engine's. `tried` completes the sentence "the store could not …". Names of tables and
+/// constraints do not get to callers.
 pub(super) fn store(tried: &str, error: DbErr) -> StoreError {
     match error.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(what)) => {
-            StoreError::Conflict(format!("could not {tried}: it exists already ({what})"))
+            tracing::debug!("could not {tried}: {what}");
+            StoreError::Conflict(format!("could not {tried}: it exists already"))
         }
         Some(SqlErr::ForeignKeyConstraintViolation(what)) => {
-            StoreError::Missing(format!("row that this refers to: could not {tried} ({what})"))
+            tracing::debug!("could not {tried}: {what}");
+            StoreError::Missing(format!("row that this refers to: could not {tried}"))
         }
         _ => StoreError::Unavailable { tried: tried.into(), reason: error.to_string() },
     }

@@ -8,8 +8,8 @@ use crate::client::api::Api;
 use crate::client::block_on;
 use crate::config::Loaded;
 use crate::exit::Exit;
-use crate::serve::lock;
 use crate::serve::parts::Parts;
+use crate::serve::{lock, log_to_standard_error};
 use std::path::Path;
 use tokio::sync::watch;
 
@@ -25,6 +25,8 @@ pub(crate) fn run(
             return command(&Api::over_socket(&socket)?).await;
         }
         let _lock = lock::take(data)?;
+        // There is no server whose log could say what went wrong.
+        log_to_standard_error("warn")?;
         let parts = Parts::open(&loaded.config, data).await?;
         let (_stop, stopping) = watch::channel(false);
         let api = Api::here(parts.doors(&loaded.config, stopping)?);

@@ -151,7 +151,8 @@ fn welcome(config: &Config, data: &Path, first: Option<String>) -> anyhow::Resul
     Ok(out.flush()?)
 }
 
-fn log_to_standard_error(filter: &str) -> anyhow::Result<()> {
+/// Sends the log of this process to standard error, from a level on.
+pub(crate) fn log_to_standard_error(filter: &str) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| {
         crate::exit::Failure::usage(format_args!("`log` = {filter:?} cannot be used: {error}"))
     })?;

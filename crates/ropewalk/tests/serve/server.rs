@@ -129,18 +129,23 @@ impl Server {
 
     /// Makes every artifact that many days old. The server must have ended.
     pub(crate) async fn age_artifacts(&self, days: u64) {
+        let created = SystemTime::now() - Duration::from_secs(days * 24 * 3600);
+        let created = created.duration_since(UNIX_EPOCH).unwrap().as_micros();
+        let rows = self.change_database(&format!("UPDATE artifacts SET created = {created}")).await;
+        assert!(rows > 0, "there is no artifact");
+    }
+
+    /// Changes the database behind the server's back, and answers how many rows were.
+    pub(crate) async fn change_database(&self, sql: &str) -> u64 {
         use sea_orm::ConnectionTrait;
         let url = match &self.database {
             Some(database) => database.url().to_string(),
             None => format!("sqlite://{}", self.data().join("ropewalk.db").display()),
         };
-        let created = SystemTime::now() - Duration::from_secs(days * 24 * 3600);
-        let created = created.duration_since(UNIX_EPOCH).unwrap().as_micros();
         let database = sea_orm::Database::connect(url).await.unwrap();
-        let done =
-            database.execute_unprepared(&format!("UPDATE artifacts SET created = {created}")).await.unwrap();
-        assert!(done.rows_affected() > 0, "there is no artifact");
+        let done = database.execute_unprepared(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
         database.close().await.unwrap();
+        done.rows_affected()
     }
 
     /// The administrator's token.

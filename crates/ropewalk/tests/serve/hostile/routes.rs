@@ -18,7 +18,7 @@ const LEAST_EACH: usize = 30;
 
 /// How an address refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dialect {
+pub(super) enum Dialect {
     /// `{"errors":[{"message"}]}`
     GraphQl,
     /// `{"errors":[{"reason"}]}`, and nothing at all of a group that is not there.
@@ -30,7 +30,7 @@ enum Dialect {
 }
 
 /// Which dialect an address speaks. A new address has to be told here.
-fn dialect(path: &str) -> Dialect {
+pub(super) fn dialect(path: &str) -> Dialect {
     if ropewalk_door_srht_rest::owns(path) {
         return Dialect::Rest;
     }
@@ -46,7 +46,7 @@ fn dialect(path: &str) -> Dialect {
     }
 }
 
-fn all_routes() -> BTreeSet<Route> {
+pub(super) fn all_routes() -> BTreeSet<Route> {
     let (srht, rest) = (ropewalk_door_srht::routes(), ropewalk_door_srht_rest::routes());
     srht.into_iter().chain(rest).chain(ropewalk_door_web::routes()).collect()
 }
@@ -217,7 +217,7 @@ fn dialect_of_any(path: &str) -> Dialect {
     }
 }
 
-fn is_in(dialect: Dialect, answer: &Answer) -> bool {
+pub(super) fn is_in(dialect: Dialect, answer: &Answer) -> bool {
     let has_type = |kind: &str| answer.head.contains(&format!("content-type: {kind}"));
     let json: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     let is_said = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
@@ -251,7 +251,7 @@ fn rest_of(path: &str) -> &str {
 }
 
 /// The address with something ordinary in each variable part.
-fn filled(path: &str) -> String {
+pub(super) fn filled(path: &str) -> String {
     let mut filled = String::new();
     let mut rest = path;
     while let Some((before, variable)) = rest.split_once('{') {
