@@ -88,23 +88,24 @@ async fn identify(gate: &Gate, peer: Peer, method: &Method, headers: &HeaderMap)
         }
         Presented::Token(token) => token,
     };
-    match gate.farm.authenticate(token).await {
-        Ok(caller) => {
-            gate.rates.token(key(token))?;
-            Ok(Asker { caller, client: Client(address), session: None })
-        }
-        Err(error) => {
-            gate.rates.anonymous(address)?;
-            Err(error)
-        }
+    gate.rates.unproven(address, key(token))?;
+    let found = gate.farm.authenticate(token).await;
+    match &found {
+        Ok(_) => gate.rates.found(key(token), true),
+        Err(error) if error.kind == Kind::InvalidToken => gate.rates.found(key(token), false),
+        // Nothing was found out.
+        Err(_) => {}
     }
+    let caller = found?;
+    gate.rates.token(key(token))?;
+    Ok(Asker { caller, client: Client(address), session: None })
 }
 
 /// A session if the cookie is one; else nobody in particular.
 async fn browser(gate: &Gate, address: IpAddr, method: &Method, headers: &HeaderMap) -> Result<Asker, Error> {
     let client = Client(address);
     if let Some(secret) = cookie(headers, COOKIE_NAME)
-        && let Some(caller) = gate.farm.session(secret).await?
+        && let Some(caller) = session(gate, address, secret).await?
     {
         gate.rates.token(key(secret))?;
         refuse_strangers(method, headers, &gate.farm.settings().origin)?;
@@ -113,6 +114,13 @@ async fn browser(gate: &Gate, address: IpAddr, method: &Method, headers: &Header
     }
     gate.rates.anonymous(address)?;
     Ok(Asker { caller: Caller::Anonymous, client, session: None })
+}
+
+async fn session(gate: &Gate, address: IpAddr, secret: &str) -> Result<Option<Caller>, Error> {
+    gate.rates.unproven(address, key(secret))?;
+    let found = gate.farm.session(secret).await?;
+    gate.rates.found(key(secret), found.is_some());
+    Ok(found)
 }
 
 fn key(token: &str) -> u64 {

@@ -4,6 +4,7 @@ use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use quick_cache::sync::Cache;
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_model::limits::RequestLimits;
 use std::hash::Hash;
@@ -15,9 +16,14 @@ use std::time::Duration;
 /// After so many questions, who has not asked for a while is forgotten.
 const TIDY_EVERY: u32 = 4096;
 
+/// Tokens and sessions that are remembered to be valid.
+const PROVEN: usize = 16_384;
+
 /// Counters of who asked how often: by address without a token, by token with one, and of log-ins.
 pub struct Rates {
     anonymous: DefaultKeyedRateLimiter<IpAddr>,
+    unproven: DefaultKeyedRateLimiter<IpAddr>,
+    proven: Cache<u64, ()>,
     tokens: DefaultKeyedRateLimiter<u64>,
     logins: DefaultKeyedRateLimiter<IpAddr>,
     asked: AtomicU32,
@@ -35,6 +41,8 @@ impl Rates {
         let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Rates {
             anonymous: RateLimiter::keyed(Quota::per_second(at_least_one(limits.requests_anonymous))),
+            unproven: RateLimiter::keyed(Quota::per_second(at_least_one(limits.requests_anonymous))),
+            proven: Cache::new(PROVEN),
             tokens: RateLimiter::keyed(Quota::per_second(at_least_one(limits.requests_token))),
             logins: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.logins))),
             asked: AtomicU32::new(0),
@@ -45,6 +53,24 @@ impl Rates {
     pub fn anonymous(&self, from: IpAddr) -> Result<(), Error> {
         self.tidy();
         check(&self.anonymous, &network(from), "limits.requests-anonymous")
+    }
+
+    /// Counts a request with a token or session of which nobody knows yet whether it is valid, before that is asked:
+    /// the question costs the database a query. `secret` is the same for the same one.
+    pub fn unproven(&self, from: IpAddr, secret: u64) -> Result<(), Error> {
+        if self.proven.get(&secret).is_some() {
+            return Ok(());
+        }
+        self.tidy();
+        check(&self.unproven, &network(from), "limits.requests-anonymous")
+    }
+
+    /// Remembers what came of the question.
+    pub fn found(&self, secret: u64, is_valid: bool) {
+        match is_valid {
+            true => self.proven.insert(secret, ()),
+            false => drop(self.proven.remove(&secret)),
+        }
     }
 
     /// Counts a request with a valid token; `token` is the same for the same token.
@@ -61,6 +87,7 @@ impl Rates {
     fn tidy(&self) {
         if self.asked.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
             self.anonymous.retain_recent();
+            self.unproven.retain_recent();
             self.tokens.retain_recent();
             self.logins.retain_recent();
         }
@@ -105,6 +132,20 @@ mod tests {
         assert_eq!(refused.kind, Kind::TooMany);
         assert!(refused.message.contains("limits.requests-anonymous"), "{refused}");
         assert!(rates.anonymous(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2))).is_ok());
+    }
+
+    #[test]
+    fn wrong_secrets_run_out_and_good_ones_do_not() {
+        let rates = Rates::new(&RequestLimits { requests_anonymous: 3, ..RequestLimits::default() });
+        let (at, good) = (IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1000);
+        assert!(rates.unproven(at, good).is_ok());
+        rates.found(good, true);
+        assert!((0..2).all(|wrong| rates.unproven(at, wrong).is_ok()));
+        assert_eq!(rates.unproven(at, 2).unwrap_err().kind, Kind::TooMany);
+        assert!((0..100).all(|_| rates.unproven(at, good).is_ok()));
+        assert!(rates.anonymous(at).is_ok(), "it takes nothing from those who send no token");
+        rates.found(good, false);
+        assert!(rates.unproven(at, good).is_err());
     }
 
     #[test]

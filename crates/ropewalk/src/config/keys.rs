@@ -30,7 +30,10 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("limits.note", "Characters of a note."),
     ("limits.queued-per-user", "Jobs of one user that have not ended."),
     ("limits.attempts", "Tries at a build whose runner vanished."),
-    ("limits.requests-anonymous", "Requests a second from one address without a token."),
+    (
+        "limits.requests-anonymous",
+        "Requests a second from one address without a token, and as many again with tokens or sessions not yet seen to be valid.",
+    ),
     ("limits.requests-token", "Requests a second with one token."),
     ("limits.logins", "Log-ins a minute from one address."),
     ("limits.connections", "Connections at the same time."),

@@ -1,10 +1,12 @@
 //! Users, tokens and who may see what.
 
 use crate::server::{Engine, Server, program};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
+use std::time::Duration;
 
 const MANIFEST: &str = "image: host\ntasks:\n  - a: 'true'\n";
 
@@ -278,6 +280,40 @@ async fn guessing_passwords_is_slow() {
     let refused = client.request("POST", "/api/n1/login", None).json(&body).send().await.unwrap();
     let wait = refused.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap();
     assert_eq!((refused.status().as_u16(), (2..=6).contains(&wait)), (429, true), "{wait} s");
+}
+
+/// The tables are locked, so that whatever asks for a row of them gets no answer.
+#[tokio::test]
+async fn what_is_guessed_too_often_is_refused_without_a_query() {
+    let limits = [("ROPEWALK_LIMITS__REQUESTS_ANONYMOUS", "2"), ("ROPEWALK_LIMITS__LOGINS", "1")];
+    let server = Server::start_on(Engine::Postgres, &["--no-runner"], &limits).await;
+    let (client, token) = (server.client(), server.token());
+    assert_eq!(client.get("/api/n1/jobs", Some(&token)).await.0, 200);
+    let database = server.connect().await;
+    let locked = database.begin().await.unwrap();
+    locked.execute_unprepared("LOCK TABLE users, tokens, sessions IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let (mut answers, mut asked) = (tokio::task::JoinSet::new(), 0);
+    for n in 0..30 {
+        let wrong = client.request("GET", "/api/n1/jobs", Some(&format!("{n:044}")));
+        let session = client.request("GET", "/api/n1/jobs", None);
+        let session = session.header("cookie", format!("hydra_session={n:040}"));
+        let body = json!({ "name": "admin", "password": format!("guess number {n}") });
+        let password = client.request("POST", "/api/n1/login", None).json(&body);
+        for request in [wrong, session, password] {
+            asked += 1;
+            answers.spawn(async move { request.send().await.unwrap().status().as_u16() });
+        }
+    }
+    // What came within the limits waits for the lock; it is let in by the second.
+    let mut refused = 0;
+    while refused < asked / 2 {
+        let answer = tokio::time::timeout(Duration::from_secs(20), answers.join_next()).await;
+        assert_eq!(answer.expect("an answer without a query").unwrap().unwrap(), 429);
+        refused += 1;
+    }
+    answers.shutdown().await;
+    locked.rollback().await.unwrap();
+    assert_eq!(client.get("/api/n1/jobs", Some(&token)).await.0, 200, "it is known to be valid");
 }
 
 #[tokio::test]

@@ -135,14 +135,19 @@ impl Server {
         assert!(rows > 0, "there is no artifact");
     }
 
-    /// Changes the database behind the server's back, and answers how many rows were.
-    pub(crate) async fn change_database(&self, sql: &str) -> u64 {
-        use sea_orm::ConnectionTrait;
+    /// A connection of the test's own to the server's database.
+    pub(crate) async fn connect(&self) -> sea_orm::DatabaseConnection {
         let url = match &self.database {
             Some(database) => database.url().to_string(),
             None => format!("sqlite://{}", self.data().join("ropewalk.db").display()),
         };
-        let database = sea_orm::Database::connect(url).await.unwrap();
+        sea_orm::Database::connect(url).await.unwrap()
+    }
+
+    /// Changes the database behind the server's back, and answers how many rows were.
+    pub(crate) async fn change_database(&self, sql: &str) -> u64 {
+        use sea_orm::ConnectionTrait;
+        let database = self.connect().await;
         let done = database.execute_unprepared(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
         database.close().await.unwrap();
         done.rows_affected()
