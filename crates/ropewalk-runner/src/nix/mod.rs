@@ -5,6 +5,7 @@ pub mod files;
 pub mod messages;
 pub mod outcome;
 pub mod realised;
+pub mod roots;
 mod settings;
 pub mod sizes;
 pub mod support;

@@ -29,6 +29,7 @@ pub use spec::{Bind, Limits, Network, Spec};
 pub use watch::{Breach, WATCH_INTERVAL};
 
 pub(crate) use error::Doing;
+pub(crate) use watch::pids_below;
 
 /// The account that steps run as, by name. Its id is [`BUILD_ID`], its home [`HOME`].
 pub const BUILD: &str = "build";

@@ -5,7 +5,7 @@ use super::stop::Stop;
 use super::watch::{Watch, not_broken};
 use crate::backend::{self, Place, Run};
 use crate::spool::events::Writer;
-use crate::spool::{Process, Spool};
+use crate::spool::{Lock, Process, Spool};
 use ropewalk_model::fault::{Point, visit};
 use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues};
 use ropewalk_model::plan::{Backend, Plan};
@@ -20,6 +20,8 @@ const LAST_OUTPUT: Duration = Duration::from_secs(5);
 /// What belongs to one attempt for as long as it lives.
 pub(crate) struct Attempt<'a> {
     pub(crate) spool: &'a Spool,
+    /// Held for as long as anything of the attempt lives.
+    pub(crate) lock: &'a Lock,
     pub(crate) plan: Plan,
     pub(crate) values: RunValues,
     pub(crate) events: &'a mut Writer,

@@ -13,7 +13,7 @@ impl Attempt<'_> {
         let image = self.plan.image.clone();
         self.say(format_args!("The image {image} is not here yet: fetching {source}"))?;
         loop {
-            self.watch.sleep_beside(fetching.as_fd())?;
+            self.watch.sleep_beside(&[fetching.as_fd()])?;
             match fetching.look().map_err(BackendError::from)? {
                 News::Lines(lines) => lines.iter().try_for_each(|line| self.say(line))?,
                 News::Done(_) => return Ok(()),

@@ -66,17 +66,19 @@ pub fn supervise(path: &Path) -> Result<(), SuperviseError> {
     // Before the values are read: an agent that starts anew must not take this attempt for dead.
     let lock = spool.lock()?;
     let plan = spool.plan()?.open()?;
+    let time = nix::time(&plan);
     // On a full disk there is an end to tell all the same, and room for it is kept.
-    if let Err(error) = spool.note_supervisor(plan.limits.build_time) {
+    if let Err(error) = spool.note_supervisor(time) {
         let _ = writeln!(std::io::stderr(), "{error}");
     }
     let values = read_values()?;
     let mut events = Writer::open(&spool)?;
     events.append(AttemptFact::Started, false)?;
-    let watch = Watch::new(spool.control()?, signals, spool.head.settings.tethered, plan.limits.build_time);
+    let watch = Watch::new(spool.control()?, signals, spool.head.settings.tethered, time);
     let logs = Logs::new(&spool, patterns(&values)?, plan.limits.clone());
     let outcome = Attempt {
         spool: &spool,
+        lock: &lock,
         plan,
         values,
         events: &mut events,

@@ -62,9 +62,9 @@ impl Watch {
     }
 
     /// The same without a place: until a descriptor can be read, or a moment later.
-    pub(crate) fn sleep_beside(&mut self, fd: BorrowedFd<'_>) -> Result<(), Stop> {
+    pub(crate) fn sleep_beside(&mut self, others: &[BorrowedFd<'_>]) -> Result<(), Stop> {
         let mut fds = self.own();
-        fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        fds.extend(others.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
         let wait = self.deadline.saturating_duration_since(Instant::now()).min(SAMPLE);
         wait_for(&mut fds, wait)?;
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();

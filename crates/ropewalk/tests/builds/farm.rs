@@ -55,7 +55,7 @@ pub(crate) fn agent(folder: &Path, data: &Path, program: &Path) {
         },
         program: program.into(),
         origins: ropewalk_runner::image::Origins::default(),
-        nix: None,
+        nix: std::env::var_os("TEST_NIX").map(|folder| crate::nix::settings(Path::new(&folder))),
         lost_after: seconds("TEST_LOST_AFTER"),
         grace: seconds("TEST_GRACE").unwrap_or(agent::GRACE),
     };

@@ -14,6 +14,7 @@ mod farm;
 mod faults;
 mod images;
 mod leftovers;
+mod nix;
 mod outcomes;
 mod removal;
 mod secrets;
@@ -40,6 +41,11 @@ fn main() {
     {
         return farm::agent(Path::new(folder), Path::new(data), Path::new(program));
     }
+    if let [_, mode, folder, program, rest @ ..] = args.as_slice()
+        && mode == "--nix"
+    {
+        return nix::run(Path::new(folder), program, rest);
+    }
     let arguments = Arguments::from_args();
     let mut trials = vec![];
     let (accounts, not_run) = account::available();
@@ -52,7 +58,7 @@ fn main() {
             semantics::TESTS.iter().chain(sources::TESTS).chain(command::TESTS).chain(outcomes::TESTS);
         let tests =
             tests.chain(secrets::TESTS).chain(adoption::TESTS).chain(survival::TESTS).chain(removal::TESTS);
-        let tests = tests.chain(images::TESTS).chain(families::TESTS);
+        let tests = tests.chain(images::TESTS).chain(families::TESTS).chain(nix::TESTS);
         #[cfg(feature = "faults")]
         let tests = tests.chain(faults::TESTS);
         for (name, test) in tests {

@@ -50,6 +50,11 @@ pub enum Breach {
     },
 }
 
+/// All processes below `root`, without it.
+pub(crate) fn pids_below(root: i32) -> Vec<i32> {
+    tree::below(root).into_iter().map(|process| process.pid).collect()
+}
+
 /// A portion of a processor's time (not of the clock's: the machine may be busy with others).
 struct Portion {
     began: Duration,

@@ -1,0 +1,45 @@
+//! A plan of the backend `nix`.
+
+mod child;
+mod realise;
+
+use super::attempt::Attempt;
+use super::stop::Stop;
+use crate::nix::Tools;
+use ropewalk_model::nix::NixTask;
+use ropewalk_model::plan::Plan;
+use ropewalk_model::status::Cause;
+
+/// The one step of such a plan.
+const STEP: u32 = 0;
+
+impl Attempt<'_> {
+    /// Does what the plan asks of Nix. Nothing of it lives when this returns.
+    pub(super) fn carry_out_by_nix(&mut self) -> Result<(), Stop> {
+        let Some(settings) = self.spool.head.settings.nix.clone() else {
+            return Err(unable("this runner has no Nix: install it, or let another runner take the work"));
+        };
+        let tools = Tools::open(&settings).map_err(unable)?;
+        match self.plan.nix.clone() {
+            Some(NixTask::Realise(task)) => self.realise(&tools, &task),
+            Some(NixTask::Evaluate(_)) => Err(unable("this runner evaluates nothing")),
+            None => Err(unable("the plan does not say what Nix is to do")),
+        }
+    }
+}
+
+/// Seconds that an attempt at this plan may take in all.
+pub(super) fn time(plan: &Plan) -> u64 {
+    let limits = &plan.limits;
+    match &plan.nix {
+        // Nix itself counts the build's time; locks and reading the outputs come on top.
+        Some(NixTask::Realise(task)) => {
+            task.timeout.unwrap_or(limits.build_time).saturating_add(limits.settle)
+        }
+        _ => limits.build_time,
+    }
+}
+
+fn unable(why: impl std::fmt::Display) -> Stop {
+    Stop::new(Cause::Infrastructure, why)
+}

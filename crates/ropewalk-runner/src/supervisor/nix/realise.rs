@@ -1,0 +1,179 @@
+//! The build of one derivation, in Nix's own sandbox.
+
+use super::super::attempt::Attempt;
+use super::super::stop::Stop;
+use super::child::{Care, Channel};
+use super::{STEP, unable};
+use crate::nix::Tools;
+use crate::nix::files::is_store_path;
+use crate::nix::messages::{Lines, Said, read};
+use crate::nix::outcome::Failure;
+use crate::nix::realised::Reader;
+use crate::nix::roots;
+use crate::nix::sizes::{ANSWER, Sizes};
+use ropewalk_model::link::{AttemptFact, LogName};
+use ropewalk_model::nix::{REALISED, Realise, Realised};
+use ropewalk_model::status::Cause;
+use std::process::{Command, ExitStatus};
+
+/// Errors of Nix's that are kept.
+const ERRORS: usize = 100;
+/// Exit code of a step that was ended from outside: 128 + SIGKILL.
+const KILLED: i32 = 137;
+
+/// What was heard of a build.
+#[derive(Default)]
+struct Heard {
+    lines: Lines,
+    /// Numbers of the activities that build the derivation.
+    activities: Vec<u64>,
+    errors: Vec<String>,
+}
+
+impl Attempt<'_> {
+    pub(super) fn realise(&mut self, tools: &Tools, task: &Realise) -> Result<(), Stop> {
+        check(tools, task)?;
+        roots::add(tools, std::iter::once(&task.drv_path).chain(task.outputs.values())).map_err(unable)?;
+        self.say(format_args!("Building {}", task.drv_path))?;
+        self.events.keep_reserve()?;
+        self.events.append(AttemptFact::StepStarted { step: STEP }, false)?;
+        let built = self.build_derivation(tools, task);
+        let exit = match &built {
+            Ok(()) => 0,
+            Err((exit, _)) => *exit,
+        };
+        self.logs.sync()?;
+        self.events.append(AttemptFact::StepEnded { step: STEP, exit }, true)?;
+        built.map_err(|(_, stop)| stop)?;
+        let realised = self.read_outputs(tools, task)?;
+        self.judge(tools, task, &realised)
+    }
+
+    /// The error has the step's exit code beside it.
+    fn build_derivation(&mut self, tools: &Tools, task: &Realise) -> Result<(), (i32, Stop)> {
+        let command = self.command(tools, task).map_err(|stop| (1, stop))?;
+        let mut heard = Heard::default();
+        let mut lines = std::mem::take(&mut heard.lines);
+        let mut hear = |attempt: &mut Self, channel, bytes: &[u8]| match channel {
+            // The paths of the outputs, which are known.
+            Channel::Out => Ok(()),
+            Channel::Err => lines.take(bytes, |line| attempt.take_message(task, &mut heard, line)),
+        };
+        let ended = self.attend(command, Care { hear: &mut hear, look: &mut |_, _| Ok(()) });
+        let rest = lines.rest().map_or(Ok(()), |line| self.take_message(task, &mut heard, &line));
+        let status = ended.and_then(|status| rest.map(|()| status)).map_err(|stop| (KILLED, stop))?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(failure(task, &heard, status)),
+        }
+    }
+
+    fn command(&self, tools: &Tools, task: &Realise) -> Result<Command, Stop> {
+        let limits = &self.plan.limits;
+        let folder = self.spool.path().join("build");
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| unable(format_args!("cannot create {}: {error}", folder.display())))?;
+        let mut command = tools.command("nix-store");
+        command.args(["--realise", &task.drv_path, "--log-format", "internal-json", "-v"]);
+        for (option, value) in [
+            ("timeout", task.timeout.unwrap_or(limits.build_time)),
+            ("max-silent-time", task.max_silent),
+            ("max-build-log-size", limits.log_step),
+            ("cores", limits.cpus.into()),
+            ("max-jobs", 1),
+        ] {
+            command.args(["--option", option, &value.to_string()]);
+        }
+        for option in [["sandbox", "true"], ["sandbox-fallback", "false"]] {
+            command.arg("--option").args(option);
+        }
+        // Not in /tmp: what a killed build leaves goes with the spool.
+        command.env("TMPDIR", folder);
+        Ok(command)
+    }
+
+    fn take_message(&mut self, task: &Realise, heard: &mut Heard, line: &[u8]) -> Result<(), Stop> {
+        match read(line) {
+            Said::Begun { id, drv } if drv == task.drv_path => heard.activities.push(id),
+            Said::Begun { drv, .. } => {
+                self.say(format_args!("Building {drv} before it, which was valid once"))?
+            }
+            Said::Line { id, text } => {
+                let log = if heard.activities.contains(&id) { LogName::Step(STEP) } else { LogName::Setup };
+                self.logs.append(log, format!("{text}\n").as_bytes())?;
+            }
+            Said::Error(text) => {
+                if heard.errors.len() < ERRORS {
+                    heard.errors.push(text);
+                }
+            }
+            Said::Text(text) => {
+                self.logs.append(LogName::Setup, format!("{text}\n").as_bytes())?;
+                if text.starts_with("error:") && heard.errors.len() < ERRORS {
+                    heard.errors.push(text);
+                }
+            }
+            Said::Other => {}
+        }
+        Ok(())
+    }
+
+    fn read_outputs(&mut self, tools: &Tools, task: &Realise) -> Result<Realised, Stop> {
+        let mut sizes = Sizes::default();
+        let question = Sizes::question(tools, task.outputs.values().map(String::as_str));
+        let answer = self.ask(question, ANSWER)?;
+        sizes
+            .add(tools, &answer)
+            .map_err(|e| unable(format_args!("cannot read what Nix says of outputs: {e}")))?;
+        let mut go_on = || self.watch.glance();
+        let realised =
+            Reader { store: &tools.store, sizes: &sizes, go_on: &mut go_on }.read(&task.outputs)?;
+        let text = serde_json::to_string(&realised).map_err(unable)?;
+        self.resolved(REALISED, text)?;
+        Ok(realised)
+    }
+
+    fn judge(&mut self, tools: &Tools, task: &Realise, realised: &Realised) -> Result<(), Stop> {
+        if let Some(most) = task.max_output.filter(|most| realised.size > *most) {
+            self.discard(tools, task);
+            let message =
+                format!("the outputs have {} bytes, {most} are allowed (nix.max-output)", realised.size);
+            return Err(Stop::new(Cause::DiskLimit, message));
+        }
+        if realised.is_failed {
+            return Err(Stop::new(
+                Cause::OutputFlag,
+                "the build marked its output as failed (nix-support/failed)",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Takes outputs that are too large out of the store, unless something needs them.
+    fn discard(&mut self, tools: &Tools, task: &Realise) {
+        roots::remove(tools, task.outputs.values());
+        let mut command = tools.command("nix-store");
+        command.arg("--delete").args(task.outputs.values());
+        if let Err(stop) = self.ask(command, 1 << 20) {
+            let _ = self.say(format_args!("The outputs stay in the store: {}", stop.message));
+        }
+    }
+}
+
+/// What a plan names becomes arguments and links.
+fn check(tools: &Tools, task: &Realise) -> Result<(), Stop> {
+    let is_good = |path: &String| is_store_path(&tools.store, path);
+    match std::iter::once(&task.drv_path).chain(task.outputs.values()).find(|path| !is_good(path)) {
+        None if !task.outputs.is_empty() => Ok(()),
+        None => Err(unable(format_args!("{} has no outputs", task.drv_path))),
+        Some(path) => {
+            let store = tools.store.display();
+            Err(unable(format_args!("{path:?} is no path of this runner's store {store}")))
+        }
+    }
+}
+
+fn failure(task: &Realise, heard: &Heard, status: ExitStatus) -> (i32, Stop) {
+    let failure = Failure { exit: status.code(), errors: &heard.errors, drv: &task.drv_path };
+    (failure.exit_of_builder(), Stop::new(failure.cause(), failure.message()))
+}

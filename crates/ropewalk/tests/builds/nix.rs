@@ -1,0 +1,307 @@
+//! Builds of derivations by real Nix, as root and as an ordinary account, each with a store of its own.
+
+use crate::bench::{Bench, ran};
+use crate::farm::{Farm, cause};
+use crate::leftovers::{Leftovers, supervisors};
+use ropewalk_model::limits::BuildLimits;
+use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues, Verdict};
+use ropewalk_model::nix::{NixTask, REALISED, Realise, Realised};
+use ropewalk_model::plan::{Backend, PLAN_VERSION, Plan};
+use ropewalk_model::status::Cause;
+use ropewalk_model::time::Time;
+use ropewalk_runner::nix::derivation::DerivationFile;
+use ropewalk_runner::nix::{Settings, Store, Tools, programs};
+use rustix::process::{Signal, kill_process};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+type Test = fn(&Bench);
+
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("hydra_36_every_outcome_of_a_derivation_has_its_cause", outcomes),
+    ("hydra_38_all_outputs_are_made_and_one_may_lack_out", several_outputs),
+    ("hydra_39_products_release_name_and_metrics_are_reported", products),
+    ("hydra_40_a_folder_is_a_product_and_a_file_is_none", defaults),
+    ("hydra_43_log_lines_come_before_the_build_ends", live),
+    ("hydra_52_a_cancelled_derivation_leaves_no_process", cancelled),
+    ("hydra_69_a_derivation_outlives_agent_and_supervisor", survived),
+];
+
+/// The folder of the store, below the test's.
+const FOLDER: &str = "nix";
+
+/// Derivations of the tests, by name. `MARK` is a number of seconds that no other process sleeps.
+const JOBS: &str = r#"
+let
+  sh = name: script: extra: derivation ({
+    inherit name; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" script ];
+  } // extra);
+in rec {
+  success = sh "success-1.0" "echo hello; echo hello > $out" {};
+  broken = sh "broken-1.0" "echo about to fail; exit 3" {};
+  depFailure = sh "dep-failure-1.0" "cat ${broken} > $out" {};
+  timeout = sh "timeout-1.0" "while :; do sleep 1; echo on; done" {};
+  silent = sh "silent-1.0" "sleep 600" {};
+  hash = sh "hash-1.0" "echo x > $out" { outputHashMode = "flat"; outputHashAlgo = "sha256";
+    outputHash = "0000000000000000000000000000000000000000000000000000"; };
+  missing = sh "missing-1.0" "echo nothing" {};
+  foreign = derivation { name = "foreign-1.0"; system = "aarch64-darwin"; builder = "/bin/sh"; };
+  quantum = sh "quantum-1.0" "echo > $out" { requiredSystemFeatures = [ "quantum" ]; };
+  failedFlag = sh "failed-flag-1.0" "mkdir -p $out/nix-support; : > $out/nix-support/failed; echo m 1 > $out/nix-support/hydra-metrics" {};
+  bigLog = sh "biglog-1.0" "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; echo ok > $out" {};
+  large = sh "large-1.0" "head -c 3000000 /dev/zero > $out" {};
+  multi = sh "multi-1.0" "mkdir $out $dev $doc; echo o > $out/o; echo d > $dev/d; echo m > $doc/m" { outputs = [ "out" "dev" "doc" ]; };
+  noOut = sh "noout-1.0" "echo only-lib > $lib" { outputs = [ "lib" ]; };
+  product = sh "product-1.0" ''
+    mkdir -p $out/nix-support $out/iso $out/doc
+    head -c 200 /dev/zero > $out/iso/disk.iso
+    echo '<h1>manual</h1>' > $out/doc/index.html
+    echo "file iso $out/iso/disk.iso" > $out/nix-support/hydra-build-products
+    echo "doc manual $out/doc index.html" >> $out/nix-support/hydra-build-products
+    echo "file shadow /etc/passwd" >> $out/nix-support/hydra-build-products
+    echo product-1.0pre7 > $out/nix-support/hydra-release-name
+    printf 'coverage 87.5 %%\nsize 4096 B\ncount 7\n' > $out/nix-support/hydra-metrics
+  '' {};
+  folder = sh "folder-1.0" "mkdir $out; echo x > $out/x" {};
+  sleeper = sh "sleeper-1.0" "echo first; sleep MARK & sleep MARK" {};
+  waiter = sh "waiter-1.0" "echo first; i=0; while [ $i -lt 30 ]; do sleep 0.1; i=$((i+1)); done; echo last; echo > $out" {};
+}
+"#;
+
+/// Agent's and test's view of the store in this folder.
+pub(crate) fn settings(folder: &Path) -> Settings {
+    Settings { programs: programs().unwrap(), store: Store::Private(folder.into()), local_inputs: vec![] }
+}
+
+/// Mode of the test program: `--nix FOLDER PROGRAM ARGUMENTS…`, as whoever owns the store.
+pub(crate) fn run(folder: &Path, program: &str, arguments: &[String]) {
+    let error = Tools::open(&settings(folder)).unwrap().command(program).args(arguments).exec();
+    panic!("{program}: {error}");
+}
+
+/// A farm whose agent has Nix, and the tests' derivations in its store.
+struct Mill<'a> {
+    bench: &'a Bench,
+    farm: Farm<'a>,
+    mark: String,
+}
+
+impl<'a> Mill<'a> {
+    fn new(bench: &'a Bench) -> Mill<'a> {
+        let mut farm = Farm::new(bench);
+        bench.folder(FOLDER);
+        farm.set("TEST_NIX", bench.folder.join(FOLDER).to_str().unwrap());
+        let mark = bench.mark();
+        bench.write("jobs.nix", &JOBS.replace("MARK", &mark));
+        farm.start_agent();
+        Mill { bench, farm, mark }
+    }
+
+    fn nix(&self, program: &str, arguments: &[&str]) -> String {
+        let mut command = self.bench.command(self.bench.this_program());
+        command.arg("--nix").arg(self.bench.folder.join(FOLDER)).arg(program).args(arguments);
+        let ran = ran(command.output().unwrap());
+        ran.expect(0).log.trim().to_owned()
+    }
+
+    fn task(&self, job: &str) -> Realise {
+        let printed = self.nix("nix-instantiate", &["jobs.nix", "-A", job]);
+        // Followed by `!NAME` where the first output is not `out`.
+        let drv_path = printed.split('!').next().unwrap().to_owned();
+        let file = DerivationFile::read(&std::fs::read(&drv_path).unwrap()).unwrap();
+        Realise { drv_path, outputs: file.outputs, timeout: Some(60), max_silent: 60, max_output: None }
+    }
+
+    /// Offers the build of a job.
+    fn offer(&self, task: Realise) -> i64 {
+        self.offer_within(task, BuildLimits::default())
+    }
+
+    fn offer_within(&self, task: Realise, limits: BuildLimits) -> i64 {
+        self.farm.offer(&plan(task, limits), RunValues::default())
+    }
+
+    /// Builds a job to its end.
+    fn build(&mut self, job: &str) -> (i64, Outcome) {
+        let id = self.offer(self.task(job));
+        (id, self.farm.ended(id))
+    }
+
+    fn realised(&self, id: i64) -> Option<Realised> {
+        self.farm.server.facts(id).into_iter().find_map(|fact| match fact {
+            AttemptFact::Resolved { key, value } if key == REALISED => {
+                Some(serde_json::from_str(&value).unwrap())
+            }
+            _ => None,
+        })
+    }
+
+    fn log(&self, id: i64) -> String {
+        String::from_utf8(self.farm.server.log(id, LogName::Step(0))).unwrap()
+    }
+}
+
+fn plan(task: Realise, limits: BuildLimits) -> Plan {
+    Plan {
+        version: PLAN_VERSION,
+        backend: Backend::Nix,
+        image: String::new(),
+        arch: None,
+        packages: vec![],
+        repositories: Default::default(),
+        sources: vec![],
+        environment: vec![],
+        secrets: vec![],
+        oauth: None,
+        shell: false,
+        steps: vec![],
+        artifacts: vec![],
+        nix: Some(NixTask::Realise(task)),
+        limits,
+    }
+}
+
+fn outcomes(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    let jobs = [
+        ("success", None),
+        ("broken", Some(Cause::StepFailed)),
+        ("depFailure", Some(Cause::DependencyFailed)),
+        ("timeout", Some(Cause::Timeout)),
+        ("silent", Some(Cause::Silence)),
+        ("hash", Some(Cause::HashMismatch)),
+        ("missing", Some(Cause::OutputMissing)),
+        ("foreign", Some(Cause::UnsupportedSystem)),
+        ("quantum", Some(Cause::UnsupportedSystem)),
+        ("failedFlag", Some(Cause::OutputFlag)),
+        ("bigLog", Some(Cause::LogLimit)),
+        ("large", Some(Cause::DiskLimit)),
+    ];
+    let offered = jobs.map(|(job, expected)| {
+        let (mut task, mut limits) = (mill.task(job), BuildLimits::default());
+        match job {
+            "timeout" => task.timeout = Some(3),
+            "silent" => task.max_silent = 2,
+            "bigLog" => limits.log_step = 20_000,
+            "large" => task.max_output = Some(1 << 20),
+            _ => {}
+        }
+        (job, mill.offer_within(task, limits), expected)
+    });
+    for (job, id, expected) in offered {
+        let outcome = mill.farm.ended(id);
+        assert_eq!(cause(&outcome), expected, "{job}: {outcome:?}");
+        let exit = mill.farm.server.facts(id).into_iter().find_map(|fact| match fact {
+            AttemptFact::StepEnded { step: 0, exit } => Some(exit),
+            _ => None,
+        });
+        assert_eq!(exit == Some(0), matches!(job, "success" | "failedFlag" | "large"), "{job}: {exit:?}");
+        match job {
+            "success" => assert_eq!(mill.log(id), "hello\n"),
+            "broken" => assert_eq!((mill.log(id).as_str(), exit), ("about to fail\n", Some(3))),
+            "failedFlag" => {
+                let realised = mill.realised(id).unwrap();
+                assert!(realised.is_failed && realised.metrics.contains_key("m"));
+            }
+            "bigLog" => assert!((15_000..=20_000).contains(&mill.log(id).len()), "{}", mill.log(id).len()),
+            "large" => {
+                assert!(!Path::new(&mill.task("large").outputs["out"]).exists(), "it is taken out again")
+            }
+            _ => assert_eq!(mill.realised(id), None, "{job}"),
+        }
+    }
+}
+
+fn several_outputs(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    for (job, names) in [("multi", &["dev", "doc", "out"][..]), ("noOut", &["lib"])] {
+        let (id, outcome) = mill.build(job);
+        assert_eq!(outcome, Outcome::Success, "{job}");
+        let outputs = mill.task(job).outputs;
+        assert!(outputs.keys().eq(names) && outputs.values().all(|path| Path::new(path).exists()));
+        let realised = mill.realised(id).unwrap();
+        assert!(realised.size > 0 && realised.closure_size == realised.size, "{realised:?}");
+    }
+}
+
+fn products(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    let (id, outcome) = mill.build("product");
+    assert_eq!(outcome, Outcome::Success);
+    let out = mill.task("product").outputs["out"].clone();
+    let realised = mill.realised(id).unwrap();
+    let [iso, doc] = &realised.products[..] else { panic!("{:?}", realised.products) };
+    assert_eq!((iso.kind.as_str(), iso.subtype.as_str(), iso.name.as_str()), ("file", "iso", "disk.iso"));
+    // head -c 200 /dev/zero | sha256sum
+    let sum = "6d9c54dee5660c46886f32d80e57e9dd0ffa57ee0cd2a762b036d9c8e0c3a33a";
+    assert_eq!((iso.size, iso.sha256.as_deref()), (Some(200), Some(sum)));
+    assert_eq!(iso.path, format!("{out}/iso/disk.iso"));
+    assert_eq!((doc.kind.as_str(), doc.name.as_str(), doc.size), ("doc", "doc", None));
+    assert_eq!(doc.default_path.as_deref(), Some("index.html"));
+    assert_eq!(realised.release_name.as_deref(), Some("product-1.0pre7"));
+    let metrics: Vec<_> =
+        realised.metrics.iter().map(|(name, m)| (name.as_str(), m.value, m.unit.as_deref())).collect();
+    assert_eq!(metrics, [("count", 7.0, None), ("coverage", 87.5, Some("%")), ("size", 4096.0, Some("B"))]);
+}
+
+fn defaults(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    let (folder, _) = mill.build("folder");
+    let products = mill.realised(folder).unwrap().products;
+    let [product] = &products[..] else { panic!("{products:?}") };
+    assert_eq!((product.kind.as_str(), product.name.as_str()), ("nix-build", "folder-1.0"));
+    assert_eq!((product.subtype.as_str(), &product.path), ("", &mill.task("folder").outputs["out"]));
+    let (file, _) = mill.build("success");
+    assert_eq!(mill.realised(file).unwrap().products, []);
+}
+
+fn live(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    let id = mill.offer(mill.task("waiter"));
+    mill.farm.wait("the first line", |farm| farm.server.log(id, LogName::Step(0)) == b"first\n");
+    assert_eq!(mill.farm.server.outcome(id), None);
+    assert_eq!(mill.farm.ended(id), Outcome::Success);
+    assert_eq!(mill.log(id), "first\nlast\n");
+}
+
+fn cancelled(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    let id = mill.offer(mill.task("sleeper"));
+    let mark = mill.mark.clone();
+    mill.farm.wait("the build's processes", |_| Leftovers::marked(&mark) == 2);
+    let asked = Instant::now();
+    mill.farm.server.decide(id, &Verdict::Cancel { cause: Cause::Cancelled, until: Time(i64::MAX) });
+    mill.farm.wait("the end of the build's processes", |_| Leftovers::marked(&mark) == 0);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert_eq!(cause(&mill.farm.ended(id)), Some(Cause::Cancelled));
+}
+
+fn survived(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    mill.farm.set("TEST_RETRY", "1");
+    mill.farm.kill_agent();
+    mill.farm.start_agent();
+    let id = mill.offer(mill.task("waiter"));
+    let is_begun = |farm: &mut Farm<'_>| farm.server.log(id, LogName::Step(0)) == b"first\n";
+    mill.farm.wait("the first line", is_begun);
+    mill.farm.kill_agent();
+    mill.farm.start_agent();
+    assert_eq!(mill.farm.ended(id), Outcome::Success);
+    assert_eq!(mill.log(id), "first\nlast\n");
+    // And with the supervisor gone its builder goes too, and the work is tried again.
+    let id = mill.offer(mill.task("sleeper"));
+    let mark = mill.mark.clone();
+    mill.farm.wait("the build's processes", |_| Leftovers::marked(&mark) == 2);
+    for pid in supervisors(&bench.folder, id) {
+        kill_process(pid, Signal::KILL).unwrap();
+    }
+    mill.farm.wait("the loss", |farm| farm.server.outcome(id).is_some());
+    assert_eq!(cause(&mill.farm.ended(id)), Some(Cause::RunnerLost));
+    mill.farm.wait("the next attempt", |_| {
+        Leftovers::marked(&mark) == 2 && !supervisors(&bench.folder, id + 1).is_empty()
+    });
+    mill.farm.server.decide(id + 1, &Verdict::Cancel { cause: Cause::Cancelled, until: Time(i64::MAX) });
+    assert_eq!(cause(&mill.farm.ended(id + 1)), Some(Cause::Cancelled));
+    assert_eq!(Leftovers::marked(&mark), 0);
+}
