@@ -1,4 +1,4 @@
-//! The file of a derivation, as far as its build needs to know it.
+//! The file of a derivation, as far as queue and build need to know it.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,12 @@ pub struct DerivationFile {
     pub inputs: BTreeMap<String, Vec<String>>,
     /// Store paths that it needs as they are.
     pub sources: Vec<String>,
+    /// Nix's word for the machine, or `builtin`.
+    pub system: String,
+    /// What its builder gets.
+    pub environment: BTreeMap<String, String>,
+    /// The hash of every output is known before the build.
+    pub is_fixed: bool,
 }
 
 /// What the file consists of.
@@ -33,15 +39,44 @@ impl DerivationFile {
         let mut parts = parts.into_iter();
         let mut derivation = DerivationFile::default();
         for output in many(parts.next()?)? {
-            let mut fields = many(output)?.into_iter();
-            derivation.outputs.insert(text_of(fields.next()?)?, text_of(fields.next()?)?);
+            let mut fields = texts(output)?.into_iter();
+            let (name, path) = (fields.next()?, fields.next()?);
+            let hash = fields.nth(1)?;
+            derivation.is_fixed = !hash.is_empty() && (derivation.is_fixed || derivation.outputs.is_empty());
+            derivation.outputs.insert(name, path);
         }
         for input in many(parts.next()?)? {
             let mut fields = many(input)?.into_iter();
             derivation.inputs.insert(text_of(fields.next()?)?, texts(fields.next()?)?);
         }
         derivation.sources = texts(parts.next()?)?;
+        derivation.system = text_of(parts.next()?)?;
+        // Between them are the builder and its arguments.
+        for pair in many(parts.nth(2)?)? {
+            let mut fields = texts(pair)?.into_iter();
+            derivation.environment.insert(fields.next()?, fields.next()?);
+        }
         Some(derivation)
+    }
+
+    /// Output name to store path, where that is known.
+    #[must_use]
+    pub fn paths(&self) -> BTreeMap<String, String> {
+        let known = self.outputs.iter().filter(|(_, path)| !path.is_empty());
+        known.map(|(name, path)| (name.clone(), path.clone())).collect()
+    }
+
+    /// `requiredSystemFeatures`, however they were written.
+    #[must_use]
+    pub fn features(&self) -> Vec<String> {
+        const NAME: &str = "requiredSystemFeatures";
+        if let Some(json) = self.environment.get("__json") {
+            let attributes: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+            let listed = attributes.get(NAME).and_then(serde_json::Value::as_array);
+            return listed.into_iter().flatten().filter_map(|f| f.as_str().map(String::from)).collect();
+        }
+        let words = self.environment.get(NAME).map_or("", String::as_str);
+        words.split_whitespace().map(String::from).collect()
     }
 }
 
@@ -126,7 +161,31 @@ mod tests {
         assert_eq!(read.outputs["dev"], "/s/2-a-dev");
         assert_eq!(read.inputs["/s/3-b.drv"], ["lib", "out"]);
         assert_eq!((read.inputs.len(), read.sources), (2, vec!["/s/5-src".to_owned()]));
-        assert_eq!(DerivationFile::read(b"Derive([],[],[])"), Some(DerivationFile::default()));
+        assert_eq!((read.system.as_str(), read.environment["name"].as_str()), ("x86_64-linux", "a"));
+        let empty = br#"Derive([],[],[],"","",[],[])"#;
+        assert_eq!(DerivationFile::read(empty), Some(DerivationFile::default()));
+    }
+
+    #[test]
+    fn only_a_hash_for_each_output_fixes_it() {
+        let fixed = |outputs: &str| {
+            let text = format!(r#"Derive([{outputs}],[],[],"s","b",[],[])"#);
+            DerivationFile::read(text.as_bytes()).unwrap().is_fixed
+        };
+        let [known, unknown] = [r#"("out","/s/a","r:sha256","00ff")"#, r#"("dev","/s/b","","")"#];
+        assert!(fixed(known) && !fixed(unknown) && !fixed(""));
+        assert!(!fixed(&format!("{known},{unknown}")) && !fixed(&format!("{unknown},{known}")));
+    }
+
+    #[test]
+    fn features_are_read_however_they_are_written() {
+        let of = |name: &str, value: &str| DerivationFile {
+            environment: [(name.to_owned(), value.to_owned())].into(),
+            ..DerivationFile::default()
+        };
+        assert_eq!(of("requiredSystemFeatures", "kvm  big").features(), ["kvm", "big"]);
+        assert_eq!(of("__json", r#"{"requiredSystemFeatures":["kvm",1]}"#).features(), ["kvm"]);
+        assert!(of("__json", "{").features().is_empty());
     }
 
     #[test]

@@ -183,6 +183,33 @@ impl Tools {
         command
     }
 
+    /// What a cell has to show besides the machine's programs, for reading and for writing: the store, its database,
+    /// the configuration, and the programs where they lie elsewhere.
+    pub(crate) fn places(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let mut readable = vec![self.configuration.clone(), self.programs.clone()];
+        let real = self.program("nix").canonicalize().unwrap_or_default();
+        if real.starts_with("/nix") && !self.store.starts_with("/nix") {
+            readable.extend(["/nix/store".into(), "/nix/var/nix/profiles".into()]);
+        }
+        readable.extend(real.parent().filter(|folder| !folder.starts_with("/nix")).map(Path::to_owned));
+        readable.retain(|folder| !folder.starts_with("/usr"));
+        match &self.home {
+            // One mount for all of it: Nix moves things from one of these folders to another.
+            Some(home) => {
+                let folder = home.parent().map_or_else(|| home.clone(), Path::to_owned);
+                (readable, vec![folder])
+            }
+            None if rustix::fs::access(&self.store, rustix::fs::Access::WRITE_OK).is_ok() => {
+                (readable, vec!["/nix".into()])
+            }
+            // The daemon's socket is among it.
+            None => {
+                readable.push("/nix".into());
+                (readable, vec![])
+            }
+        }
+    }
+
     /// Folder of the roots that keep what we need from being collected, by base name of the path.
     #[must_use]
     pub fn roots(&self) -> PathBuf {

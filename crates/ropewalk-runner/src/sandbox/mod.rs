@@ -9,7 +9,7 @@ pub mod cgroup;
 mod error;
 mod init;
 mod message;
-mod mountfd;
+pub(crate) mod mountfd;
 pub mod network;
 mod open;
 pub mod range;
@@ -20,7 +20,7 @@ mod watch;
 #[cfg(feature = "weaken")]
 pub mod weaken;
 #[cfg(not(feature = "weaken"))]
-mod weaken;
+pub(crate) mod weaken;
 
 pub use error::SandboxError;
 pub use message::{Answer, Order};

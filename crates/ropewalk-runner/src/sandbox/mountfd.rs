@@ -10,13 +10,13 @@ use rustix::mount::{
 };
 use std::path::Path;
 
-pub(super) const NOSUID: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID;
-pub(super) const NODEV: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NODEV;
-pub(super) const RDONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
-pub(super) const STRICT: MountAttrFlags = NOSUID.union(NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+pub(crate) const NOSUID: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID;
+pub(crate) const NODEV: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NODEV;
+pub(crate) const RDONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
+pub(crate) const STRICT: MountAttrFlags = NOSUID.union(NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// A new mount of the file system `kind`. An option without a value is a flag.
-pub(super) fn new_fs(
+pub(crate) fn new_fs(
     kind: &str,
     options: &[(&str, &str)],
     attr: MountAttrFlags,
@@ -34,7 +34,7 @@ pub(super) fn new_fs(
 }
 
 /// A copy of the mount tree at `path`.
-pub(super) fn clone_tree(path: impl AsRef<Path>) -> Result<OwnedFd, SandboxError> {
+pub(crate) fn clone_tree(path: impl AsRef<Path>) -> Result<OwnedFd, SandboxError> {
     let path = path.as_ref();
     let flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
@@ -42,7 +42,7 @@ pub(super) fn clone_tree(path: impl AsRef<Path>) -> Result<OwnedFd, SandboxError
 }
 
 /// Adds attributes to a whole mount tree.
-pub(super) fn set_attr(tree: &OwnedFd, attr: MountAttrFlags) -> Result<(), SandboxError> {
+pub(crate) fn set_attr(tree: &OwnedFd, attr: MountAttrFlags) -> Result<(), SandboxError> {
     // struct mount_attr { set, clear, propagation, userns_fd }
     let attr: [u64; 4] = [attr.bits().into(), 0, 0, 0];
     let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
@@ -55,14 +55,14 @@ pub(super) fn set_attr(tree: &OwnedFd, attr: MountAttrFlags) -> Result<(), Sandb
 }
 
 /// Attaches a mount at a path.
-pub(super) fn attach(tree: &OwnedFd, target: impl AsRef<Path>) -> Result<(), SandboxError> {
+pub(crate) fn attach(tree: &OwnedFd, target: impl AsRef<Path>) -> Result<(), SandboxError> {
     let target = target.as_ref();
     move_mount(tree, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .doing(format_args!("mount on {}", target.display()))
 }
 
 /// Attaches a mount on the folder that `target` is open on.
-pub(super) fn attach_on(tree: &OwnedFd, target: &OwnedFd) -> Result<(), SandboxError> {
+pub(crate) fn attach_on(tree: &OwnedFd, target: &OwnedFd) -> Result<(), SandboxError> {
     let both = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(tree, "", target, "", both).doing("attach a mount on an open folder")
 }

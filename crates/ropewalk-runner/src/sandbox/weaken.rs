@@ -26,6 +26,8 @@ pub enum Guard {
     Accounting,
     /// Bounds on the segments, semaphores and messages of System V.
     Segments,
+    /// Nix's own ban on files and addresses that an evaluation was not given.
+    RestrictedEvaluation,
 }
 
 #[cfg(feature = "weaken")]
@@ -39,11 +41,11 @@ pub fn switch_off(guards: &[Guard]) {
 }
 
 #[cfg(feature = "weaken")]
-pub(super) fn is_off(guard: Guard) -> bool {
+pub(crate) fn is_off(guard: Guard) -> bool {
     OFF.load(std::sync::atomic::Ordering::Relaxed) & 1 << (guard as u32) != 0
 }
 
 #[cfg(not(feature = "weaken"))]
-pub(super) const fn is_off(_: Guard) -> bool {
+pub(crate) const fn is_off(_: Guard) -> bool {
     false
 }

@@ -18,6 +18,7 @@ mod watch;
 pub use launch::launch;
 
 pub(crate) use attempt::title;
+pub(crate) use stop::Stop;
 pub(crate) use watch::wish;
 
 use crate::spool::events::Writer;

@@ -1,6 +1,7 @@
 //! A plan of the backend `nix`.
 
 mod child;
+mod evaluate;
 mod realise;
 
 use super::attempt::Attempt;
@@ -19,10 +20,13 @@ impl Attempt<'_> {
         let Some(settings) = self.spool.head.settings.nix.clone() else {
             return Err(unable("this runner has no Nix: install it, or let another runner take the work"));
         };
-        let tools = Tools::open(&settings).map_err(unable)?;
+        let tools = Tools::open(&settings);
         match self.plan.nix.clone() {
-            Some(NixTask::Realise(task)) => self.realise(&tools, &task),
-            Some(NixTask::Evaluate(_)) => Err(unable("this runner evaluates nothing")),
+            Some(NixTask::Realise(task)) => self.realise(&tools.map_err(unable)?, &task),
+            Some(NixTask::Evaluate(evaluation)) => {
+                let tools = tools.map_err(|error| Stop::new(Cause::SetupFailed, error))?;
+                self.evaluate(&tools, &evaluation)
+            }
             None => Err(unable("the plan does not say what Nix is to do")),
         }
     }
@@ -36,7 +40,9 @@ pub(super) fn time(plan: &Plan) -> u64 {
         Some(NixTask::Realise(task)) => {
             task.timeout.unwrap_or(limits.build_time).saturating_add(limits.settle)
         }
-        _ => limits.build_time,
+        // It counts its time itself, and says what took it.
+        Some(NixTask::Evaluate(evaluation)) => evaluation.limits.time.saturating_add(limits.settle),
+        None => limits.build_time,
     }
 }
 

@@ -1,0 +1,274 @@
+//! What evaluations find, and what they survive.
+
+use crate::world::{World, ended, error, evaluation, names, until};
+use ropewalk_model::nix::{EvaluationLimits, Found};
+use ropewalk_model::status::Cause;
+use std::path::Path;
+
+const RELEASE: &str = include_str!("fixture/release.nix");
+const HARD: &str = include_str!("hard/release.nix");
+const BAD: &str = include_str!("hard/bad.nix");
+/// A function that makes derivations.
+pub(crate) const SH: &str = r#"
+    sh = name: script: derivation { inherit name; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" script ]; };
+"#;
+
+/// Evaluates this text.
+pub(crate) fn evaluate(world: &World, text: &str) -> Found {
+    let folder = world.folder("given", &[("release.nix", text)]);
+    world.found(&evaluation(&folder)).1
+}
+
+pub(crate) fn hydra_32_every_job_and_every_error_of_the_fixture_is_found(home: &Path) {
+    let world = World::new(home);
+    let folder = world.folder("fixture", &[("release.nix", RELEASE)]);
+    let (result, found) = world.found(&evaluation(&folder));
+    let expected = [
+        "\"dotted.name\"",
+        "aggregate",
+        "bigLog",
+        "chain1",
+        "chain2",
+        "channel",
+        "depFailure",
+        "failedFlag",
+        "failure",
+        "fnJob",
+        "licenses",
+        "multi",
+        "nested.tests.one",
+        "nested.tests.two",
+        "noOut",
+        "product",
+        "silent",
+        "success",
+        "timeout",
+        "wrongSystem",
+    ];
+    assert_eq!(names(&found), expected);
+    let errors: Vec<&str> = found.errors.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(errors, ["abortError", "assertError", "evalError", "missingAttr", "typeError"]);
+    assert!(error(&found, "evalError").contains("this attribute cannot be evaluated"));
+    assert!(error(&found, "abortError").contains("hard stop"));
+    assert!(error(&found, "missingAttr").contains("doesNotExist"));
+    let by_name = |name: &str| found.jobs.iter().find(|job| job.name == name).unwrap();
+    let success = by_name("success");
+    assert_eq!((success.nix_name.as_str(), success.system.as_str()), ("success-1.0", "x86_64-linux"));
+    assert_eq!(success.description.as_deref(), Some("a job that works"));
+    assert_eq!(success.homepage.as_deref(), Some("https://example.org/"));
+    assert_eq!(success.license.as_deref(), Some("MIT"));
+    assert_eq!(success.maintainers.as_deref(), Some("a@example.org, b@example.org"));
+    assert_eq!((success.priority, success.timeout, success.max_silent), (Some(250), Some(600), Some(300)));
+    let licenses = by_name("licenses");
+    assert_eq!(licenses.license.as_deref(), Some("GPL, BSD"));
+    assert_eq!((licenses.homepage.as_deref(), licenses.priority), (None, None));
+    assert_eq!(by_name("multi").outputs.keys().collect::<Vec<_>>(), ["dev", "doc", "out"]);
+    assert_eq!(by_name("noOut").outputs.keys().collect::<Vec<_>>(), ["lib"]);
+    assert!(by_name("channel").is_channel && !success.is_channel);
+    assert_eq!(by_name("wrongSystem").system, "aarch64-darwin");
+    assert_eq!(result.inputs["src"].kind, "path");
+}
+
+pub(crate) fn hydra_33_unchanged_inputs_are_not_evaluated(home: &Path) {
+    let world = World::new(home);
+    let folder = world.folder("fixture", &[("release.nix", RELEASE)]);
+    let mut evaluation = evaluation(&folder);
+    let (first, _) = world.found(&evaluation);
+    evaluation.unless = Some(first.hash.clone());
+    let second = world.evaluate(&evaluation).result.unwrap();
+    assert_eq!((second.hash.as_str(), second.found.is_none()), (first.hash.as_str(), true));
+    assert_eq!(second.inputs, first.inputs);
+    std::fs::write(folder.join("release.nix"), format!("{RELEASE}# changed\n")).unwrap();
+    let (third, _) = world.found(&evaluation);
+    assert_ne!(third.hash, first.hash);
+}
+
+pub(crate) fn hydra_71_hard_errors_leave_good_jobs_alone(home: &Path) {
+    let world = World::new(home);
+    let folder = world.folder("hard", &[("release.nix", HARD), ("bad.nix", BAD)]);
+    let (_, found) = world.found(&evaluation(&folder));
+    assert_eq!(names(&found), ["aFirst", "environment", "liar", "quo\"ted${name}\n", "zLast"]);
+    let errors: Vec<&str> = found.errors.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(errors, ["deep", "fetched", "forged", "imported", "infinite", "outside", "syntax"]);
+    for (name, text) in [
+        ("infinite", "infinite recursion"),
+        ("deep", "stack overflow"),
+        ("syntax", "syntax error"),
+        ("outside", "/etc/passwd"),
+        ("imported", "allow-import-from-derivation"),
+        ("fetched", "restricted mode"),
+        ("forged", "no derivation of the store"),
+    ] {
+        assert!(error(&found, name).contains(text), "{name}: {}", error(&found, name));
+    }
+}
+
+pub(crate) fn hydra_72_a_thousand_jobs_are_found(home: &Path) {
+    let world = World::new(home);
+    let found = evaluate(&world, &crate::measure::jobs(1000));
+    assert_eq!((found.jobs.len(), found.errors.len(), found.derivations.len()), (1000, 0, 1000));
+}
+
+pub(crate) fn an_expression_that_is_none_says_why(home: &Path) {
+    let world = World::new(home);
+    for (text, wanted) in [
+        ("{ a = ; }", "syntax error"),
+        ("{ missing }: { }", "'missing'"),
+        ("throw \"nothing here\"", "nothing here"),
+    ] {
+        let folder = world.folder("bad", &[("release.nix", text)]);
+        let ended = world.evaluate(&evaluation(&folder));
+        let message = ended.failure(Cause::StepFailed);
+        assert!(message.contains(wanted), "{message}");
+    }
+    let folder = world.folder("bad", &[]);
+    let mut missing = evaluation(&folder);
+    missing.expression_path = "nowhere.nix".into();
+    assert!(world.evaluate(&missing).failure(Cause::StepFailed).contains("nowhere.nix"));
+    missing.expression_path = "../nowhere.nix".into();
+    assert!(world.evaluate(&missing).failure(Cause::SetupFailed).contains("without `..`"));
+}
+
+pub(crate) fn an_attribute_without_end_is_given_up(home: &Path) {
+    let world = World::new(home);
+    let text = format!(
+        "let {SH} spin = n: builtins.foldl' (a: b: a) 0 (builtins.genList (x: spin n) 100000); in {{ a = sh \"a\" \"\"; \
+         b = builtins.foldl' (a: b: builtins.foldl' (c: d: builtins.hashString \"sha512\" c) a (builtins.genList (x: x) 1000000)) \
+         \"\" (builtins.genList (x: x) 1000000); c = sh \"c\" \"\"; }}"
+    );
+    let folder = world.folder("slow", &[("release.nix", &text)]);
+    let mut slow = evaluation(&folder);
+    slow.limits = EvaluationLimits { attribute_time: 2, ..EvaluationLimits::default() };
+    let (_, found) = world.found(&slow);
+    assert_eq!(names(&found), ["a", "c"]);
+    assert!(error(&found, "b").contains("longer than 2 s"), "{}", error(&found, "b"));
+    // All of it together has an end as well.
+    slow.limits.time = 1;
+    assert!(world.evaluate(&slow).failure(Cause::Timeout).contains("longer than 1 s"));
+}
+
+pub(crate) fn an_attribute_that_takes_all_memory_is_given_up(home: &Path) {
+    let world = World::new(home);
+    let text = format!(
+        "let {SH} in {{ a = sh \"a\" \"\"; b = builtins.length (builtins.genList (x: builtins.toString x) 1000000000); \
+         c = sh \"c\" \"\"; }}"
+    );
+    let folder = world.folder("big", &[("release.nix", &text)]);
+    let mut big = evaluation(&folder);
+    big.limits = EvaluationLimits { memory: 1 << 30, ..EvaluationLimits::default() };
+    let (_, found) = world.found(&big);
+    assert_eq!(names(&found), ["a", "c"]);
+    assert!(error(&found, "b").contains("of memory"), "{}", error(&found, "b"));
+}
+
+pub(crate) fn sets_without_end_are_given_up(home: &Path) {
+    let world = World::new(home);
+    let found =
+        evaluate(&world, &format!("let {SH} in {{ a = sh \"a\" \"\"; b = let s = {{ s = s; }}; in s; }}"));
+    assert_eq!(names(&found), ["a"]);
+    assert!(found.errors.len() == 1 && found.errors[0].1.contains("within each other"), "{:?}", found.errors);
+    let text = format!(
+        "let {SH} in builtins.listToAttrs (builtins.genList (n: {{ name = toString n; value = sh \"a\" \"\"; }}) 30)"
+    );
+    let folder = world.folder("many", &[("release.nix", &text)]);
+    let mut many = evaluation(&folder);
+    many.limits = EvaluationLimits { jobs: 29, ..EvaluationLimits::default() };
+    assert!(world.evaluate(&many).failure(Cause::StepFailed).contains("more than 29 jobs"));
+}
+
+pub(crate) fn nothing_outlives_a_cancelled_evaluation(home: &Path) {
+    let world = World::new(home);
+    let text =
+        "builtins.foldl' (a: b: builtins.hashString \"sha512\" a) \"\" (builtins.genList (x: x) 100000000)";
+    let folder = world.folder("slow", &[("release.nix", text)]);
+    let (spool, mut child) = world.start(&evaluation(&folder));
+    // Of the evaluator itself, not of the copy of the input before it.
+    let log = || ended_log(&spool);
+    until("the evaluation", || log().contains("Evaluating"));
+    until("the evaluator", || evaluators(home) > 0);
+    assert!(spool.ask_to_end(Cause::Cancelled).unwrap());
+    child.wait().unwrap();
+    assert_eq!(evaluators(home), 0);
+    ended(&spool).failure(Cause::Cancelled);
+    // The same when nobody asks the supervisor.
+    let (spool, mut child) = world.start(&evaluation(&folder));
+    until("the evaluator", || evaluators(home) > 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("the evaluator's end", || evaluators(home) == 0);
+    until("the lock", || spool.lock().is_ok());
+}
+
+fn ended_log(spool: &ropewalk_runner::spool::Spool) -> String {
+    let path = spool.logs().join(ropewalk_runner::spool::log_file(ropewalk_model::link::LogName::Setup));
+    String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+}
+
+/// Processes that evaluate with this scenario's store.
+fn evaluators(home: &Path) -> usize {
+    let store = format!("NIX_STATE_DIR={}", home.join("nix/var").display());
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let evaluates = |path: &Path| {
+        let read = |file: &str| std::fs::read(path.join(file)).unwrap_or_default();
+        let text = |file: &str| String::from_utf8_lossy(&read(file)).into_owned();
+        text("cmdline").contains("allow-import-from-derivation") && text("environ").contains(&store)
+    };
+    processes.filter(|entry| evaluates(&entry.path())).count()
+}
+
+pub(crate) fn derivations_that_are_needed_are_named_and_kept(home: &Path) {
+    let world = World::new(home);
+    let text = format!(
+        r#"let {SH}
+          base = sh "base" "echo base > $out";
+          fixed = derivation {{ name = "fixed"; system = "builtin"; builder = "builtin:fetchurl"; url = "http://127.0.0.1/x";
+            outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = builtins.hashString "sha256" "x"; }};
+        in {{ top = derivation {{ name = "top"; system = "x86_64-linux"; builder = "/bin/sh";
+          args = [ "-c" "cat ${{base}} ${{fixed}} > $out" ]; requiredSystemFeatures = [ "kvm" "big-parallel" ]; }}; }}"#
+    );
+    let found = evaluate(&world, &text);
+    let top = &found.derivations[&found.jobs[0].drv_path];
+    assert_eq!((top.name.as_str(), top.system.as_str(), top.is_fixed), ("top", "x86_64-linux", false));
+    assert_eq!(top.features, ["kvm", "big-parallel"]);
+    assert_eq!(top.outputs, found.jobs[0].outputs);
+    let needed: Vec<_> = top.needs.iter().map(|path| &found.derivations[path]).collect();
+    assert_eq!(needed.len(), 2);
+    let fixed = needed.iter().find(|drv| drv.name == "fixed").unwrap();
+    assert!(fixed.is_fixed && fixed.system == "builtin" && fixed.needs.is_empty());
+    // A collection takes nothing of it, and nothing besides has a root.
+    let tools = world.tools();
+    let base = top.needs.iter().find(|path| path.ends_with("-base.drv")).unwrap();
+    assert!(tools.command("nix-store").arg("--gc").output().unwrap().status.success());
+    assert!(Path::new(base).exists());
+    let roots: Vec<_> = std::fs::read_dir(tools.roots()).unwrap().flatten().map(|e| e.path()).collect();
+    assert_eq!(roots, [tools.roots().join(Path::new(&found.jobs[0].drv_path).file_name().unwrap())]);
+    // What is valid needs no build, and nothing for it does.
+    let shell = tools.command("nix-store").args(["--realise", base]).output().unwrap();
+    assert!(shell.status.success(), "{}", String::from_utf8_lossy(&shell.stderr));
+    let again = evaluate(&world, &text);
+    assert_eq!(again.derivations[&found.jobs[0].drv_path].needs.len(), 1);
+    assert!(!again.derivations.contains_key(base));
+}
+
+/// What is not there cannot be read in any way: Nix's own restrictions are off.
+pub(crate) fn the_machine_is_out_of_sight(home: &Path) {
+    let world = World::new(home);
+    world.folder("beside", &[("secret", "")]);
+    let text = format!(
+        r#"let {SH} of = path: builtins.concatStringsSep " " (builtins.attrNames (builtins.readDir path)); in
+           {{ job = sh "seen" "${{of /.}}, ${{of /etc}}, ${{of {}}}, ${{toString (builtins.pathExists /proc/1/environ)}}"; }}"#,
+        home.display()
+    );
+    let folder = world.folder("given", &[("release.nix", &text)]);
+    let (_, found) = world.found_without_restrictions(&evaluation(&folder));
+    let drv = std::fs::read_to_string(&found.jobs[0].drv_path).unwrap();
+    let Some((_, seen)) = drv.split_once("\"-c\",\"") else { panic!("{drv}") };
+    let mut seen = seen.split(", ");
+    let root: Vec<&str> = seen.next().unwrap().split(' ').collect();
+    for name in ["root", "home", "srv", "opt", "sys", "boot", "work"] {
+        assert!(!root.contains(&name), "{name} is among {root:?}");
+    }
+    let etc: Vec<&str> = seen.next().unwrap().split(' ').collect();
+    assert!(!etc.contains(&"shadow") && etc.contains(&"passwd"), "{etc:?}");
+    assert_eq!(seen.next().unwrap(), "nix");
+}

@@ -1,0 +1,210 @@
+//! What expressions get of inputs, and what happens when there is nothing to be had.
+
+use crate::world::{World, commit, error, evaluation, git};
+use ropewalk_model::nix::{EvaluationResult, Found, Input};
+use ropewalk_model::status::Cause;
+use ropewalk_runner::nix::derivation::DerivationFile;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A job that has what it gets in its environment.
+const SHAPES: &str = r#"
+    arguments@{ ... }: { shapes = derivation { name = "shapes"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "echo > $out" ];
+      shapes = builtins.toJSON arguments; outPaths = map (a: a.outPath or "") (builtins.filter builtins.isAttrs (builtins.attrValues arguments)); }; }
+"#;
+
+fn local(path: &Path, reference: Option<&str>) -> Input {
+    let (uri, reference) = (path.to_str().unwrap().to_owned(), reference.map(String::from));
+    Input::Git { uri, reference, deep: false, timeout: 60, local: true }
+}
+
+/// What the job of [`SHAPES`] got. A set with a path becomes its path in JSON: members are asked for one by one.
+fn environment(found: &Found, name: &str) -> String {
+    let drv = DerivationFile::read(&std::fs::read(&found.jobs[0].drv_path).unwrap()).unwrap();
+    drv.environment[name].clone()
+}
+
+pub(crate) fn hydra_60_inputs_have_the_shapes_that_expressions_expect(home: &Path) {
+    let world = World::new(home);
+    let text = r#"
+        { text, truth, sum, repository, deep, folder, one, all, ... }:
+        let members = set: builtins.listToAttrs (map (name: { name = "_${name}"; value = builtins.unsafeDiscardStringContext (toString set.${name}); })
+              (builtins.attrNames set)); in
+        { shapes = derivation { name = "shapes"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ "-c" "echo > $out" ];
+          shapes = builtins.toJSON { inherit text truth sum; repository = members repository; folder = members folder; one = members one;
+            all = members all; read = builtins.readFile (repository + "/a"); search = toString <repository>; hasGit = builtins.pathExists (deep + "/.git"); };
+          uses = [ all.job one ]; } ; }
+    "#;
+    let expression = world.folder("expression", &[("release.nix", text)]);
+    let folder = world.folder("a folder", &[]);
+    std::fs::rename(&folder, home.join("folder")).unwrap();
+    let repository = home.join("repository");
+    let first = commit(&repository, &[("a", "one")], &[]);
+    git(&repository, &["tag", "v1", "-m", "one"]);
+    let second = commit(&repository, &[("a", "two")], &[]);
+    let built = world.tools().command("nix-store").arg("--add").arg(&expression).output().unwrap();
+    let built = String::from_utf8(built.stdout).unwrap().trim().to_owned();
+    let mut evaluation = evaluation(&expression);
+    let inputs = [
+        ("text", Input::String { value: " not trimmed \n".into() }),
+        ("truth", Input::Boolean { value: true }),
+        ("sum", Input::Nix { value: "1 + 1".into() }),
+        ("repository", local(&repository, None)),
+        (
+            "deep",
+            Input::Git {
+                uri: format!("file://{}", repository.display()),
+                reference: Some("main".into()),
+                deep: true,
+                timeout: 60,
+                local: true,
+            },
+        ),
+        ("folder", Input::Path { path: home.join("folder").to_str().unwrap().into() }),
+        (
+            "one",
+            Input::Build {
+                id: 7,
+                path: built.clone(),
+                drv_path: format!("{built}.drv"),
+                output_name: "out".into(),
+                version: Some("1.0".into()),
+            },
+        ),
+        ("all", Input::Eval { id: 3, jobs: [("job".to_owned(), built.clone())].into() }),
+    ];
+    evaluation.inputs.extend(inputs.map(|(name, input)| (name.to_owned(), input)));
+    let (result, found) = world.found(&evaluation);
+    assert_eq!(found.errors, []);
+    let shapes: Value = serde_json::from_str(&environment(&found, "shapes")).unwrap();
+    assert_eq!(shapes["text"], " not trimmed \n");
+    assert_eq!((&shapes["truth"], &shapes["sum"], &shapes["read"]), (&json!(true), &json!(2), &json!("two")));
+    let input = &result.inputs["repository"];
+    let store_path = input.store_path.clone().unwrap();
+    assert!(store_path.ends_with("-source"), "{store_path}");
+    let uri = repository.to_str().unwrap();
+    let tag = format!("v1-1-g{}", &second[..7]);
+    let expected = json!({ "_outPath": store_path, "_inputType": "git", "_uri": uri, "_rev": second, "_revCount": "2", "_gitTag": tag, "_shortRev": &second[..7] });
+    assert_eq!(shapes["repository"], expected);
+    assert_eq!(shapes["search"], Value::String(store_path));
+    assert_eq!(shapes["hasGit"], true);
+    assert_eq!(
+        (input.kind.as_str(), input.uri.as_deref(), input.revision.as_deref()),
+        ("git", Some(uri), Some(second.as_str()))
+    );
+    let folder = &result.inputs["folder"];
+    assert!(folder.store_path.as_ref().unwrap().ends_with("-folder"));
+    assert_eq!(folder.revision.as_ref().unwrap().len(), 14);
+    assert_eq!(shapes["folder"]["_outPath"], Value::String(folder.store_path.clone().unwrap()));
+    let one = json!({ "_outPath": built, "_inputType": "build", "_outputName": "out", "_drvPath": format!("{built}.drv"), "_version": "1.0" });
+    assert_eq!(shapes["one"], one);
+    assert_eq!(shapes["all"], json!({ "_job": built }));
+    let drv = DerivationFile::read(&std::fs::read(&found.jobs[0].drv_path).unwrap()).unwrap();
+    assert!(drv.sources.contains(&built), "{:?}", drv.sources);
+    // The same with a commit of before.
+    evaluation.inputs.insert("repository".into(), local(&repository, Some(&first)));
+    assert_eq!(world.found(&evaluation).0.inputs["repository"].revision.as_ref(), Some(&first));
+    evaluation.inputs.insert("repository".into(), local(&repository, Some("v1")));
+    assert_eq!(world.found(&evaluation).0.inputs["repository"].revision.as_ref(), Some(&first));
+}
+
+pub(crate) fn hydra_61_an_input_that_cannot_be_fetched_is_named(home: &Path) {
+    let world = World::new(home);
+    let expression = world.folder("expression", &[("release.nix", SHAPES)]);
+    let mut evaluation = evaluation(&expression);
+    let repository = home.join("repository");
+    evaluation.inputs.insert("other".into(), local(&repository, None));
+    let failure = |evaluation: &ropewalk_model::nix::Evaluation| {
+        world.evaluate(evaluation).failure(Cause::SourceFailed).to_owned()
+    };
+    assert!(failure(&evaluation).starts_with("input other: "), "{}", failure(&evaluation));
+    commit(&repository, &[("a", "one")], &[]);
+    world.found(&evaluation);
+    evaluation.inputs.insert("other".into(), local(&repository, Some("nowhere")));
+    assert!(failure(&evaluation).contains("no branch and no tag nowhere"), "{}", failure(&evaluation));
+    let unreachable = Input::Git {
+        uri: "http://127.0.0.1:9/r.git".into(),
+        reference: None,
+        deep: false,
+        timeout: 20,
+        local: false,
+    };
+    evaluation.inputs.insert("other".into(), unreachable);
+    assert!(failure(&evaluation).contains("127.0.0.1"), "{}", failure(&evaluation));
+    evaluation
+        .inputs
+        .insert("other".into(), Input::Path { path: home.join("nowhere").to_str().unwrap().into() });
+    assert!(failure(&evaluation).contains("nowhere"), "{}", failure(&evaluation));
+    let gone = format!("{}/00000000000000000000000000000000-gone", world.tools().store.display());
+    let build =
+        Input::Build { id: 1, path: gone, drv_path: String::new(), output_name: "out".into(), version: None };
+    evaluation.inputs.insert("other".into(), build);
+    assert!(failure(&evaluation).contains("not in the store any more"), "{}", failure(&evaluation));
+}
+
+pub(crate) fn a_branch_that_was_rewritten_is_followed(home: &Path) {
+    let world = World::new(home);
+    let repository = home.join("repository");
+    let text = r#"{ repository }: { job = derivation { name = "job"; system = "x86_64-linux"; builder = "/bin/sh"; args = [ repository ]; }; }"#;
+    let revision = |result: &EvaluationResult| result.inputs["repository"].revision.clone().unwrap();
+    let mut evaluation = evaluation(&repository);
+    evaluation.inputs = [("repository".to_owned(), local(&repository, Some("main")))].into();
+    evaluation.expression_input = "repository".into();
+    let first = commit(&repository, &[("release.nix", text), ("a", "1")], &[]);
+    let (result, found) = world.found(&evaluation);
+    assert_eq!((revision(&result), found.jobs.len()), (first.clone(), 1));
+    // The checkout is kept: the same commit has the same path.
+    assert_eq!(world.found(&evaluation).0.hash, result.hash);
+    let second = commit(&repository, &[("a", "2")], &["--amend"]);
+    assert_ne!(first, second);
+    let (result, _) = world.found(&evaluation);
+    assert_eq!(revision(&result), second);
+}
+
+pub(crate) fn a_path_keeps_its_name_and_its_revision(home: &Path) {
+    let world = World::new(home);
+    let expression = world.folder("expression", &[("release.nix", SHAPES)]);
+    let evaluation = evaluation(&expression);
+    let (first, found) = world.found(&evaluation);
+    assert!(environment(&found, "outPaths").ends_with("-expression"));
+    let (second, _) = world.found(&evaluation);
+    assert_eq!(first.inputs, second.inputs);
+    assert_eq!(first.hash, second.hash);
+}
+
+pub(crate) fn values_are_not_taken_for_nix(home: &Path) {
+    let world = World::new(home);
+    let expression = world.folder(
+        "expression",
+        &[(
+            "release.nix",
+            r#"{ evil, ... }: { shapes = derivation { name = "shapes"; system = "x86_64-linux"; builder = "/bin/sh"; inherit evil; }; }"#,
+        )],
+    );
+    let evil = "\"; x = throw \"taken\"; y = \"${throw \"taken\"} '' ''${z} \\ \r\n\t$${a}";
+    let mut evaluation = evaluation(&expression);
+    evaluation.inputs.insert("evil".into(), Input::String { value: evil.into() });
+    let (_, found) = world.found(&evaluation);
+    assert_eq!(environment(&found, "evil"), evil);
+    // What is Nix may be wrong, and says so.
+    evaluation.inputs.insert("evil".into(), Input::Nix { value: "throw \"wanted\"".into() });
+    let (_, found) = world.found(&evaluation);
+    assert!(error(&found, "shapes").contains("wanted"));
+    evaluation.inputs.insert("evil=x".into(), Input::Boolean { value: true });
+    assert!(world.evaluate(&evaluation).failure(Cause::SetupFailed).contains("evil=x"));
+}
+
+pub(crate) fn a_repository_may_be_of_this_machine_only_if_that_is_allowed(home: &Path) {
+    let world = World::new(home);
+    let expression = world.folder("expression", &[("release.nix", SHAPES)]);
+    let repository = home.join("repository");
+    commit(&repository, &[("a", "one")], &[]);
+    let mut evaluation = evaluation(&expression);
+    let path = repository.display();
+    for uri in [format!("{path}"), format!("file://{path}"), format!("ext::cat {path}"), "-u".into()] {
+        let input = Input::Git { uri: uri.clone(), reference: None, deep: false, timeout: 20, local: false };
+        evaluation.inputs.insert("other".into(), input);
+        let ended = world.evaluate(&evaluation);
+        assert!(ended.failure(Cause::SourceFailed).starts_with("input other: "), "{uri}");
+    }
+}
