@@ -4,7 +4,7 @@ pub(crate) mod arch;
 mod keys;
 mod layers;
 mod limits;
-mod nix;
+pub(crate) mod nix;
 
 use crate::exit::Failure;
 use arch::Arch;

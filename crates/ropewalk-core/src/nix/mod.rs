@@ -16,10 +16,29 @@ pub const LIST_MAX: u32 = 10_000;
 pub const DECLARED: &str = ".jobsets";
 
 /// What an administrator decides about evaluations.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct NixSettings {
     /// Nobody starts an evaluation without an account.
     pub push_requires_login: bool,
     /// Folders of the runner's machine that jobsets of everybody may read.
     pub local_inputs: Vec<PathBuf>,
+    /// Seconds without output after which a build ends, unless its job says otherwise.
+    pub max_silent: u64,
+    /// Seconds that a build may take, unless its job says otherwise.
+    pub timeout: u64,
+    /// Bytes that all outputs of a build may have; none means no limit.
+    pub max_output: Option<u64>,
+}
+
+impl Default for NixSettings {
+    /// Hydra's times.
+    fn default() -> Self {
+        NixSettings {
+            push_requires_login: false,
+            local_inputs: vec![],
+            max_silent: 7200,
+            timeout: 36_000,
+            max_output: None,
+        }
+    }
 }

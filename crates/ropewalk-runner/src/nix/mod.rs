@@ -6,6 +6,7 @@ mod evaluate;
 pub mod files;
 mod graph;
 mod input;
+pub mod labels;
 pub mod messages;
 pub mod outcome;
 mod overseer;

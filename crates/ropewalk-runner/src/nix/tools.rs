@@ -140,12 +140,22 @@ impl Tools {
             create_dir_all(folder).at("create", folder)?;
         }
         let file = tools.configuration.join("nix.conf");
-        let wanted = configuration(SHELLS.into_iter().find(|shell| is_static(Path::new(shell))));
+        let wanted = configuration(static_shell());
         // Builds that run now read it too.
         if read_to_string(&file).ok().as_ref() != Some(&wanted) {
             write_whole(&file, wanted.as_bytes())?;
         }
         Ok(tools)
+    }
+
+    /// What builds see as `/bin/sh`: a program of this machine that needs no library, or what the machine's own
+    /// configuration says.
+    #[must_use]
+    pub fn shell(&self) -> Option<&Path> {
+        match self.home {
+            Some(_) => static_shell().map(Path::new),
+            None => Some(Path::new("/bin/sh")),
+        }
     }
 
     /// Path of a program of Nix's.
@@ -215,6 +225,10 @@ impl Tools {
     pub fn roots(&self) -> PathBuf {
         self.state.join("gcroots/ropewalk")
     }
+}
+
+fn static_shell() -> Option<&'static str> {
+    SHELLS.into_iter().find(|shell| is_static(Path::new(shell)))
 }
 
 /// `nix.conf` of a store of our own.

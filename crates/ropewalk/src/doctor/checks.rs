@@ -3,6 +3,8 @@
 use super::trial;
 use crate::config::{Config, Network};
 use crate::tls::Certificate;
+use ropewalk_runner::nix::Tools;
+use ropewalk_runner::nix::labels::features;
 use ropewalk_runner::sandbox::range;
 use serde_json::{Value, json};
 use std::fmt;
@@ -69,6 +71,7 @@ pub(super) fn all(config: &Config, data: &Path) -> Vec<Finding> {
     findings.extend([
         cgroups(),
         network(config),
+        nix(config, data),
         disk(config, data),
         tls(config),
         restart(),
@@ -180,6 +183,32 @@ fn nat(router: Option<PathBuf>) -> Finding {
             let advice = format!("install the package {ROUTER}, or set sandbox.network to none or host");
             Finding::broken(name, format!("{ROUTER} is not installed"), advice)
         }
+    }
+}
+
+/// Derivations are built in a sandbox of Nix's own.
+fn nix(config: &Config, data: &Path) -> Finding {
+    let name = "nix";
+    let settings = match config.nix.of_runner(data) {
+        Ok(Some(settings)) => settings,
+        Ok(None) => return Finding::good(name, "not installed: no jobsets are evaluated or built here"),
+        Err(error) => return Finding::broken(name, error.to_string(), "or empty nix.program and nix.store"),
+    };
+    let tools = Tools::open(&settings).map_err(|error| error.to_string());
+    let found = tools.and_then(|tools| {
+        let features = features(&tools).map_err(|error| error.to_string())?;
+        Ok((tools, features))
+    });
+    let (tools, features) = match found {
+        Ok(found) => found,
+        Err(error) => return Finding::broken(name, error, "mend it, or take Nix out of PATH"),
+    };
+    let words: Vec<_> = features.into_iter().collect();
+    let programs = settings.programs.display();
+    let found = format!("{programs}, store {}, builds {}", tools.store.display(), words.join(" "));
+    match tools.shell() {
+        Some(_) => Finding::good(name, found),
+        None => Finding::weak(name, found, "derivations find no /bin/sh: install the package busybox-static"),
     }
 }
 

@@ -13,7 +13,7 @@ use ropewalk_model::link::{Hello, LogPiece, Offer, Report, Verdict};
 use ropewalk_model::work::Labels;
 use ropewalk_runner::agent;
 use ropewalk_runner::agent::link::{Held, Link, LinkError, Upload};
-use ropewalk_runner::sandbox;
+use ropewalk_runner::{nix, sandbox};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -34,13 +34,14 @@ pub(super) fn start(
     data: &Path,
     mut stopping: watch::Receiver<bool>,
 ) -> Embedded {
+    let nix = nix(config, data);
     let mut agent = agent::Config {
-        hello: hello(config, data),
+        hello: hello(config, data, nix.as_ref().map(|(_, features)| features.clone())),
         spools: data.join("spool"),
         data: data.into(),
         network: sandbox::Network::None,
         origins: config.origins(),
-        nix: None,
+        nix: nix.map(|(settings, _)| settings),
         // By its inode: a new version that was put in its place meanwhile is not started by an old server.
         program: "/proc/self/exe".into(),
         lost_after: None,
@@ -76,7 +77,21 @@ impl Embedded {
     }
 }
 
-fn hello(config: &Config, data: &Path) -> Hello {
+/// How this machine has Nix, and what it can build with it. None if Nix is not installed, or cannot be used.
+fn nix(config: &Config, data: &Path) -> Option<(nix::Settings, BTreeSet<String>)> {
+    let found = config.nix.of_runner(data).map_err(anyhow::Error::from).and_then(|settings| {
+        let Some(settings) = settings else { return Ok(None) };
+        let features = nix::labels::features(&nix::Tools::open(&settings)?)?;
+        Ok(Some((settings, features)))
+    });
+    found.unwrap_or_else(|error| {
+        tracing::error!("jobsets are neither evaluated nor built here: {error:#}");
+        None
+    })
+}
+
+/// `nix` is what derivations can ask for, if any can be built.
+fn hello(config: &Config, data: &Path, nix: Option<BTreeSet<String>>) -> Hello {
     let cores = std::thread::available_parallelism()
         .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
     let slots = match config.runner.slots {
@@ -84,7 +99,12 @@ fn hello(config: &Config, data: &Path) -> Hello {
         slots => slots,
     };
     let one = |word: &str| BTreeSet::from([word.to_string()]);
-    let labels = Labels { kinds: one("sandbox"), archs: one(std::env::consts::ARCH), ..Labels::default() };
+    let mut labels =
+        Labels { kinds: one("sandbox"), archs: one(std::env::consts::ARCH), ..Labels::default() };
+    if let Some(features) = nix {
+        labels.kinds.insert(ropewalk_model::nix::KIND.into());
+        labels.features = features;
+    }
     Hello { version: LINK_VERSION, name: name(config, data), labels, slots }
 }
 
