@@ -9,6 +9,7 @@ mod n1;
 mod pages;
 mod published;
 pub mod terminal;
+mod visible;
 mod watch;
 
 use ropewalk_core::farm::Farm;

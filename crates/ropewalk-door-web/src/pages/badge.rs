@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::feed::plain;
 use super::form::Fields;
 use crate::Web;
+use crate::visible::visible;
 use askama::Template;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -48,6 +49,7 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     let newest = web.farm.badge(user, tags).await?;
     let name: String = plain(fields.text("name").unwrap_or("builds")).chars().take(NAME_MAX).collect();
+    let name = visible(&name);
     let (word, colour) = match newest.map(|(status, _)| status) {
         Some(JobStatus::Success) => ("success", "#11703b"),
         Some(_) => ("failure", "#b3261e"),

@@ -6,6 +6,7 @@ use super::form::Fields;
 use super::jobs::{ROWS, find};
 use super::query::Query;
 use crate::Web;
+use crate::visible::visible;
 use askama::Template;
 use axum::response::Response;
 use http::header::VARY;
@@ -59,7 +60,7 @@ pub(super) async fn show(
         kind: "application/rss+xml; charset=utf-8",
         cache: if matches!(by, Caller::Anonymous) { "no-cache" } else { "private, no-cache" },
         modified: jobs.iter().map(|job| job.updated).max(),
-        body: xml,
+        body: visible(&xml).into_owned(),
     };
     let mut response = fetched.answer(asked, web.farm.now());
     // Whoever has logged in sees jobs of their own that others do not.

@@ -2,6 +2,7 @@
 
 use super::assets;
 use super::show::Icon;
+use crate::visible::visible;
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::response::{Html, IntoResponse, Response};
@@ -117,7 +118,7 @@ pub(super) fn page(template: &impl Template) -> Response {
 /// The same with another status.
 pub(super) fn answer(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
-        Ok(html) => (status, Html(html)).into_response(),
+        Ok(html) => (status, Html(visible(&html).into_owned())).into_response(),
         Err(error) => {
             crate::answer::render(&Error::internal(format_args!("a page could not be written: {error}")))
         }

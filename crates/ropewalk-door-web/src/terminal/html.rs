@@ -4,6 +4,7 @@ use super::Shown;
 use super::palette::is_readable;
 use super::row::{Cell, Row};
 use super::sgr::{Colour, Style};
+use crate::visible;
 
 /// Writes runs of cells that look the same.
 pub(super) fn show(row: &Row) -> Shown {
@@ -15,7 +16,7 @@ pub(super) fn show(row: &Row) -> Shown {
         let address = first.link.and_then(|at| row.links.get(at));
         if let Some(address) = address {
             shown.html.push_str("<a rel=\"nofollow noopener noreferrer\" href=\"");
-            address.chars().for_each(|c| escape(c, &mut shown.html));
+            shown.html.push_str(&escaped(address));
             shown.html.push_str("\">");
         }
         if !classes.is_empty() {
@@ -24,7 +25,7 @@ pub(super) fn show(row: &Row) -> Shown {
             shown.html.push_str("\">");
         }
         for cell in run {
-            escape(cell.c, &mut shown.html);
+            escape(cell.c, shown.text.chars().next_back(), &mut shown.html);
             shown.text.push(cell.c);
         }
         if !classes.is_empty() {
@@ -39,19 +40,22 @@ pub(super) fn show(row: &Row) -> Shown {
 
 /// Text as it stands in HTML, also between quotes.
 pub fn escaped(text: &str) -> String {
-    let mut html = String::new();
-    text.chars().for_each(|c| escape(c, &mut html));
+    let (mut html, mut before) = (String::new(), None);
+    for c in text.chars() {
+        escape(c, before, &mut html);
+        before = Some(c);
+    }
     html
 }
 
-fn escape(c: char, to: &mut String) {
+fn escape(c: char, before: Option<char>, to: &mut String) {
     match c {
         '&' => to.push_str("&amp;"),
         '<' => to.push_str("&lt;"),
         '>' => to.push_str("&gt;"),
         '"' => to.push_str("&quot;"),
         '\'' => to.push_str("&#39;"),
-        c => to.push(c),
+        c => visible::push(c, before, to),
     }
 }
 

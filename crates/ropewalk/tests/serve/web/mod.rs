@@ -1,6 +1,7 @@
 //! Pages through the real program, by a client that runs no script.
 
 mod browser;
+mod hidden;
 mod logs;
 mod pages;
 mod sessions;
