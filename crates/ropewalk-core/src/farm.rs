@@ -4,7 +4,7 @@ use crate::arch::{ArchSettings, Databases};
 use crate::error::Error;
 use crate::identity::Passwords;
 use crate::nix::NixSettings;
-use crate::port::{Blobs, Clock, Logs, Store};
+use crate::port::{Blobs, Clock, Logs, NixRoots, Store};
 use crate::queue::Leases;
 use ropewalk_model::limits::{BuildLimits, RequestLimits};
 use std::sync::Arc;
@@ -39,6 +39,7 @@ pub struct Farm {
     pub(crate) passwords: Passwords,
     pub(crate) leases: Leases,
     pub(crate) databases: Databases,
+    pub(crate) roots: Option<Arc<dyn NixRoots>>,
 }
 
 impl Farm {
@@ -59,7 +60,13 @@ impl Farm {
             passwords: Passwords::default(),
             leases: Leases::default(),
             databases: Databases::default(),
+            roots: None,
         }
+    }
+
+    /// The same with a Nix store whose roots it sweeps.
+    pub fn with_roots(self, roots: Arc<dyn NixRoots>) -> Farm {
+        Farm { roots: Some(roots), ..self }
     }
 
     /// What the administrator decided.

@@ -31,12 +31,21 @@ pub use jobs::{
 };
 pub use logs::{LogRef, LogSlice, LogTime, Logs};
 pub use nix::{
-    Declarative, Enabled, InputKind, Jobset, JobsetFields, JobsetInput, JobsetProgress, JobsetSave,
-    JobsetTrigger, NewProject, Project, ProjectFields, ProjectUpdate, Projects, Saved,
+    Build, BuildFilter, BuildState, Builds, Counts, Declarative, DerivationAttempt, DueJobset, Enabled,
+    EndedBuild, EndedEvaluation, Evaluated, EvaluatedJobset, EvaluationRow, Evaluations, FailedDerivation,
+    Failure, InputKind, Jobset, JobsetFields, JobsetInput, JobsetProgress, JobsetSave, JobsetTrigger,
+    NewDerivation, NewEvaluation, NewMember, NewNixBuild, NewProject, NixRoots, Project, ProjectFields,
+    ProjectUpdate, Projects, Resolved, ResolvedBuild, Saved, TakeOver, Taken, Wanted,
 };
 pub use packages::{DatabaseRow, NewPackage, Packages};
 pub use queue::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Standing, Waiting};
 
 /// All that a database does for the core.
-pub trait Store: Identity + Jobs + Queue + Deliveries + Arch + Packages + Projects {}
-impl<T: Identity + Jobs + Queue + Deliveries + Arch + Packages + Projects> Store for T {}
+pub trait Store:
+    Identity + Jobs + Queue + Deliveries + Arch + Packages + Projects + Evaluations + Builds
+{
+}
+impl<T: Identity + Jobs + Queue + Deliveries + Arch + Packages + Projects + Evaluations + Builds> Store
+    for T
+{
+}

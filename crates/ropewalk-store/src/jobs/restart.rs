@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(super) const RESTART: Write =
     Write::durable("restart a job").points(Point::SubmitBeforeCommit, Point::SubmitAfterCommit);
 
-pub(super) async fn restart(tx: &Tx, (now, id): &(Time, JobId)) -> Result<(), StoreError> {
+pub(crate) async fn restart(tx: &Tx, (now, id): &(Time, JobId)) -> Result<(), StoreError> {
     take_turn(tx).await?;
     let (job, _) = JobRow::lock_with_work(tx, *id).await?;
     if !job.status.is_final() {

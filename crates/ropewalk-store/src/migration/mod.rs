@@ -8,6 +8,7 @@ mod m0005_job_counts;
 mod m0006_lists;
 mod m0007_arch;
 mod m0008_nix_projects;
+mod m0009_nix_builds;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -28,6 +29,7 @@ impl MigratorTrait for Steps {
             Box::new(m0006_lists::Step),
             Box::new(m0007_arch::Step),
             Box::new(m0008_nix_projects::Step),
+            Box::new(m0009_nix_builds::Step),
         ]
     }
 }

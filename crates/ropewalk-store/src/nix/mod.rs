@@ -1,5 +1,7 @@
 //! Projects, their jobsets, and what is found and built for them.
 
+mod builds;
+mod evaluations;
 mod inputs;
 mod jobsets;
 mod projects;

@@ -1,9 +1,11 @@
 //! `[nix]`: evaluations of jobsets and builds of derivations.
 
 use ropewalk_core::nix::NixSettings;
+use ropewalk_model::nix::EvaluationLimits;
 use ropewalk_runner::nix::{Settings, Store, ToolsError, programs};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Folder of our own store in the data folder.
 const FOLDER: &str = "nix";
@@ -11,13 +13,23 @@ const FOLDER: &str = "nix";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Nix {
+    pub(crate) attribute_time: u64,
+    pub(crate) evaluation_jobs: usize,
+    pub(crate) evaluation_memory: u64,
+    pub(crate) evaluation_time: u64,
+    pub(crate) failure_memory: u64,
+    pub(crate) import_from_derivation: bool,
     pub(crate) local_inputs: Vec<PathBuf>,
+    pub(crate) max_evaluations: u32,
     pub(crate) max_output: u64,
+    pub(crate) max_result: u64,
     pub(crate) max_silent: u64,
     pub(crate) program: String,
     pub(crate) push_requires_login: bool,
+    pub(crate) roots_grace: u64,
     pub(crate) store: Choice,
     pub(crate) timeout: u64,
+    pub(crate) unsupported_after: u64,
 }
 
 /// Which store.
@@ -34,16 +46,26 @@ pub(crate) enum Choice {
 
 impl Default for Nix {
     fn default() -> Self {
-        let NixSettings { local_inputs, push_requires_login, max_silent, timeout, max_output } =
-            NixSettings::default();
+        let settings = NixSettings::default();
+        let EvaluationLimits { time, attribute_time, memory, jobs, .. } = settings.evaluation;
         Nix {
-            local_inputs,
-            max_output: max_output.unwrap_or(0),
-            max_silent,
+            attribute_time,
+            evaluation_jobs: jobs,
+            evaluation_memory: memory,
+            evaluation_time: time,
+            failure_memory: settings.failure_memory.as_secs(),
+            import_from_derivation: settings.import_from_derivation,
+            local_inputs: settings.local_inputs,
+            max_evaluations: settings.max_evaluations,
+            max_output: settings.max_output.unwrap_or(0),
+            max_result: settings.max_result,
+            max_silent: settings.max_silent,
             program: String::new(),
-            push_requires_login,
+            push_requires_login: settings.push_requires_login,
+            roots_grace: settings.roots_grace.as_secs(),
             store: Choice::Own,
-            timeout,
+            timeout: settings.timeout,
+            unsupported_after: settings.unsupported_after.as_secs(),
         }
     }
 }
@@ -53,9 +75,22 @@ impl Nix {
         NixSettings {
             push_requires_login: self.push_requires_login,
             local_inputs: self.local_inputs.clone(),
-            max_silent: self.max_silent,
+            max_evaluations: self.max_evaluations,
+            evaluation: EvaluationLimits {
+                time: self.evaluation_time,
+                attribute_time: self.attribute_time,
+                memory: self.evaluation_memory,
+                jobs: self.evaluation_jobs,
+                ..EvaluationLimits::default()
+            },
+            import_from_derivation: self.import_from_derivation,
+            max_result: self.max_result,
             timeout: self.timeout,
+            max_silent: self.max_silent,
             max_output: Some(self.max_output).filter(|bytes| *bytes > 0),
+            failure_memory: Duration::from_secs(self.failure_memory),
+            unsupported_after: Duration::from_secs(self.unsupported_after),
+            roots_grace: Duration::from_secs(self.roots_grace),
         }
     }
 

@@ -67,7 +67,7 @@ async fn serve_here(config: &Config, data: &Path) -> anyhow::Result<Exit> {
     };
     let tending = tokio::spawn({
         let farm = parts.farm.clone();
-        async move { tokio::join!(farm.tend(), farm.tend_packages()) }
+        async move { tokio::join!(farm.tend(), farm.tend_packages(), farm.tend_jobsets()) }
     });
     welcome(config, data, first)?;
 

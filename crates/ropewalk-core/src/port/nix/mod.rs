@@ -1,8 +1,20 @@
 //! Projects, their jobsets, and what is found and built for them.
 
+mod builds;
+mod evaluations;
 mod projects;
+mod roots;
 
+pub use builds::{
+    Build, BuildFilter, BuildState, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow,
+    FailedDerivation, Failure,
+};
+pub use evaluations::{
+    DueJobset, EndedEvaluation, Evaluated, EvaluatedJobset, Evaluations, NewBuild as NewNixBuild,
+    NewDerivation, NewEvaluation, NewMember, Resolved, ResolvedBuild, TakeOver, Taken, Wanted,
+};
 pub use projects::{
     Declarative, Enabled, InputKind, Jobset, JobsetFields, JobsetInput, JobsetProgress, JobsetSave,
     JobsetTrigger, NewProject, Project, ProjectFields, ProjectUpdate, Projects, Saved,
 };
+pub use roots::NixRoots;

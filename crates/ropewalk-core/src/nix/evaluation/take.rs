@@ -1,0 +1,289 @@
+//! From an evaluation that ended to builds in the queue.
+
+use super::decide::{Decision, Member, decide, identity};
+use super::start::{share_group, visibility};
+use super::works::{Terms, Works, works};
+use crate::error::{Error, Kind};
+use crate::farm::Farm;
+use crate::nix::Projection;
+use crate::port::{
+    BlobRef, EndedEvaluation, Evaluated, EvaluatedJobset, NewDerivation, NewJob, NewMember, NewNixBuild,
+    Submission, TakeOver, Taken, WorkRef,
+};
+use ropewalk_model::job::JobKind;
+use ropewalk_model::nix::{EvaluationResult, Found, FoundJob};
+use ropewalk_model::status::{Cause, JobStatus};
+use ropewalk_model::time::Time;
+use std::collections::BTreeSet;
+
+/// Evaluations of one look.
+const BATCH: u32 = 16;
+/// Bytes that are read at once.
+const PIECE: usize = 1 << 20;
+
+impl Farm {
+    /// Takes over what has ended. One that cannot be taken over fails, so that its jobset is not stuck.
+    pub(in crate::nix) async fn take_over_evaluations(&self) -> Result<(), Error> {
+        loop {
+            let ended = self.store.ended_evaluations(BATCH).await?;
+            for evaluation in &ended {
+                match self.take_over(evaluation).await {
+                    Ok(()) => {}
+                    Err(error) if error.kind == Kind::Unavailable => return Err(error),
+                    Err(error) => {
+                        tracing::error!(job = %evaluation.job, "an evaluation could not be taken over: {error}");
+                        let text = format!("the result of the evaluation cannot be used: {error}");
+                        let result = Taken::Failed { text, again: true };
+                        self.store.take_over(TakeOver { job: evaluation.job, result }).await?;
+                    }
+                }
+            }
+            if ended.len() < BATCH as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn take_over(&self, ended: &EndedEvaluation) -> Result<(), Error> {
+        let result = match &ended.jobset {
+            Some(jobset) => self.taken(ended, jobset).await?,
+            None => Taken::Same,
+        };
+        self.store.take_over(TakeOver { job: ended.job, result }).await?;
+        Ok(())
+    }
+
+    async fn taken(&self, ended: &EndedEvaluation, jobset: &EvaluatedJobset) -> Result<Taken, Error> {
+        if ended.status != JobStatus::Success {
+            return Ok(failed(ended));
+        }
+        let blob = ended.result.as_ref();
+        let blob = blob.ok_or_else(|| Error::internal("the evaluation succeeded and left no result"))?;
+        let result = self.read_result(blob).await?;
+        match &result.found {
+            None => Ok(Taken::Same),
+            Some(found) => {
+                let decision = decide(jobset.previous.as_deref(), found);
+                let evaluated = self.evaluated(jobset, &result, found, decision).await?;
+                Ok(Taken::Evaluated(Box::new(evaluated)))
+            }
+        }
+    }
+
+    async fn read_result(&self, blob: &BlobRef) -> Result<EvaluationResult, Error> {
+        let limit = self.settings.nix.max_result;
+        if blob.size > limit {
+            let message = format!("the result has {} bytes, more than nix.max-result = {limit}", blob.size);
+            return Err(Error::new(Kind::TooLarge, message));
+        }
+        let mut text = Vec::new();
+        loop {
+            let piece = self.blobs.read(blob, text.len() as u64, PIECE).await?;
+            if piece.is_empty() {
+                break;
+            }
+            text.extend(piece);
+        }
+        parse(&text, self.settings.nix.evaluation.jobs)
+    }
+
+    async fn evaluated(
+        &self,
+        jobset: &EvaluatedJobset,
+        result: &EvaluationResult,
+        found: &Found,
+        decision: Decision,
+    ) -> Result<Evaluated, Error> {
+        let new = decision.members.iter().filter_map(|member| match member {
+            Member::New { position } => found.jobs.get(*position),
+            Member::Known { .. } => None,
+        });
+        let new: Vec<&FoundJob> = new.collect();
+        let drv_paths = match new.is_empty() {
+            true => vec![],
+            false => found.derivations.keys().cloned().collect(),
+        };
+        let failed: BTreeSet<String> = self.store.failed_before(drv_paths).await?;
+        let made =
+            works(found, new.iter().copied(), &failed, &self.terms(jobset)).map_err(Error::internal)?;
+        let mut jobs = Vec::with_capacity(new.len());
+        for job in &new {
+            jobs.push(build_job(jobset, job, &made)?);
+        }
+        Ok(Evaluated {
+            hash: result.hash.clone(),
+            checkout_time: result.checkout_time,
+            evaluation_time: result.evaluation_time,
+            inputs: result.inputs.clone(),
+            errors: decision.errors,
+            is_changed: decision.is_changed,
+            members: members(self.clock.now(), found, &decision.members),
+            constituents: decision.constituents,
+            derivations: derivations(found, &made),
+            submission: Submission { works: made.works, jobs, open_jobs_limit: None },
+        })
+    }
+
+    fn terms(&self, jobset: &EvaluatedJobset) -> Terms {
+        let settings = &self.settings.nix;
+        Terms {
+            share_group: share_group(&jobset.project, &jobset.name, jobset.shares),
+            timeout: settings.timeout,
+            max_silent: settings.max_silent,
+            max_output: settings.max_output,
+            priority: PRIORITY,
+            attempts: self.settings.requests.attempts,
+            limits: self.settings.builds.clone(),
+        }
+    }
+}
+
+fn build_job(jobset: &EvaluatedJobset, job: &FoundJob, works: &Works) -> Result<NewJob, Error> {
+    let root = works.positions.get(&job.drv_path);
+    let root = root.ok_or_else(|| Error::internal(format_args!("no work for {}", job.drv_path)))?;
+    Ok(NewJob {
+        kind: JobKind::HydraBuild,
+        owner: jobset.owner,
+        visibility: visibility(jobset.is_hidden),
+        manifest: serde_json::to_string_pretty(job).map_err(Error::internal)?,
+        note: Some(format!("{}:{}:{}", jobset.project, jobset.name, job.name)),
+        tags: vec![],
+        image: None,
+        secrets: false,
+        steps: vec!["build".into()],
+        triggers: vec![],
+        root: WorkRef::New(*root),
+        execute: true,
+    })
+}
+
+fn members(now: Time, found: &Found, members: &[Member]) -> Vec<NewMember> {
+    let mut next = 0;
+    let mut made = Vec::with_capacity(members.len());
+    for member in members {
+        let Some(job) = found.jobs.get(member.position()) else { continue };
+        made.push(match member {
+            Member::Known { build, moved, .. } => {
+                NewMember::Known { build: *build, drv_path: moved.then(|| job.drv_path.clone()) }
+            }
+            Member::New { .. } => {
+                let derivation = found.derivations.get(&job.drv_path);
+                let realised = derivation.and_then(|derivation| derivation.realised.clone());
+                next += 1;
+                NewMember::New(Box::new(NewNixBuild {
+                    job: next - 1,
+                    found: job.clone(),
+                    makes: identity(job).to_owned(),
+                    ended: realised.map(|realised| Projection::of_realised(realised, now)),
+                }))
+            }
+        });
+    }
+    made
+}
+
+/// Priority of a job that names none. Hydra's.
+const PRIORITY: i32 = 100;
+
+fn derivations(found: &Found, works: &Works) -> Vec<NewDerivation> {
+    let derivation = |path: &String| NewDerivation {
+        name: base_name(path).to_owned(),
+        is_fixed: found.derivations.get(path).is_some_and(|derivation| derivation.is_fixed),
+    };
+    works.works.iter().filter_map(|work| work.key.as_ref()).map(derivation).collect()
+}
+
+/// The last part of a path.
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// What is told of an evaluation that did not succeed.
+fn failed(ended: &EndedEvaluation) -> Taken {
+    let cause = ended.cause.unwrap_or(Cause::Infrastructure);
+    let text = ended.message.clone().filter(|text| !text.is_empty());
+    match cause {
+        Cause::SourceFailed => {
+            Taken::NotFetched(text.unwrap_or_else(|| "an input could not be fetched".into()))
+        }
+        Cause::Cancelled | Cause::Superseded => {
+            let text = text.unwrap_or_else(|| "the evaluation was cancelled".into());
+            Taken::Failed { text, again: true }
+        }
+        Cause::StepFailed | Cause::Timeout | Cause::Silence | Cause::MemoryLimit | Cause::LogLimit => {
+            Taken::Failed {
+                text: text.unwrap_or_else(|| format!("the evaluation failed: {cause}")),
+                again: false,
+            }
+        }
+        _ => {
+            let text = text.unwrap_or_else(|| "it left no message".into());
+            Taken::Failed {
+                text: format!("the evaluation could not be carried out ({cause}): {text}"),
+                again: true,
+            }
+        }
+    }
+}
+
+/// Reads a result. NUL, which no database keeps in a text, becomes U+FFFD.
+fn parse(text: &[u8], jobs_max: usize) -> Result<EvaluationResult, Error> {
+    let malformed =
+        |error: &dyn std::fmt::Display| Error::malformed(format!("the result cannot be read: {error}"));
+    let text = std::str::from_utf8(text).map_err(|error| malformed(&error))?;
+    let text = text.replace(r"\u0000", "\u{fffd}");
+    let result: EvaluationResult = serde_json::from_str(&text).map_err(|error| malformed(&error))?;
+    let found = result.found.as_ref().map_or(0, |found| found.jobs.len() + found.errors.len());
+    if found > jobs_max {
+        return Err(Error::malformed(format!(
+            "{found} jobs and errors, more than nix.evaluation.jobs = {jobs_max}"
+        )));
+    }
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use ropewalk_model::ids::JobId;
+
+    fn ended(cause: Cause, message: Option<&str>) -> EndedEvaluation {
+        EndedEvaluation {
+            job: JobId(1),
+            jobset: None,
+            status: cause.job_status(),
+            cause: Some(cause),
+            message: message.map(String::from),
+            result: None,
+        }
+    }
+
+    #[test]
+    fn hydra_61_a_source_that_fails_is_told_apart_from_an_expression_that_does() {
+        let is = |cause| failed(&ended(cause, Some("no such branch")));
+        assert!(matches!(is(Cause::SourceFailed), Taken::NotFetched(text) if text == "no such branch"));
+        assert!(
+            matches!(is(Cause::StepFailed), Taken::Failed { again: false, text } if text == "no such branch")
+        );
+        assert!(matches!(is(Cause::RunnerLost), Taken::Failed { again: true, .. }));
+        assert!(
+            matches!(failed(&ended(Cause::Cancelled, None)), Taken::Failed { text, .. } if text.contains("cancelled"))
+        );
+    }
+
+    #[test]
+    fn a_result_with_too_many_jobs_or_no_result_is_refused() {
+        let result = EvaluationResult {
+            hash: "h\0".into(),
+            inputs: Default::default(),
+            checkout_time: 1,
+            evaluation_time: 1,
+            found: Some(Found { jobs: vec![FoundJob::default(); 3], ..Found::default() }),
+        };
+        let text = serde_json::to_vec(&result).unwrap();
+        assert_eq!(parse(&text, 3).unwrap().hash, "h\u{fffd}");
+        assert!(parse(&text, 2).is_err());
+        assert!(parse(b"{}", 2).is_err() && parse(&[0xff], 2).is_err());
+    }
+}

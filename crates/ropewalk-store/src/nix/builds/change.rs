@@ -1,0 +1,91 @@
+//! What people change about builds.
+
+use super::settle::clear;
+use crate::change::{JobRow, take_turn};
+use crate::db::{Channel, Tx, Write};
+use crate::jobs::restart_in;
+use ropewalk_core::port::StoreError;
+use ropewalk_model::fault::Point;
+use ropewalk_model::ids::{JobId, WorkId};
+use ropewalk_model::time::Time;
+use std::collections::BTreeSet;
+
+pub(in crate::nix) const RESTART: Write =
+    Write::durable("restart builds").slow().points(Point::SubmitBeforeCommit, Point::SubmitAfterCommit);
+pub(in crate::nix) const BUMP: Write = Write::durable("note what was put in front");
+pub(in crate::nix) const KEEP: Write = Write::durable("keep a build");
+pub(in crate::nix) const FORGET: Write = Write::durable("forget failures");
+
+pub(in crate::nix) async fn restart(
+    tx: &Tx,
+    (now, builds): &(Time, Vec<i64>),
+) -> Result<Vec<i64>, StoreError> {
+    take_turn(tx).await?;
+    let mut restarted = vec![];
+    for build in builds {
+        let (job, root) = JobRow::lock_with_work(tx, JobId(*build)).await?;
+        // One before may have taken it along.
+        if job.status.is_final() {
+            forget_below(tx, root.id).await?;
+            restart_in(tx, &(*now, job.id)).await?;
+            restarted.push(*build);
+        }
+    }
+    reopen(tx).await?;
+    tx.after_commit_notify(Channel::Events);
+    Ok(restarted)
+}
+
+/// Forgets the failures of a work and of all that it needs.
+async fn forget_below(tx: &Tx, root: WorkId) -> Result<(), StoreError> {
+    let (mut due, mut seen) = (vec![root], BTreeSet::from([root]));
+    while let Some(id) = due.pop() {
+        let sql = "DELETE FROM nix_failures WHERE drv_path = (SELECT key FROM works WHERE id = $1)";
+        tx.execute(sql, vec![id.0.into()]).await?;
+        // What succeeded has nothing below it that failed.
+        let sql = "SELECT e.needs FROM work_edges e JOIN works w ON w.id = e.needs
+            WHERE e.work = $1 AND w.status <> 'succeeded'";
+        for row in tx.query_all(sql, vec![id.0.into()]).await? {
+            let needed = WorkId(row.get("needs")?);
+            if seen.insert(needed) {
+                due.push(needed);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Builds whose jobs were reopened, in the words of the index that holds only these, become unfinished.
+async fn reopen(tx: &Tx) -> Result<(), StoreError> {
+    let sql = "SELECT id FROM jobs WHERE ended IS NULL AND settled > 0 AND kind = 'hydra-build' ORDER BY id";
+    for row in tx.query_all(sql, vec![]).await? {
+        let build = JobId(row.get("id")?);
+        let sql = "UPDATE nix_builds SET finished = $2, status = NULL, is_cached = $2, started = NULL, stopped = NULL,
+            size = NULL, closure_size = NULL, release_name = NULL, message = NULL WHERE job = $1";
+        tx.execute(sql, vec![build.0.into(), false.into()]).await?;
+        clear(tx, build).await?;
+        tx.execute("UPDATE jobs SET settled = 0 WHERE id = $1", vec![build.0.into()]).await?;
+    }
+    Ok(())
+}
+
+pub(in crate::nix) async fn bump(tx: &Tx, (now, builds): &(Time, Vec<i64>)) -> Result<(), StoreError> {
+    for build in builds {
+        let sql = "UPDATE nix_builds SET bumped = $2 WHERE job = $1";
+        tx.execute(sql, vec![(*build).into(), now.0.into()]).await?;
+    }
+    Ok(())
+}
+
+pub(in crate::nix) async fn keep(tx: &Tx, (build, keep): &(i64, bool)) -> Result<(), StoreError> {
+    let sql = "UPDATE nix_builds SET keep = $2 WHERE job = $1";
+    match tx.execute(sql, vec![(*build).into(), (*keep).into()]).await? {
+        0 => Err(StoreError::Missing(format!("build {build}"))),
+        _ => Ok(()),
+    }
+}
+
+pub(in crate::nix) async fn forget(tx: &Tx, (now, all): &(Time, bool)) -> Result<u64, StoreError> {
+    let before = if *all { i64::MAX } else { now.0 };
+    tx.execute("DELETE FROM nix_failures WHERE until <= $1", vec![before.into()]).await
+}

@@ -1,0 +1,244 @@
+//! An evaluation that ended becomes rows, and its new builds jobs: all of it at once, and once only.
+
+use crate::change::take_turn;
+use crate::db::{Channel, Tx, Write};
+use crate::jobs::submit_in;
+use crate::nix::builds::settle;
+use ropewalk_core::port::{
+    Evaluated, NewDerivation, NewMember, NewNixBuild, StoreError, Submitted, TakeOver, Taken,
+};
+use ropewalk_model::fault::Point;
+use ropewalk_model::ids::{JobId, WorkId};
+use ropewalk_model::nix::FoundJob;
+use ropewalk_model::time::Time;
+
+/// Tens of thousands of builds may come of it.
+pub(in crate::nix) const TAKE: Write = Write::durable("take over an evaluation")
+    .slow()
+    .points(Point::SubmitBeforeCommit, Point::SubmitAfterCommit);
+
+pub(in crate::nix) async fn take(tx: &Tx, (now, take): &(Time, TakeOver)) -> Result<bool, StoreError> {
+    take_turn(tx).await?;
+    let sql = "UPDATE jobs SET settled = round WHERE id = $1 AND ended IS NOT NULL AND settled < round";
+    if tx.execute(sql, vec![take.job.0.into()]).await? == 0 {
+        return Ok(false);
+    }
+    let sql = "DELETE FROM nix_evaluating WHERE job = $1 RETURNING jobset";
+    let Some(row) = tx.query_one(sql, vec![take.job.0.into()]).await? else { return Ok(false) };
+    let jobset: i64 = row.get("jobset")?;
+    match &take.result {
+        Taken::Same => Note::default().write(tx, *now, jobset).await?,
+        Taken::NotFetched(text) => {
+            Note { fetch_error: Some(text), again: true, ..Note::default() }.write(tx, *now, jobset).await?;
+        }
+        Taken::Failed { text, again } => {
+            Note { error: Some(text), again: *again, ..Note::default() }.write(tx, *now, jobset).await?;
+        }
+        Taken::Evaluated(evaluated) => {
+            let note = Note { error: Some(&evaluated.errors), ..Note::default() };
+            note.write(tx, *now, jobset).await?;
+            keep(tx, *now, take.job, jobset, evaluated).await?;
+        }
+    }
+    tx.after_commit_notify(Channel::Events);
+    Ok(true)
+}
+
+/// What a jobset is told of its evaluation.
+#[derive(Default)]
+struct Note<'a> {
+    /// None leaves the text as it is.
+    error: Option<&'a str>,
+    fetch_error: Option<&'a str>,
+    /// A one-shot stays enabled.
+    again: bool,
+}
+
+impl Note<'_> {
+    /// A wish that came after the evaluation began stays.
+    async fn write(&self, tx: &Tx, now: Time, jobset: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE nix_jobsets SET started = NULL, checked = $2, fetch_error = $3,
+            triggered = CASE WHEN triggered <= COALESCE(started, $2) THEN NULL ELSE triggered END,
+            enabled = CASE WHEN enabled = 2 AND $4 THEN 0 ELSE enabled END WHERE id = $1";
+        let values = vec![jobset.into(), now.0.into(), self.fetch_error.into(), (!self.again).into()];
+        tx.execute(sql, values).await?;
+        if let Some(error) = self.error {
+            let sql = "UPDATE nix_jobsets SET error = $2, error_at = $3 WHERE id = $1";
+            tx.execute(sql, vec![jobset.into(), error.into(), now.0.into()]).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn keep(tx: &Tx, now: Time, job: JobId, jobset: i64, evaluated: &Evaluated) -> Result<(), StoreError> {
+    let made = submit_in(tx, &(now, evaluated.submission.clone())).await?;
+    keep_works(tx, &evaluated.derivations, &made.works).await?;
+    let evaluation = insert(tx, now, job, jobset, evaluated).await?;
+    let mut builds = Vec::with_capacity(evaluated.members.len());
+    for member in &evaluated.members {
+        builds.push(keep_member(tx, now, jobset, member, &made).await?);
+    }
+    if !evaluated.is_changed {
+        return Ok(());
+    }
+    keep_inputs(tx, evaluation, evaluated).await?;
+    for (member, build) in evaluated.members.iter().zip(&builds) {
+        let sql = "INSERT INTO nix_evaluation_builds (evaluation, build, is_new) VALUES ($1, $2, $3)
+            ON CONFLICT (evaluation, build) DO NOTHING";
+        let is_new = matches!(member, NewMember::New(_));
+        tx.execute(sql, vec![evaluation.into(), build.0.into(), is_new.into()]).await?;
+    }
+    for (aggregate, part) in &evaluated.constituents {
+        let (Some(aggregate), Some(part)) = (builds.get(*aggregate), builds.get(*part)) else { continue };
+        let sql = "INSERT INTO nix_constituents (aggregate, constituent) VALUES ($1, $2)
+            ON CONFLICT (aggregate, constituent) DO NOTHING";
+        tx.execute(sql, vec![aggregate.0.into(), part.0.into()]).await?;
+    }
+    mark_current(tx, jobset, evaluation).await
+}
+
+async fn keep_works(tx: &Tx, derivations: &[NewDerivation], works: &[WorkId]) -> Result<(), StoreError> {
+    for (derivation, work) in derivations.iter().zip(works) {
+        let sql = "INSERT INTO nix_works (drv, work, is_fixed) VALUES ($1, $2, $3) ON CONFLICT (drv, work) DO NOTHING";
+        let values = vec![derivation.name.as_str().into(), work.0.into(), derivation.is_fixed.into()];
+        tx.execute(sql, values).await?;
+    }
+    Ok(())
+}
+
+async fn insert(
+    tx: &Tx,
+    now: Time,
+    job: JobId,
+    jobset: i64,
+    evaluated: &Evaluated,
+) -> Result<i64, StoreError> {
+    let ordinal = match evaluated.is_changed {
+        true => {
+            let sql = "SELECT COALESCE(MAX(ordinal), 0) + 1 AS ordinal FROM nix_evaluations
+                WHERE jobset = $1 AND ordinal IS NOT NULL";
+            tx.query_one(sql, vec![jobset.into()]).await?.map(|row| row.get::<i64>("ordinal")).transpose()?
+        }
+        false => None,
+    };
+    let sql = "INSERT INTO nix_evaluations (jobset, job, created, checkout_time, evaluation_time, hash, ordinal, builds)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
+    let count = i64::try_from(evaluated.members.len()).unwrap_or(i64::MAX);
+    let values = vec![
+        jobset.into(),
+        job.0.into(),
+        now.0.into(),
+        seconds(evaluated.checkout_time).into(),
+        seconds(evaluated.evaluation_time).into(),
+        evaluated.hash.as_str().into(),
+        ordinal.into(),
+        ordinal.map(|_| count).into(),
+    ];
+    let row = tx.query_one(sql, values).await?;
+    row.ok_or_else(|| StoreError::Corrupt("an evaluation that got no number".into()))?.get("id")
+}
+
+fn seconds(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+async fn keep_inputs(tx: &Tx, evaluation: i64, evaluated: &Evaluated) -> Result<(), StoreError> {
+    for (name, input) in &evaluated.inputs {
+        let sql = "INSERT INTO nix_evaluation_inputs
+            (evaluation, name, kind, uri, revision, value, dependency, store_path)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let values = vec![
+            evaluation.into(),
+            name.as_str().into(),
+            input.kind.as_str().into(),
+            input.uri.clone().into(),
+            input.revision.clone().into(),
+            input.value.clone().into(),
+            input.dependency.into(),
+            input.store_path.clone().into(),
+        ];
+        tx.execute(sql, values).await?;
+    }
+    Ok(())
+}
+
+async fn keep_member(
+    tx: &Tx,
+    now: Time,
+    jobset: i64,
+    member: &NewMember,
+    made: &Submitted,
+) -> Result<JobId, StoreError> {
+    match member {
+        NewMember::Known { build, drv_path: None } => Ok(*build),
+        NewMember::Known { build, drv_path: Some(drv_path) } => {
+            let sql = "UPDATE nix_builds SET drv_path = $2 WHERE job = $1";
+            tx.execute(sql, vec![build.0.into(), drv_path.as_str().into()]).await?;
+            Ok(*build)
+        }
+        NewMember::New(new) => {
+            let job = made.jobs.get(new.job);
+            let job = *job.ok_or_else(|| StoreError::Corrupt("a build without a job".into()))?;
+            insert_build(tx, now, jobset, job, new).await?;
+            if let Some(projection) = &new.ended {
+                settle::settle(tx, job, 1, projection).await?;
+            }
+            Ok(job)
+        }
+    }
+}
+
+async fn insert_build(
+    tx: &Tx,
+    now: Time,
+    jobset: i64,
+    job: JobId,
+    new: &NewNixBuild,
+) -> Result<(), StoreError> {
+    let found = &new.found;
+    let sql = "INSERT INTO nix_builds (job, jobset, name, nix_name, system, drv_path, makes, description, homepage,
+            license, maintainers, priority, timeout, max_silent, is_channel, is_current, keep, bumped, created,
+            finished, is_cached)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18, $17, $17)";
+    let values = vec![
+        job.0.into(),
+        jobset.into(),
+        found.name.as_str().into(),
+        found.nix_name.as_str().into(),
+        found.system.as_str().into(),
+        found.drv_path.as_str().into(),
+        new.makes.as_str().into(),
+        found.description.clone().into(),
+        found.homepage.clone().into(),
+        found.license.clone().into(),
+        found.maintainers.clone().into(),
+        i64::from(found.priority.unwrap_or(100)).into(),
+        found.timeout.map(seconds).into(),
+        found.max_silent.map(seconds).into(),
+        found.is_channel.into(),
+        true.into(),
+        false.into(),
+        now.0.into(),
+    ];
+    tx.execute(sql, values).await?;
+    insert_outputs(tx, job, found).await
+}
+
+async fn insert_outputs(tx: &Tx, job: JobId, found: &FoundJob) -> Result<(), StoreError> {
+    for (name, path) in &found.outputs {
+        let sql = "INSERT INTO nix_outputs (build, name, path) VALUES ($1, $2, $3)";
+        let path = Some(path.clone()).filter(|path| !path.is_empty());
+        tx.execute(sql, vec![job.0.into(), name.as_str().into(), path.into()]).await?;
+    }
+    Ok(())
+}
+
+/// The builds of the newest evaluation are the current ones, and no others.
+async fn mark_current(tx: &Tx, jobset: i64, evaluation: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE nix_builds SET is_current = $3 WHERE jobset = $1 AND is_current
+        AND job NOT IN (SELECT m.build FROM nix_evaluation_builds m WHERE m.evaluation = $2)";
+    tx.execute(sql, vec![jobset.into(), evaluation.into(), false.into()]).await?;
+    let sql = "UPDATE nix_builds SET is_current = $2 WHERE NOT is_current
+        AND job IN (SELECT m.build FROM nix_evaluation_builds m WHERE m.evaluation = $1)";
+    tx.execute(sql, vec![evaluation.into(), true.into()]).await.map(drop)
+}

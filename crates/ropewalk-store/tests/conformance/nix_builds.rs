@@ -1,0 +1,599 @@
+//! Evaluations and builds of jobsets through the core. Tests are named after the rows of the acceptance table that
+//! they show.
+
+use crate::env::Env;
+use crate::nix_farm::{World, drv, fields, found, job, out, result, user, world};
+use ropewalk_core::access::Caller;
+use ropewalk_core::error::Kind;
+use ropewalk_core::nix::Restart;
+use ropewalk_core::port::{
+    BuildFilter, BuildState, Builds, Enabled, InputKind, Jobs, JobsetFields, JobsetInput, Role, Waiting,
+};
+use ropewalk_core::port::{Projects, Queue};
+use ropewalk_model::ids::JobId;
+use ropewalk_model::link::Outcome;
+use ropewalk_model::nix::{EvaluationResult, Found, FoundJob, Input, Metric, NixTask, Product, Realised};
+use ropewalk_model::status::{Cause, JobStatus};
+use std::time::Duration;
+
+async fn with_jobset(env: Env) -> World {
+    let world = world(env).await;
+    world.jobset("j", fields()).await;
+    world
+}
+
+fn twenty() -> Vec<FoundJob> {
+    (0..20).map(|at| job(&format!("j{at:02}"), &format!("o{at:02}"))).collect()
+}
+
+async fn evaluations(world: &World, jobset: &str) -> (i64, Vec<usize>) {
+    let id = world.progress(jobset).await.id;
+    let page = world.farm.evaluation_page(&world.admin, id, 1).await.expect("a page");
+    (page.total, page.evaluations.iter().map(|evaluation| evaluation.builds.len()).collect())
+}
+
+pub async fn hydra_32_an_evaluation_makes_builds_and_names_its_errors(env: Env) {
+    let world = with_jobset(env).await;
+    world.push("j", false).await;
+    assert_eq!(world.progress("j").await.progress.started, None);
+    world.tend().await;
+    assert!(world.progress("j").await.progress.started.is_some(), "it runs");
+    let errors = vec![("evalError".to_string(), "no attribute".to_string())];
+    let found = Found { errors, ..found(twenty(), &[]) };
+    world.evaluate(&result("h1", found)).await;
+    let progress = world.progress("j").await.progress;
+    assert_eq!((progress.started, progress.triggered), (None, None));
+    assert!(progress.checked.is_some() && progress.error.contains("in job ‘evalError’:\nno attribute"));
+    assert_eq!(evaluations(&world, "j").await, (1, vec![20]));
+    let build = world.build("j07").await;
+    assert_eq!((build.project.as_str(), build.jobset.as_str()), ("p", "j"));
+    assert_eq!((build.finished, build.status, build.is_current), (false, None, true));
+    assert_eq!((build.outputs["out"].as_deref(), build.drv_path), (Some("/nix/store/o07"), drv("o07")));
+    assert_eq!(build.evaluations.len(), 1);
+    let evaluation = world.farm.evaluation(&world.admin, build.evaluations[0]).await.expect("it");
+    assert_eq!((evaluation.checkout_time, evaluation.evaluation_time, evaluation.builds.len()), (1, 2, 20));
+    assert_eq!(evaluation.inputs["src"].revision.as_deref(), Some("abc"));
+    assert_eq!(world.farm.open_nix_builds(&world.admin).await.expect("a number"), 20);
+}
+
+pub async fn hydra_33_the_same_inputs_make_no_evaluation_and_are_noted(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(twenty(), &[])).await;
+    let before = world.progress("j").await.progress.checked;
+    world.build_all(&[]).await;
+    world.push("j", false).await;
+    world.tend().await;
+    let lease = world.env.lease_one(world.runner).await;
+    let NixTask::Evaluate(evaluation) = world.task(&lease) else { panic!("an evaluation") };
+    assert_eq!(evaluation.unless.as_deref(), Some("h"));
+    world
+        .env
+        .store
+        .finish(ropewalk_core::port::Finish {
+            attempt: lease.attempt,
+            fence: lease.fence,
+            outcome: Outcome::Failure { cause: Cause::RunnerLost, message: String::new() },
+            logs: vec![],
+        })
+        .await
+        .expect("lost, tried again");
+    world.env.clock.advance(Duration::from_secs(1));
+    world.evaluate(&EvaluationResult { found: None, ..result("h", Found::default()) }).await;
+    let progress = world.progress("j").await.progress;
+    assert!(progress.checked > before && progress.started.is_none());
+    assert_eq!(evaluations(&world, "j").await, (1, vec![20]));
+    assert!(world.farm.evaluation(&world.admin, 2).await.is_err(), "no second row");
+}
+
+pub async fn hydra_34_a_forced_one_without_change_is_kept_and_not_listed(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(twenty(), &[])).await;
+    let first = world.build("j00").await;
+    world.evaluated("j", found(twenty(), &[])).await;
+    assert_eq!(evaluations(&world, "j").await, (1, vec![20]));
+    let second = world.farm.evaluation(&world.admin, first.evaluations[0] + 1).await.expect("a row");
+    assert_eq!((second.ordinal, second.builds.len(), second.inputs.len()), (None, 0, 0));
+    assert_eq!(world.build("j00").await.id, first.id);
+}
+
+pub async fn hydra_35_a_changed_job_is_one_new_build_and_the_others_are_shared(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(twenty(), &[])).await;
+    world.build_all(&[]).await;
+    let (kept, gone) = (world.build("j00").await, world.build("j05").await);
+    let mut jobs = twenty();
+    jobs[5] = job("j05", "other");
+    world.evaluated("j", found(jobs, &[])).await;
+    assert_eq!(evaluations(&world, "j").await, (2, vec![20, 20]));
+    let new = world.build("j05").await;
+    assert_ne!(new.id, gone.id);
+    assert_eq!(world.build("j00").await.evaluations.len(), 2);
+    let gone = world.farm.nix_build(&world.admin, gone.id).await.expect("it");
+    assert_eq!((gone.is_current, new.is_current, kept.is_current), (false, true, true));
+    let counts = world.farm.evaluation_counts(&world.admin, &new.evaluations).await.expect("counts");
+    let count = counts[&new.evaluations[0]];
+    assert_eq!((count.scheduled, count.succeeded, count.failed), (1, 19, 0));
+    let id = world.progress("j").await.id;
+    assert_eq!(world.farm.jobset_counts(&world.admin, &[id]).await.expect("counts")[&id], count);
+}
+
+pub async fn hydra_36_builds_end_with_hydras_numbers(env: Env) {
+    let world = with_jobset(env).await;
+    let wrong = FoundJob { system: "i586-haiku".into(), ..job("wrongSystem", "w") };
+    let odd = FoundJob { system: "no word".into(), ..job("odd", "odd") };
+    let names = ["success", "failure", "depFailure", "timeout", "slowDep", "flag", "log", "infra"];
+    let mut jobs: Vec<FoundJob> = names.iter().map(|name| job(name, name)).collect();
+    jobs.extend([wrong, odd]);
+    let found = found(jobs, &[("depFailure", "inner"), ("slowDep", "timeout")]);
+    world.evaluated("j", found).await;
+    assert_eq!(world.build("odd").await.status, Some(9), "no machine can have such a system");
+    let failing = [
+        ("failure", Cause::StepFailed),
+        ("inner", Cause::StepFailed),
+        ("timeout", Cause::Silence),
+        ("flag", Cause::OutputFlag),
+        ("log", Cause::LogLimit),
+        ("infra", Cause::Infrastructure),
+    ];
+    world.build_all(&failing).await;
+    let ended = world.statuses(&names).await;
+    assert_eq!(ended, [0, 1, 2, 7, 7, 6, 10, 3].map(Some));
+    let inner = world.build("depFailure").await.message.expect("a message");
+    assert!(inner.contains("/nix/store/inner.drv failed: it was step-failed"), "{inner}");
+    let begun = ropewalk_core::port::Clock::now(&*world.env.clock);
+    world.farm.fail_unserved(begun).await.expect("looked");
+    assert!(!world.build("wrongSystem").await.finished);
+    world.wait(121).await;
+    world.farm.fail_unserved(begun).await.expect("looked");
+    world.tend().await;
+    assert_eq!(world.build("wrongSystem").await.status, Some(9));
+}
+
+pub async fn hydra_39_what_a_build_made_is_kept(env: Env) {
+    let world = with_jobset(env).await;
+    let there = Realised { release_name: Some("old-1".into()), ..Realised::default() };
+    let mut found = found(vec![job("product", "a"), job("there", "b")], &[]);
+    found.derivations.get_mut(&drv("b")).expect("it").realised = Some(there);
+    world.evaluated("j", found).await;
+    let cached = world.build("there").await;
+    assert_eq!((cached.finished, cached.status, cached.is_cached), (true, Some(0), true));
+    assert_eq!(cached.release_name.as_deref(), Some("old-1"));
+    assert!(cached.started.is_some() && cached.started == cached.stopped);
+    let (name, lease) = world.next().await;
+    assert_eq!(name, "a");
+    let iso = Product {
+        kind: "file".into(),
+        subtype: "iso".into(),
+        name: "disk.iso".into(),
+        path: "/nix/store/a/disk.iso".into(),
+        default_path: None,
+        size: Some(200),
+        sha256: Some("ab".repeat(32)),
+    };
+    let manual =
+        Product { kind: "doc".into(), default_path: Some("index.html".into()), ..Product::default() };
+    let coverage = Metric { value: 87.5, unit: Some("%".into()) };
+    let realised = Realised {
+        size: 1000,
+        closure_size: 2000,
+        products: vec![iso, manual],
+        metrics: [
+            ("coverage".to_string(), coverage),
+            ("count".to_string(), Metric { value: 7.0, unit: None }),
+        ]
+        .into(),
+        release_name: Some("product-1".into()),
+        is_failed: false,
+    };
+    world.realised(&lease, &realised).await;
+    let build = world.build("product").await;
+    assert_eq!((build.status, build.is_cached), (Some(0), false));
+    assert_eq!((build.size, build.closure_size), (Some(1000), Some(2000)));
+    assert_eq!((build.products, build.metrics), (realised.products, realised.metrics));
+    assert_eq!(build.release_name, realised.release_name);
+    assert!(build.stopped > build.started);
+    let filter = BuildFilter { job: Some("product".into()), ..BuildFilter::default() };
+    let history = world.farm.metric_history(&world.admin, &filter, "coverage").await.expect("values");
+    assert_eq!(
+        history.iter().map(|(id, _, metric)| (*id, metric.value)).collect::<Vec<_>>(),
+        [(build.id, 87.5)]
+    );
+}
+
+pub async fn hydra_46_builds_are_found_by_parts_of_paths(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(vec![job("a", "abcdef-hello"), job("b", "zzz-other")], &[])).await;
+    let find = async |text: &str, limit| {
+        let found = world.farm.find_builds(&world.admin, text, limit).await.expect("an answer");
+        found.into_iter().map(|build| build.job).collect::<Vec<_>>()
+    };
+    assert!(find("hello", 10).await.is_empty(), "unfinished ones are not shown");
+    world.build_all(&[]).await;
+    assert_eq!(find("CDEF-h", 10).await, ["a"]);
+    assert_eq!(find(&out("zzz-other"), 10).await, ["b"]);
+    assert_eq!(find("/nix/store", 10).await, ["b", "a"]);
+    assert_eq!(find("/nix/store", 1).await, ["b"]);
+    assert!(find("a%b", 10).await.is_empty());
+    let by_drv = world.farm.find_builds_by_drv(&world.admin, "hello.drv", 10).await.expect("an answer");
+    assert_eq!(by_drv.len(), 1);
+}
+
+pub async fn hydra_49_the_latest_builds_are_found(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(vec![job("a", "1"), job("b", "2")], &[])).await;
+    let filter = |job: Option<&str>, state| BuildFilter {
+        project: Some("p".into()),
+        jobset: Some("j".into()),
+        job: job.map(String::from),
+        system: None,
+        state,
+    };
+    let newest = async |filter: &BuildFilter| world.farm.newest_nix_build(&world.admin, filter).await;
+    let good = filter(Some("a"), BuildState::Succeeded);
+    assert_eq!(newest(&good).await.unwrap_err().kind, Kind::Missing);
+    let (name, lease) = world.next().await;
+    assert_eq!(name, "1");
+    world.realised(&lease, &Realised::default()).await;
+    let first = world.build("a").await.id;
+    assert_eq!(newest(&good).await.expect("one"), first);
+    let system = |system: &str| BuildFilter { system: Some(system.into()), ..good.clone() };
+    assert_eq!(newest(&system("x86_64-linux")).await.expect("one"), first);
+    assert!(newest(&system("i586-haiku")).await.is_err());
+    assert!(newest(&BuildFilter { project: Some("q".into()), ..good.clone() }).await.is_err());
+    let finished = async || world.farm.latest_finished_build(&world.admin, &good).await;
+    let id = world.progress("j").await.id;
+    assert_eq!(finished().await.unwrap_err().kind, Kind::Missing, "another build is queued");
+    assert!(world.farm.latest_evaluation(&world.admin, id).await.is_err());
+    world.build_all(&[]).await;
+    assert_eq!(finished().await.expect("one"), first);
+    let evaluation = world.farm.latest_evaluation(&world.admin, id).await.expect("one");
+    assert_eq!(world.build("a").await.evaluations, [evaluation]);
+    assert!(newest(&filter(None, BuildState::Open)).await.is_err());
+}
+
+pub async fn hydra_50_an_aggregate_waits_for_its_constituents_and_fails_with_one(env: Env) {
+    let world = with_jobset(env).await;
+    let names = Some(["c", "a", "b"].map(String::from).to_vec());
+    let all = FoundJob { constituents: names, ..job("all", "all") };
+    let needs = [("all", "1"), ("all", "2"), ("all", "3")];
+    let jobs = || vec![all.clone(), job("a", "1"), job("b", "2"), job("c", "3")];
+    world.evaluated("j", found(jobs(), &needs)).await;
+    let aggregate = world.build("all").await.id;
+    let parts = world.farm.nix_constituents(&world.admin, aggregate).await.expect("an answer");
+    assert_eq!(parts.iter().map(|build| build.job.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    let work = world.env.store.root_work(JobId(aggregate)).await.expect("a work");
+    assert_eq!(world.env.store.waiting(work).await.expect("why"), Waiting::Needs { count: 3 });
+    world.build_all(&[("2", Cause::StepFailed)]).await;
+    assert_eq!(world.statuses(&["all", "a", "b", "c"]).await, [2, 0, 1, 0].map(Some));
+}
+
+pub async fn hydra_52_queued_and_running_builds_are_cancelled_and_finished_ones_not(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(vec![job("a", "1"), job("b", "2")], &[])).await;
+    let (a, b) = (world.build("a").await.id, world.build("b").await.id);
+    world.farm.cancel_build(&world.admin, b).await.expect("cancelled");
+    let cancelled = world.build("b").await;
+    assert_eq!((cancelled.status, cancelled.finished), (Some(4), true));
+    assert_eq!(cancelled.started, cancelled.stopped);
+    let (_, lease) = world.next().await;
+    assert_eq!(world.farm.running_nix_builds(&world.admin).await.expect("one").len(), 1);
+    world.farm.cancel_build(&world.admin, a).await.expect("told");
+    assert!(!world.build("a").await.finished, "its runner has not said so");
+    world.failed(&lease, Cause::Cancelled).await;
+    assert_eq!(world.build("a").await.status, Some(4));
+    let again = world.farm.cancel_build(&world.admin, a).await.unwrap_err();
+    assert_eq!(again.kind, Kind::Refused);
+}
+
+pub async fn hydra_53_a_restart_takes_along_what_failed_because_of_it(env: Env) {
+    let world = with_jobset(env).await;
+    let jobs = || vec![job("dep", "d"), job("top", "t"), job("more", "m")];
+    let needs = [("t", "i"), ("i", "d"), ("m", "t")];
+    world.evaluated("j", found(jobs(), &needs)).await;
+    world.build_all(&[("d", Cause::StepFailed)]).await;
+    assert_eq!(world.statuses(&["dep", "top", "more"]).await, [1, 2, 2].map(Some));
+    let memory = world.env.store.forget_failures(false).await.expect("looked");
+    assert_eq!(memory, 0, "it is remembered for days");
+    let (dep, top) = (world.build("dep").await.id, world.build("top").await.id);
+    world.farm.restart_build(&world.admin, dep).await.expect("restarted");
+    for name in ["dep", "top", "more"] {
+        let build = world.build(name).await;
+        assert_eq!((build.finished, build.status, build.started, build.stopped), (false, None, None, None));
+    }
+    assert_eq!((world.build("dep").await.id, world.build("top").await.id), (dep, top));
+    assert!(world.farm.restart_build(&world.admin, top).await.is_err(), "it has not finished");
+    world.build_all(&[]).await;
+    assert_eq!(world.statuses(&["dep", "top", "more"]).await, [0, 0, 0].map(Some));
+}
+
+pub async fn hydra_54_a_success_that_is_restarted_ends_cached(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(vec![job("a", "1")], &[])).await;
+    world.build_all(&[]).await;
+    let id = world.build("a").await.id;
+    world.farm.restart_build(&world.admin, id).await.expect("restarted");
+    let build = world.build("a").await;
+    assert_eq!((build.finished, build.status, build.is_cached), (false, None, false));
+    world.build_all(&[]).await;
+    let build = world.build("a").await;
+    assert_eq!((build.id, build.status, build.is_cached), (id, Some(0), true));
+}
+
+pub async fn hydra_55_strangers_change_nothing_and_a_role_opens_one_thing(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(vec![job("a", "1"), job("b", "2")], &[])).await;
+    let (a, b) = (world.build("a").await.id, world.build("b").await.id);
+    let carol = user(&world.farm, "carol", &[]).await;
+    let farm = &world.farm;
+    let refused = async |by: &Caller| {
+        [
+            farm.bump_build(by, a).await.unwrap_err().kind,
+            farm.cancel_build(by, a).await.unwrap_err().kind,
+            farm.restart_build(by, a).await.unwrap_err().kind,
+            farm.keep_build(by, a, true).await.unwrap_err().kind,
+            farm.cancel_evaluation(by, 1).await.unwrap_err().kind,
+            farm.bump_evaluation(by, 1).await.unwrap_err().kind,
+            farm.restart_evaluation(by, 1, Restart::Failed).await.unwrap_err().kind,
+        ]
+    };
+    assert_eq!(refused(&carol).await, [Kind::Forbidden; 7]);
+    assert!(refused(&Caller::Anonymous).await.iter().all(|kind| *kind != Kind::Missing));
+    let bumper = user(farm, "bumper", &[Role::BumpToFront]).await;
+    farm.bump_build(&bumper, b).await.expect("allowed");
+    assert_eq!(farm.cancel_build(&bumper, b).await.unwrap_err().kind, Kind::Forbidden);
+    let canceller = user(farm, "canceller", &[Role::CancelBuild]).await;
+    farm.cancel_build(&canceller, a).await.expect("allowed");
+    let restarter = user(farm, "restarter", &[Role::RestartJobs]).await;
+    farm.restart_build(&restarter, a).await.expect("allowed");
+    farm.keep_build(&world.admin, a, true).await.expect("allowed");
+    assert!(world.build("a").await.keep);
+}
+
+pub async fn hydra_56_a_bumped_build_is_next(env: Env) {
+    let world = with_jobset(env).await;
+    let jobs = (0..50).map(|at| job(&format!("j{at:02}"), &format!("o{at:02}"))).collect();
+    world.evaluated("j", found(jobs, &[("o37", "inner")])).await;
+    let build = world.build("j37").await.id;
+    world.farm.bump_build(&world.admin, build).await.expect("bumped");
+    let queue = world.farm.nix_queue(&world.admin, 3).await.expect("the queue");
+    assert_eq!(queue.iter().map(|build| build.job.as_str()).collect::<Vec<_>>(), ["j37", "j00", "j01"]);
+    let (first, lease) = world.next().await;
+    assert_eq!(first, "inner", "what it needs goes before");
+    world.realised(&lease, &Realised::default()).await;
+    assert_eq!(world.next().await.0, "o37");
+}
+
+pub async fn hydra_57_jobsets_share_time_by_their_shares(env: Env) {
+    let world = with_jobset(env).await;
+    world.jobset("k", JobsetFields { shares: 3, ..fields() }).await;
+    let jobs =
+        |prefix: &str| (0..60).map(|at| job(&format!("{prefix}{at}"), &format!("{prefix}{at}"))).collect();
+    world.evaluated("j", found(jobs("a"), &[])).await;
+    world.push("k", true).await;
+    world.tend().await;
+    world.evaluate(&result("h", found(jobs("b"), &[]))).await;
+    let (mut one, mut three) = (0, 0);
+    for _ in 0..40 {
+        let (name, lease) = world.next().await;
+        world.env.clock.advance(Duration::from_secs(100));
+        world.realised(&lease, &Realised::default()).await;
+        if name.starts_with('a') { one += 1 } else { three += 1 }
+    }
+    assert!((9..=11).contains(&one) && (29..=31).contains(&three), "{one} to {three}");
+}
+
+pub async fn hydra_58_one_shot_and_one_at_a_time(env: Env) {
+    let world = world(env).await;
+    world.jobset("once", JobsetFields { enabled: Enabled::OneShot, check_interval: 1, ..fields() }).await;
+    world.tend().await;
+    world.evaluate(&result("h", found(vec![], &[]))).await;
+    assert_eq!(world.progress("once").await.fields.enabled, Enabled::Off);
+    world.wait(10).await;
+    world.tend().await;
+    assert!(world.env.lease(world.runner, 1).await.is_empty(), "never again");
+    world.jobset("one", JobsetFields { enabled: Enabled::OneAtATime, check_interval: 1, ..fields() }).await;
+    world.tend().await;
+    world.evaluate(&result("h", found(vec![job("a", "1")], &[]))).await;
+    let (_, lease) = world.next().await;
+    world.wait(10).await;
+    world.tend().await;
+    assert!(world.env.lease(world.runner, 1).await.is_empty(), "its build has not finished");
+    world.realised(&lease, &Realised::default()).await;
+    world.tend().await;
+    let lease = world.env.lease_one(world.runner).await;
+    assert!(matches!(world.task(&lease), NixTask::Evaluate(_)));
+}
+
+pub async fn hydra_59_an_interval_asks_again_by_itself(env: Env) {
+    let world = world(env).await;
+    world.jobset("j", JobsetFields { check_interval: 2, ..fields() }).await;
+    world.tend().await;
+    world.evaluate(&result("h1", found(vec![job("a", "1")], &[]))).await;
+    world.build_all(&[]).await;
+    world.tend().await;
+    world.wait(3).await;
+    world.tend().await;
+    world.evaluate(&result("h2", found(vec![job("a", "2")], &[]))).await;
+    assert_eq!(evaluations(&world, "j").await.0, 2);
+}
+
+pub async fn hydra_60_builds_and_evaluations_are_inputs_of_others(env: Env) {
+    let world = with_jobset(env).await;
+    let input = |kind, value: &str| JobsetInput { kind, value: value.into(), tells_committers: false };
+    let mut with = fields();
+    with.inputs.insert("hello".into(), input(InputKind::Build, "j:hello"));
+    with.inputs.insert("all".into(), input(InputKind::Eval, "p:j"));
+    world.jobset("k", with).await;
+    world.push("k", false).await;
+    world.tend().await;
+    let missing = world.progress("k").await.progress;
+    assert!(missing.fetch_error.expect("why").contains("input all"), "there is nothing yet");
+    assert_eq!((missing.triggered, missing.started), (None, None));
+    world.evaluated("j", found(vec![job("hello", "1"), job("bad", "2")], &[])).await;
+    world.build_all(&[("2", Cause::StepFailed)]).await;
+    world.push("k", false).await;
+    world.tend().await;
+    let lease = world.env.lease_one(world.runner).await;
+    let NixTask::Evaluate(evaluation) = world.task(&lease) else { panic!("an evaluation") };
+    let build = world.build("hello").await;
+    let Input::Build { id, path, drv_path, output_name, version } = &evaluation.inputs["hello"] else {
+        panic!()
+    };
+    assert_eq!((*id, path, drv_path), (build.id, &out("1"), &drv("1")));
+    assert_eq!((output_name.as_str(), version.as_deref()), ("out", Some("1.0")));
+    let Input::Eval { id, jobs } = &evaluation.inputs["all"] else { panic!() };
+    assert_eq!((*id, jobs.len(), &jobs["hello"]), (build.evaluations[0], 1, &out("1")));
+}
+
+pub async fn hydra_61_what_cannot_be_fetched_is_told_and_forgotten(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(vec![job("a", "1")], &[])).await;
+    world.build_all(&[]).await;
+    let fails = async |cause| {
+        world.push("j", false).await;
+        world.tend().await;
+        let lease = world.env.lease_one(world.runner).await;
+        world.failed(&lease, cause).await;
+        world.progress("j").await.progress
+    };
+    let progress = fails(Cause::SourceFailed).await;
+    assert_eq!(progress.fetch_error.as_deref(), Some("it was source-failed"));
+    assert_eq!((progress.error.as_str(), progress.started, progress.triggered), ("", None, None));
+    let progress = fails(Cause::StepFailed).await;
+    assert_eq!((progress.fetch_error, progress.error.as_str()), (None, "it was step-failed"));
+    assert_eq!(evaluations(&world, "j").await, (1, vec![1]));
+    assert_eq!(world.build("a").await.status, Some(0));
+    world.evaluated("j", found(vec![job("a", "1")], &[])).await;
+    assert_eq!(world.progress("j").await.progress.error, "");
+}
+
+pub async fn hydra_63_the_newest_evaluations_and_last_successes_are_wanted(env: Env) {
+    let world = world(env).await;
+    world.jobset("j", JobsetFields { keep: 1, ..fields() }).await;
+    for round in ["1", "2", "3"] {
+        let jobs = ["a", "b"].map(|name| job(name, &format!("{name}{round}"))).to_vec();
+        world.evaluated("j", found(jobs, &[])).await;
+        let failing = [("b3", Cause::StepFailed)];
+        world.build_all(&failing).await;
+        if round == "1" {
+            let id = world.build("a").await.id;
+            world.farm.keep_build(&world.admin, id, true).await.expect("kept");
+        }
+    }
+    let wanted = world.env.store.wanted_paths().await.expect("paths");
+    assert_eq!(wanted, [out("a1"), out("a3"), out("b2"), drv("b3")]);
+    world.evaluated("j", found(vec![job("a", "a4")], &[])).await;
+    assert!(world.env.store.wanted_paths().await.expect("paths").contains(&drv("a4")), "it is queued");
+}
+
+pub async fn a_failure_is_remembered_until_a_restart_or_its_time(env: Env) {
+    let world = with_jobset(env).await;
+    let make = |hash: &str| found(vec![job("a", &format!("a{hash}")), job("b", &format!("b{hash}"))], &[]);
+    let with = |hash: &str| {
+        let mut found = make(hash);
+        for (who, needed) in [(format!("a{hash}"), "inner"), (format!("b{hash}"), "slow")] {
+            found.derivations.get_mut(&drv(&who)).expect("it").needs.push(drv(needed));
+            let inner = found.derivations[&drv(&who)].clone();
+            let inner = ropewalk_model::nix::Derivation { needs: vec![], name: needed.into(), ..inner };
+            found.derivations.insert(drv(needed), inner);
+        }
+        found
+    };
+    world.evaluated("j", with("1")).await;
+    world.build_all(&[("inner", Cause::StepFailed), ("slow", Cause::Timeout)]).await;
+    assert_eq!(world.statuses(&["a", "b"]).await, [2, 7].map(Some));
+    world.evaluated("j", with("2")).await;
+    world.tend().await;
+    let a = world.build("a").await;
+    assert_eq!((a.status, a.is_cached), (Some(2), false), "it failed before");
+    let waits = world.build("b").await;
+    assert!(!waits.finished, "a time-out may end otherwise");
+    world.build_all(&[]).await;
+    world.farm.restart_build(&world.admin, a.id).await.expect("restarted");
+    world.build_all(&[]).await;
+    assert_eq!(world.build("a").await.status, Some(0));
+    world.evaluated("j", with("3")).await;
+    world.build_all(&[("inner", Cause::StepFailed)]).await;
+    assert_eq!(world.build("a").await.status, Some(2));
+    world.wait(8 * 24 * 3600).await;
+    world.evaluated("j", with("4")).await;
+    assert!(!world.build("a").await.finished, "its time is over");
+}
+
+pub async fn an_evaluation_is_taken_over_once_however_many_servers_look(env: Env) {
+    let world = with_jobset(env).await;
+    world.push("j", false).await;
+    tokio::join!(world.farm.tend_jobsets_once(), world.farm.tend_jobsets_once());
+    assert_eq!(world.env.lease(world.runner, 8).await.len(), 1, "one evaluation of one jobset");
+    world.wait(700).await;
+    let since = ropewalk_core::port::Clock::now(&*world.env.clock).minus(Duration::from_secs(700));
+    world.env.store.expire(since, 10).await.expect("lost");
+    world.evaluate(&result("h", found(twenty(), &[]))).await;
+    tokio::join!(world.farm.tend_jobsets_once(), world.farm.tend_jobsets_once());
+    assert_eq!(evaluations(&world, "j").await, (1, vec![20]));
+    assert_eq!(world.farm.open_nix_builds(&world.admin).await.expect("a number"), 20);
+}
+
+pub async fn a_result_that_cannot_be_used_fails_and_frees_its_jobset(env: Env) {
+    let world = with_jobset(env).await;
+    let mut circle = found(vec![job("a", "1")], &[]);
+    circle.derivations.get_mut(&drv("1")).expect("it").needs.push(drv("1"));
+    world.evaluated("j", circle).await;
+    let progress = world.progress("j").await.progress;
+    assert!(progress.error.contains("needs itself"), "{}", progress.error);
+    assert_eq!(progress.started, None);
+    world.evaluated("j", found(vec![job("a", "1\0")], &[])).await;
+    assert_eq!(world.build("a").await.drv_path, "/nix/store/1\u{fffd}.drv");
+}
+
+pub async fn a_push_while_an_evaluation_runs_causes_another_one(env: Env) {
+    let world = with_jobset(env).await;
+    world.push("j", false).await;
+    world.tend().await;
+    world.env.clock.advance(Duration::from_secs(1));
+    world.push("j", false).await;
+    world.evaluate(&result("h", found(vec![], &[]))).await;
+    let lease = world.env.lease_one(world.runner).await;
+    assert!(matches!(world.task(&lease), NixTask::Evaluate(_)));
+    let job = world.env.job(lease.job.expect("a job")).await;
+    assert_eq!(job.status, JobStatus::Running);
+}
+
+pub async fn no_more_evaluations_run_than_allowed(env: Env) {
+    let world = world(env).await;
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        world.jobset(name, fields()).await;
+        world.push(name, false).await;
+    }
+    world.tend().await;
+    world.tend().await;
+    assert_eq!(world.env.lease(world.runner, 8).await.len(), 4);
+}
+
+pub async fn a_removed_jobset_takes_its_builds_along(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(twenty(), &[])).await;
+    let id = world.build("j00").await.id;
+    let jobset = world.progress("j").await.id;
+    world.env.store.delete_jobset(jobset).await.expect("removed");
+    assert_eq!(world.farm.nix_build(&world.admin, id).await.unwrap_err().kind, Kind::Missing);
+    world.build_all(&[]).await;
+    world.tend().await;
+    assert!(world.env.store.ended_builds(10).await.expect("none").is_empty());
+}
+
+pub async fn a_derivation_that_two_jobsets_need_is_built_once(env: Env) {
+    let world = with_jobset(env).await;
+    world.jobset("k", fields()).await;
+    world.evaluated("j", found(vec![job("a", "same")], &[])).await;
+    world.push("k", true).await;
+    world.tend().await;
+    world.evaluate(&result("h", found(vec![job("b", "same")], &[]))).await;
+    let (_, lease) = world.next().await;
+    assert!(world.env.lease(world.runner, 8).await.is_empty());
+    world.realised(&lease, &Realised { size: 9, ..Realised::default() }).await;
+    for name in ["a", "b"] {
+        let build = world.build(name).await;
+        assert_eq!((build.status, build.size), (Some(0), Some(9)));
+    }
+}
