@@ -1,5 +1,5 @@
 # The short names for what a person does here. See README.md.
-.PHONY: run test test-kill fuzz lint coverage-of-spec measure-log screenshots
+.PHONY: run test test-kill fuzz lint coverage-of-spec measure-log measure-evaluation screenshots
 
 # Builds the release binary, serves, runs examples/hello.yml and goes on serving.
 run:
@@ -32,6 +32,10 @@ coverage-of-spec:
 # How long parts of a stored log of 1 GiB take to open and to search, beside what wc and cat take for the same file.
 measure-log:
 	ROPEWALK_LOG_MIB=1024 cargo nextest run -p ropewalk-door-web --no-capture -E 'test(a_stored_log_opens_anywhere)'
+
+# How long an evaluation of 1,000 jobs takes, beside the bare nix-instantiate with the same walker.
+measure-evaluation:
+	cargo test -q -p ropewalk-runner --test nix -- --measure
 
 # Takes the pictures in docs/img anew, by the browser test.
 screenshots:

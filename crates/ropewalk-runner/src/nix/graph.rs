@@ -4,7 +4,10 @@ use super::Tools;
 use super::cell::Spec;
 use super::derivation::{DerivationFile, SIZE};
 use super::overseer::Overseer;
-use super::run::{Allowance, Call, RunError, run, text};
+use super::realised::Reader;
+use super::roots;
+use super::run::{Allowance, Call, Ran, RunError, run, text};
+use super::sizes::{ANSWER, AT_ONCE, Sizes};
 use crate::supervisor::Stop;
 use ropewalk_model::nix::Derivation;
 use ropewalk_model::status::Cause;
@@ -18,6 +21,8 @@ use std::time::{Duration, Instant};
 const MAX_ASKED: usize = 512 << 10;
 /// Bytes of its answer.
 const MAX_OUTPUT: usize = 4 << 20;
+/// Valid derivations whose outputs are asked about at once.
+const DERIVATIONS_AT_ONCE: usize = 200;
 /// Derivations of one evaluation.
 const MAX_DERIVATIONS: usize = 1_000_000;
 
@@ -106,7 +111,48 @@ impl Graph<'_> {
             };
             found.insert(path.clone(), derivation);
         }
+        let valid: Vec<String> = wanted.iter().filter(|path| !needs.contains_key(*path)).cloned().collect();
+        self.read_valid(overseer, &valid, &mut found)?;
         Ok(found)
+    }
+
+    /// Says what lies in the outputs of derivations that need not be built, and keeps them.
+    fn read_valid(
+        &self,
+        overseer: &mut dyn Overseer,
+        valid: &[String],
+        found: &mut BTreeMap<String, Derivation>,
+    ) -> Result<(), Stop> {
+        for part in valid.chunks(DERIVATIONS_AT_ONCE) {
+            let known: Vec<&Derivation> = part.iter().filter_map(|path| found.get(path)).collect();
+            let outputs: Vec<String> = known.iter().flat_map(|drv| drv.outputs.values().cloned()).collect();
+            if outputs.is_empty() {
+                continue;
+            }
+            roots::add(self.tools, &outputs).map_err(|error| Stop::new(Cause::Infrastructure, error))?;
+            // One that was collected in between is built again.
+            let Some(sizes) = self.sizes(overseer, &outputs)? else { continue };
+            for path in part {
+                let Some(derivation) = found.get_mut(path) else { continue };
+                let mut go_on = || overseer.glance();
+                let mut reader = Reader { store: &self.tools.store, sizes: &sizes, go_on: &mut go_on };
+                derivation.realised = Some(reader.read(&derivation.outputs)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// None if not all of them are valid.
+    fn sizes(&self, overseer: &mut dyn Overseer, outputs: &[String]) -> Result<Option<Sizes>, Stop> {
+        let mut sizes = Sizes::default();
+        for part in outputs.chunks(AT_ONCE) {
+            let question = Sizes::question(self.tools, part.iter().map(String::as_str));
+            let ran = self.call(overseer, Call::of(&question, self.tools), ANSWER)?;
+            if ran.code != 0 || sizes.add(self.tools, &ran.output).is_err() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(sizes))
     }
 
     /// Those of the paths that are not valid.
@@ -139,17 +185,26 @@ impl Graph<'_> {
         arguments.extend(paths);
         let program = self.tools.program("nix-store");
         let call = Call { program, arguments, environment: self.tools.environment() };
+        let ran = self.call(overseer, call, MAX_OUTPUT)?;
+        if ran.code != 0 {
+            return Err(unanswered(ran.errors.trim()));
+        }
+        Ok(text(&ran.output).lines().map(String::from).collect())
+    }
+
+    fn call(&self, overseer: &mut dyn Overseer, call: Call, output: usize) -> Result<Ran, Stop> {
         let time = self.until.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
-        let failed =
-            |why: String| Stop::new(Cause::Infrastructure, format_args!("cannot ask the store: {why}"));
-        match run(overseer, self.cell, call, Allowance { time, output: MAX_OUTPUT }) {
-            Ok(ran) if ran.code == 0 => Ok(text(&ran.output).lines().map(String::from).collect()),
-            Ok(ran) => Err(failed(ran.errors.trim().to_owned())),
+        match run(overseer, self.cell, call, Allowance { time, output }) {
+            Ok(ran) => Ok(ran),
             Err(RunError::Stop(stop)) => Err(stop),
-            Err(RunError::TimedOut) => Err(failed("it did not answer in time".into())),
-            Err(RunError::TooMuch) => Err(failed("it says too much".into())),
+            Err(RunError::TimedOut) => Err(unanswered("it did not answer in time")),
+            Err(RunError::TooMuch) => Err(unanswered("it says too much")),
         }
     }
+}
+
+fn unanswered(why: &str) -> Stop {
+    Stop::new(Cause::Infrastructure, format_args!("cannot ask the store: {why}"))
 }
 
 /// Paths of these outputs; of all if none is named.

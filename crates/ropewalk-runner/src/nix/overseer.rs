@@ -13,6 +13,9 @@ pub(crate) trait Overseer {
     /// Sleeps until one of the descriptors can be read, or for a moment. The error is the attempt's end.
     fn sleep(&mut self, fds: &[BorrowedFd<'_>]) -> Result<(), Stop>;
 
+    /// The same without sleeping, in the midst of work.
+    fn glance(&mut self) -> Result<(), Stop>;
+
     /// Notes a cell, so that whoever cleans up after a killed supervisor can wait for its end.
     fn note(&mut self, cell: &Cell) -> Result<(), Stop>;
 }

@@ -1,5 +1,6 @@
 //! Running a program in a cell to its end.
 
+use super::Tools;
 use super::cell::{Cell, Order, Spec};
 use super::overseer::Overseer;
 use crate::sandbox::SandboxError;
@@ -10,6 +11,7 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Bytes that are taken at once.
@@ -24,6 +26,17 @@ pub(crate) struct Call {
     pub(crate) arguments: Vec<String>,
     /// All that it gets.
     pub(crate) environment: Vec<(String, String)>,
+}
+
+impl Call {
+    /// The same as a command of Nix's, whose environment is the tools' own.
+    pub(crate) fn of(command: &Command, tools: &Tools) -> Call {
+        Call {
+            program: command.get_program().into(),
+            arguments: command.get_args().map(|argument| text(argument.as_encoded_bytes())).collect(),
+            environment: tools.environment(),
+        }
+    }
 }
 
 /// What it may take.

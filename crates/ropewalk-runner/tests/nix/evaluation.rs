@@ -240,14 +240,42 @@ pub(crate) fn derivations_that_are_needed_are_named_and_kept(home: &Path) {
     let base = top.needs.iter().find(|path| path.ends_with("-base.drv")).unwrap();
     assert!(tools.command("nix-store").arg("--gc").output().unwrap().status.success());
     assert!(Path::new(base).exists());
-    let roots: Vec<_> = std::fs::read_dir(tools.roots()).unwrap().flatten().map(|e| e.path()).collect();
-    assert_eq!(roots, [tools.roots().join(Path::new(&found.jobs[0].drv_path).file_name().unwrap())]);
+    let roots = std::fs::read_dir(tools.roots()).unwrap().flatten().map(|e| e.file_name());
+    let roots: Vec<_> = roots.filter(|name| name != ".root").collect();
+    assert_eq!(roots, [Path::new(&found.jobs[0].drv_path).file_name().unwrap()]);
     // What is valid needs no build, and nothing for it does.
     let shell = tools.command("nix-store").args(["--realise", base]).output().unwrap();
     assert!(shell.status.success(), "{}", String::from_utf8_lossy(&shell.stderr));
     let again = evaluate(&world, &text);
     assert_eq!(again.derivations[&found.jobs[0].drv_path].needs.len(), 1);
     assert!(!again.derivations.contains_key(base));
+}
+
+pub(crate) fn what_is_valid_says_what_lies_in_it(home: &Path) {
+    let world = World::new(home);
+    let text = format!(
+        r#"let {SH} in {{ valid = sh "valid-1" "mkdir -p $out/nix-support; echo 'size 7 B' > $out/nix-support/hydra-metrics";
+           other = sh "other" "echo > $out"; }}"#
+    );
+    let found = evaluate(&world, &text);
+    let valid = found.jobs[1].drv_path.clone();
+    assert!(found.derivations.values().all(|derivation| derivation.realised.is_none()));
+    let tools = world.tools();
+    let built = tools.command("nix-store").args(["--realise", &valid]).output().unwrap();
+    assert!(built.status.success(), "{}", text_of(&built.stderr));
+    let again = evaluate(&world, &text);
+    assert_eq!(again.derivations.len(), 2);
+    let realised = again.derivations[&valid].realised.as_ref().unwrap();
+    assert_eq!(realised.metrics["size"].value, 7.0);
+    assert!(realised.size > 0 && realised.closure_size >= realised.size);
+    assert_eq!((realised.products.len(), realised.is_failed), (1, false));
+    // Nothing takes it before somebody has seen that it is there.
+    assert!(tools.command("nix-store").arg("--gc").output().unwrap().status.success());
+    assert!(Path::new(&again.derivations[&valid].outputs["out"]).exists());
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// What is not there cannot be read in any way: Nix's own restrictions are off.

@@ -62,6 +62,10 @@ impl Overseer for Attempt<'_> {
         self.watch.sleep_beside(fds)
     }
 
+    fn glance(&mut self) -> Result<(), Stop> {
+        self.watch.glance()
+    }
+
     fn note(&mut self, cell: &Cell) -> Result<(), Stop> {
         Process::of(cell.pid()).map_or(Ok(()), |init| Ok(self.spool.note_init(init)?))
     }
