@@ -4,6 +4,7 @@
 #   tests/images/make.sh            target/test-images/base.tar: minbase with sudo, git, curl, ...
 #   tests/images/make.sh bare       target/test-images/bare.tar: minbase alone, without sudo
 #   tests/images/make.sh families   families-SUM.tar: minbase with pacman and dnf; repositories for them and for apt
+#   tests/images/make.sh arch       target/test-images/arch.tar: minbase with makepkg, pacman and what they use
 #   tests/images/make.sh NAME PACKAGE...    NAME.tar: minbase and these packages
 #   tests/images/make.sh NAME.oci   NAME.oci: an OCI layout with NAME.tar as its only layer
 #
@@ -17,6 +18,7 @@ name=${1:-base}
 [ $# -eq 0 ] || shift
 case $name in
   base) set -- sudo git ca-certificates curl iproute2 procps ;;
+  arch) set -- binutils file makepkg pacman-package-manager libarchive-tools fakeroot git curl zstd ca-certificates sudo ;;
   families) set -- pacman-package-manager makepkg libarchive-tools dnf dnf-plugins-core rpm createrepo-c gnupg apt-utils ;;
 esac
 

@@ -127,6 +127,26 @@ pub fn change_packages(caller: &Caller, owner: UserId) -> Result<(), Error> {
     Err(Error::new(Kind::Forbidden, "this belongs to somebody else: only they may change it"))
 }
 
+/// Whether it is the token of a package build, which may publish and nothing else.
+pub fn is_key_of_build(caller: &Caller) -> bool {
+    let is = |scope| holds(caller, scope, Mode::Rw).is_ok();
+    member(caller).is_ok() && is(Scope::Publish) && !is(Scope::Repos)
+}
+
+/// Passes whoever may publish packages somewhere.
+pub fn publishes(caller: &Caller) -> Result<(), Error> {
+    if is_key_of_build(caller) { Ok(()) } else { packages(caller, Mode::Rw) }
+}
+
+/// Passes the token of a package build whose account may publish into this owner's repository.
+pub fn publish(caller: &Caller, owner: UserId) -> Result<(), Error> {
+    holds(caller, Scope::Publish, Mode::Rw)?;
+    if owns(caller, owner) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Forbidden, "the repository belongs to somebody else: only they may publish into it"))
+}
+
 /// Passes agents that build packages. They are given everybody's targets, so their account is an administrator's; the
 /// token needs no more than `REPOS:RW`.
 pub fn build_packages(caller: &Caller) -> Result<(), Error> {

@@ -119,7 +119,10 @@ async fn route(method: &Method, words: &[&str], asking: Asking<'_>) -> Result<Re
             keyed(asking, Mode::Rw, |asking| logs::delete(asking, number(id))).await
         }
         (_, ["api", "v1", ..] | ["health"]) => Ok(bare(StatusCode::NOT_FOUND)),
-        ("POST", [repo, "publish"]) => keyed(asking, Mode::Rw, |asking| repos::publish(asking, repo)).await,
+        ("POST", [repo, "publish"]) => {
+            access::publishes(asking.caller)?;
+            repos::publish(asking, repo).await
+        }
         ("GET" | "HEAD", [repo, arch, file]) => repos::file(asking, [repo, arch, file]).await,
         ("DELETE", [repo]) => keyed(asking, Mode::Rw, |asking| repos::delete(asking, repo, None, None)).await,
         ("DELETE", [repo, arch]) => {

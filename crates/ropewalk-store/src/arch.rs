@@ -2,6 +2,7 @@
 
 mod builds;
 mod logs;
+mod native;
 mod repos;
 mod targets;
 
@@ -9,7 +10,7 @@ use crate::SqlStore;
 use async_trait::async_trait;
 use ropewalk_core::arch::{BuildConfig, Cron};
 use ropewalk_core::port::{
-    Arch, BuildLog, DueBuild, LogFilter, NewBuild, NewLog, Poll, StoreError, Target, TargetFields,
+    Arch, BuildLog, DueBuild, LogFilter, Native, NewBuild, NewLog, Poll, StoreError, Target, TargetFields,
     TargetFilter, Window,
 };
 use ropewalk_model::ids::{JobId, UserId};
@@ -67,6 +68,18 @@ impl Arch for SqlStore {
 
     async fn poll(&self, poll: Poll) -> Result<Vec<BuildConfig>, StoreError> {
         self.db.write(builds::POLL, (self.now(), poll), builds::poll).await
+    }
+
+    async fn waiting_archs(&self, due: Time) -> Result<Vec<String>, StoreError> {
+        native::waiting_archs(&self.db, due).await
+    }
+
+    async fn go_native(&self, native: Native) -> Result<u64, StoreError> {
+        self.db.write(native::GO, native, native::go).await
+    }
+
+    async fn end_native(&self, limit: u32) -> Result<u64, StoreError> {
+        native::end(&self.db, limit).await
     }
 
     async fn keep_log(&self, new: NewLog) -> Result<i64, StoreError> {

@@ -138,11 +138,15 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     /// What sandboxes are told. Looks up the names of this machine's proxy and package mirrors, which may take a while.
-    pub(crate) fn open_network(self) -> sandbox::Network {
+    /// `server` is what builds with a token may speak to.
+    pub(crate) fn open_network(self, server: Option<&str>) -> sandbox::Network {
         match self.network {
             Network::None => sandbox::Network::None,
             Network::Host => sandbox::Network::Host,
-            Network::Nat => sandbox::Network::Nat(Outside::of_host().allow(self.allow)),
+            Network::Nat => {
+                let outside = Outside::of_host().allow(self.allow);
+                sandbox::Network::Nat(server.into_iter().fold(outside, Outside::server))
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Builds of targets: queued by people and schedules, handed out to agents that poll.
 
-use super::{Cron, words};
+use super::native::agents;
+use super::{Cron, recipe, words};
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
@@ -9,11 +10,9 @@ use crate::port::{
 };
 use ropewalk_model::grant::Mode;
 use ropewalk_model::job::{JobKind, Visibility};
-use ropewalk_model::plan::{Backend, PLAN_VERSION, Plan, PlanStep};
 use ropewalk_model::status::Cause;
 use ropewalk_model::work::Requirement;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What an agent may take longer than its time-out, for images before and uploads after, until it is given up.
@@ -76,10 +75,15 @@ impl Farm {
     /// Hands out builds for an architecture, the longest due first. What no log comes back for is handed out again.
     pub async fn poll_builds(&self, by: &Caller, arch: &str, most: u32) -> Result<Vec<BuildConfig>, Error> {
         access::build_packages(by)?;
+        if words::arch(arch).is_err() {
+            return Ok(vec![]);
+        }
         let settings = &self.settings.arch;
         self.fire_schedules().await?;
         let lease_for = settings.build_timeout.saturating_add(GRACE);
-        let poll = Poll { arch: arch.into(), most, lease_for, schedule: settings.schedule };
+        let loss = self.agents_loss();
+        let (requirement, schedule) = (agents(arch), settings.schedule);
+        let poll = Poll { arch: arch.into(), most, lease_for, schedule, requirement, loss };
         Ok(self.store.poll(poll).await?)
     }
 
@@ -95,6 +99,10 @@ impl Farm {
                 // What came while no server ran is not caught up.
                 true => self.skip_missed().await,
                 false => self.fire_schedules().await,
+            };
+            let tended = match tended {
+                Ok(()) => self.tend_native().await,
+                failed => failed,
             };
             match tended {
                 Ok(()) => is_first = false,
@@ -146,37 +154,34 @@ impl Farm {
         row: Option<i64>,
         open_jobs_limit: Option<u64>,
     ) -> Result<NewBuild, Error> {
-        let label = words::label(arch);
-        let agents = format!("vieter:{label}");
-        let submission = self.build_submission(target, label, force, open_jobs_limit)?;
+        let requirement = agents(arch);
+        let agents = agents_name(arch);
+        let submission = self.build_submission(target, arch, requirement, force, open_jobs_limit)?;
         Ok(NewBuild { target: (target.id, target.revision), arch: arch.into(), agents, row, submission })
     }
 
-    /// One job of one work that agents with this label take.
+    /// One job of one work.
     pub(super) fn build_submission(
         &self,
         target: &Target,
-        label: String,
+        arch: &str,
+        requirement: Requirement,
         force: bool,
         open_jobs_limit: Option<u64>,
     ) -> Result<Submission, Error> {
-        let settings = &self.settings.arch;
         let config = self.build_config(target, force);
         let work = NewWork {
             key: None,
-            plan: plan(&config, self.settings.builds.clone()).seal().map_err(Error::internal)?,
-            requirement: Requirement {
-                kind: AGENT.into(),
-                arch: None,
-                image: None,
-                features: [label].into(),
-            },
+            plan: recipe::plan(&config, arch, self.settings.builds.clone())
+                .seal()
+                .map_err(Error::internal)?,
+            requirement,
             // One group for all, so that agents get what is due longest.
             share_group: ("vieter".into(), SHARES),
             priority: 0,
             not_before: None,
             needs: vec![],
-            loss: Loss { attempts: settings.max_handouts.max(1), cause: Cause::NoReport },
+            loss: self.agents_loss(),
             ended: None,
         };
         let job = NewJob {
@@ -188,12 +193,16 @@ impl Farm {
             tags: vec![],
             image: Some(config.base_image),
             secrets: false,
-            steps: vec!["build".into()],
+            steps: vec![recipe::STEP.into()],
             triggers: vec![],
             root: WorkRef::New(0),
             execute: true,
         };
         Ok(Submission { works: vec![work], jobs: vec![job], open_jobs_limit })
+    }
+
+    fn agents_loss(&self) -> Loss {
+        Loss { attempts: self.settings.arch.max_handouts.max(1), cause: Cause::NoReport }
     }
 
     fn build_config(&self, target: &Target, force: bool) -> BuildConfig {
@@ -212,6 +221,11 @@ impl Farm {
     }
 }
 
+/// Name of the runner that stands for all agents of an architecture.
+fn agents_name(arch: &str) -> String {
+    format!("vieter:{}", words::label(arch))
+}
+
 /// When a target is built next; the text was checked when it was stored.
 pub fn next_build(
     schedule: &str,
@@ -219,41 +233,4 @@ pub fn next_build(
     now: ropewalk_model::time::Time,
 ) -> ropewalk_model::time::Time {
     Cron::parse(schedule).unwrap_or(default).next(now)
-}
-
-/// What an agent does with it. Agents bring a script of their own; this says what it amounts to.
-fn plan(config: &BuildConfig, limits: ropewalk_model::limits::BuildLimits) -> Plan {
-    let fetch = match config.kind {
-        TargetKind::Git if config.branch.is_empty() => {
-            format!("git clone --depth 1 {} repo", quoted(&config.url))
-        }
-        TargetKind::Git => {
-            format!("git clone --depth 1 --branch {} {} repo", quoted(&config.branch), quoted(&config.url))
-        }
-        TargetKind::Url => format!("mkdir repo && curl -L -o repo/PKGBUILD {}", quoted(&config.url)),
-    };
-    let folder = quoted(&format!("repo/{}", config.path));
-    let script = format!("{fetch}\ncd {folder}\nmakepkg --syncdeps --needed --noconfirm\n");
-    Plan {
-        version: PLAN_VERSION,
-        backend: Backend::Sandbox,
-        image: config.base_image.clone(),
-        arch: None,
-        packages: vec![],
-        repositories: BTreeMap::new(),
-        sources: vec![],
-        environment: vec![],
-        secrets: vec![],
-        oauth: None,
-        shell: false,
-        steps: vec![PlanStep { name: "build".into(), script }],
-        artifacts: vec![],
-        nix: None,
-        limits,
-    }
-}
-
-/// A word for a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,5 +1,6 @@
 //! Logs of builds, as agents upload them.
 
+use super::builds::AGENT;
 use super::targets::bounded;
 use super::words;
 use crate::access::{self, Caller};
@@ -7,6 +8,7 @@ use crate::error::Error;
 use crate::farm::Farm;
 use crate::port::{BuildLog, LogFilter, NewLog, Window};
 use ropewalk_model::grant::Mode;
+use ropewalk_model::work::Requirement;
 use std::path::Path;
 
 /// What an agent says about a log.
@@ -40,7 +42,9 @@ impl Farm {
         let target = self.store.target(log.target).await?.ok_or_else(unknown)?;
         let blob = self.blobs.put_file(bytes).await?;
         // No agent is called that: an encoded name holds no colon.
-        let alone = self.build_submission(&target, ":upload".into(), false, None)?;
+        let requirement =
+            Requirement { kind: AGENT.into(), arch: None, image: None, features: [":upload".into()].into() };
+        let alone = self.build_submission(&target, &log.arch, requirement, false, None)?;
         let Uploaded { target, start, end, arch, exit } = log;
         let agents = "vieter::upload".into();
         let new = NewLog { target, start, end, arch, exit, blob, agents, alone };

@@ -2,12 +2,14 @@
 //! repositories that the packages go to.
 //!
 //! Builds are ordinary jobs of kind `vieter` with one work each. Agents that poll are one runner for each architecture;
-//! what they hold is leased underneath, and a log that is uploaded ends the lease.
+//! what they hold is leased underneath, and a log that is uploaded ends the lease. Where none comes, our own runners build.
 
 mod builds;
 mod cron;
 mod logs;
+mod native;
 pub mod package;
+mod recipe;
 mod repos;
 mod targets;
 mod words;
@@ -33,10 +35,12 @@ pub struct ArchSettings {
     pub default_arch: String,
     /// Schedule of targets without one.
     pub schedule: Cron,
-    /// Image that agents build in.
+    /// Image that builds run in.
     pub base_image: String,
-    /// Time that agents give a build.
+    /// Time that a build is given.
     pub build_timeout: Duration,
+    /// How long agents alone may take a build that is due.
+    pub agent_grace: Duration,
     /// How often a build is handed out when no log comes back.
     pub max_handouts: u32,
     /// How long the file of a package that was replaced can still be read.
@@ -54,6 +58,7 @@ impl Default for ArchSettings {
             schedule: Cron::default(),
             base_image: "archlinux:base-devel".into(),
             build_timeout: Duration::from_secs(3600),
+            agent_grace: Duration::from_secs(60),
             max_handouts: 2,
             keep_replaced: Duration::from_secs(24 * 3600),
             packages: package::PackageLimits::default(),

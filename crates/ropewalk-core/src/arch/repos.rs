@@ -98,10 +98,15 @@ impl Databases {
 impl Farm {
     /// Passes uploads that [`Farm::publish`] may take, before their bytes are received.
     pub async fn check_publish(&self, by: &Caller, repo: &str) -> Result<(), Error> {
-        access::packages(by, Mode::Rw)?;
+        access::publishes(by)?;
         access::owner(by)?;
+        let is_key = access::is_key_of_build(by);
+        if is_key {
+            self.check_key(by, repo).await?;
+        }
         words::repository(repo, &self.settings.arch)?;
         match self.store.repository_owner(repo).await? {
+            Some(owner) if is_key => access::publish(by, owner),
             Some(owner) => access::change_packages(by, owner),
             None => Ok(()),
         }

@@ -1,10 +1,11 @@
 //! Targets, their builds and logs, and package repositories.
 
-use super::{BlobRef, StoreError, Submission};
+use super::{BlobRef, Loss, StoreError, Submission};
 use crate::arch::BuildConfig;
 use async_trait::async_trait;
 use ropewalk_model::ids::{JobId, UserId};
 use ropewalk_model::time::Time;
+use ropewalk_model::work::Requirement;
 use std::time::Duration;
 use strum::{Display, EnumString};
 
@@ -108,6 +109,27 @@ pub struct Poll {
     pub lease_for: Duration,
     /// Schedule of targets without one.
     pub schedule: crate::arch::Cron,
+    /// What builds ask of agents.
+    pub requirement: Requirement,
+    /// What becomes of a build for which no log comes.
+    pub loss: Loss,
+}
+
+/// What our own runners are given of the builds for one architecture.
+#[derive(Clone, Debug)]
+pub struct Native {
+    /// Architecture.
+    pub arch: String,
+    /// What a runner of ours must be; nothing is given where none is.
+    pub requirement: Requirement,
+    /// Builds that were due by then.
+    pub due: Time,
+    /// If no agent has polled for the architecture since then.
+    pub polled: Time,
+    /// Attempts that may be lost.
+    pub attempts: u32,
+    /// Builds at most.
+    pub limit: u32,
 }
 
 /// The log of a build, to be kept.
@@ -214,6 +236,12 @@ pub trait Arch: Send + Sync {
     async fn queue_build(&self, new: NewBuild) -> Result<Option<JobId>, StoreError>;
     /// Hands out builds, the longest due first, and sets when their schedules come next.
     async fn poll(&self, poll: Poll) -> Result<Vec<BuildConfig>, StoreError>;
+    /// Architectures of builds that were due by then and that nobody has taken or will take but agents.
+    async fn waiting_archs(&self, due: Time) -> Result<Vec<String>, StoreError>;
+    /// Lets our own runners take builds; the next poll takes back what none of them has. How many.
+    async fn go_native(&self, native: Native) -> Result<u64, StoreError>;
+    /// Keeps the logs of builds that our own runners have ended. How many builds these were.
+    async fn end_native(&self, limit: u32) -> Result<u64, StoreError>;
     /// Keeps a log and ends the build that it is of. [`StoreError::Missing`] if there is no such target.
     async fn keep_log(&self, new: NewLog) -> Result<i64, StoreError>;
     /// Logs by number.

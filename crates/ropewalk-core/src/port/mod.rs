@@ -17,7 +17,7 @@ mod packages;
 mod queue;
 
 pub use arch::{
-    Arch, BuildLog, DueBuild, LogFilter, NewBuild, NewLog, Poll, Target, TargetArch, TargetFields,
+    Arch, BuildLog, DueBuild, LogFilter, Native, NewBuild, NewLog, Poll, Target, TargetArch, TargetFields,
     TargetFilter, TargetKind, Window,
 };
 pub use blobs::{BlobRef, Blobs, LANDMARKS_EVERY, Landmark, Seek};

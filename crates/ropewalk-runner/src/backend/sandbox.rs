@@ -44,7 +44,7 @@ pub(crate) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts)
         name: spool.name(),
         image,
         layer: spool.layer(),
-        network: settings.network.clone(),
+        network: settings.network.clone().for_build(plan.oauth.is_some()),
         hostname: "build".into(),
         binds: vec![],
         limits: Limits {

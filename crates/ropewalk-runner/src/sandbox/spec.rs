@@ -48,6 +48,17 @@ pub enum Network {
     Host,
 }
 
+impl Network {
+    /// The same for one build: only one with a token for the server may reach it.
+    #[must_use]
+    pub fn for_build(self, has_token: bool) -> Network {
+        match self {
+            Network::Nat(outside) => Network::Nat(outside.for_build(has_token)),
+            other => other,
+        }
+    }
+}
+
 /// What the processes of one sandbox may use together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

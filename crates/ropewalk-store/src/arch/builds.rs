@@ -1,6 +1,6 @@
 //! Builds of targets, on the farm's own queue.
 
-use super::targets;
+use super::{native, targets};
 use crate::change::{Change, WorkRow};
 use crate::db::{Database, Tx, Write};
 use crate::jobs::{cancel_in, submit_in};
@@ -33,10 +33,9 @@ pub(super) async fn due(
     schedule: Cron,
     limit: u32,
 ) -> Result<Vec<DueBuild>, StoreError> {
-    let sql = "SELECT a.id FROM arch_target_archs a JOIN jobs j ON j.id = a.job
-        WHERE a.next_at IS NULL AND j.ended IS NOT NULL ORDER BY a.id LIMIT $1";
+    let sql = format!("SELECT a.id {TAKEN} ORDER BY a.id LIMIT $1");
     for row in
-        db.query_all("look for schedules that wait in vain", sql, vec![i64::from(limit).into()]).await?
+        db.query_all("look for schedules that wait in vain", &sql, vec![i64::from(limit).into()]).await?
     {
         db.write(REARM, (now, row.get("id")?, schedule), rearm).await?;
     }
@@ -53,11 +52,16 @@ pub(super) async fn due(
     Ok(due)
 }
 
-/// A build that ended without having been handed out does not come back to set its schedule.
+/// Schedules whose build has ended, or is run by our own runner: no poll will set them.
+const TAKEN: &str =
+    "FROM arch_target_archs a JOIN arch_targets t ON t.id = a.target JOIN jobs j ON j.id = a.job
+        JOIN arch_builds b ON b.job = j.id
+    WHERE a.next_at IS NULL AND (j.ended IS NOT NULL OR b.native AND j.status = 'running')";
+
+/// A build that was not handed out does not come back to set its schedule.
 async fn rearm(tx: &Tx, (now, row, default): &(Time, i64, Cron)) -> Result<(), StoreError> {
-    let sql = "SELECT t.schedule FROM arch_target_archs a JOIN arch_targets t ON t.id = a.target
-        JOIN jobs j ON j.id = a.job WHERE a.id = $1 AND a.next_at IS NULL AND j.ended IS NOT NULL";
-    if let Some(found) = tx.query_one(sql, vec![(*row).into()]).await? {
+    let sql = format!("SELECT t.schedule {TAKEN} AND a.id = $1");
+    if let Some(found) = tx.query_one(&sql, vec![(*row).into()]).await? {
         let next = next_build(&found.get::<String>("schedule")?, *default, *now);
         set_next(tx, *row, next).await?;
     }
@@ -143,10 +147,14 @@ pub(super) async fn stand_in(
 }
 
 pub(super) async fn poll(tx: &Tx, (now, poll): &(Time, Poll)) -> Result<Vec<BuildConfig>, StoreError> {
-    let sql = "UPDATE arch_agents SET polled = $2 WHERE arch = $1 RETURNING runner";
-    let known = tx.query_one(sql, vec![poll.arch.as_str().into(), now.0.into()]).await?;
+    let arch = poll.arch.as_str();
+    let sql = "INSERT INTO arch_polls (arch, polled) VALUES ($1, $2)
+        ON CONFLICT (arch) DO UPDATE SET polled = excluded.polled";
+    tx.execute(sql, vec![arch.into(), now.0.into()]).await?;
+    let known = tx.query_one("SELECT runner FROM arch_agents WHERE arch = $1", vec![arch.into()]).await?;
     let Some(runner) = known.filter(|_| poll.most > 0) else { return Ok(vec![]) };
     let runner = RunnerId(runner.get("runner")?);
+    native::take_back(tx, poll).await?;
     let leases = lease_in(tx, &(*now, runner, poll.most, poll.lease_for)).await?;
     let mut builds = Vec::with_capacity(leases.len());
     for lease in &leases {
@@ -179,7 +187,7 @@ async fn hand_out(
 /// Ends a target's builds that wait. Those that were handed out go on.
 pub(super) async fn invalidate(change: &mut Change<'_>, target: i64) -> Result<(), StoreError> {
     let (tx, now) = (change.tx, change.now);
-    let sql = "SELECT b.job, j.work, j.ended FROM arch_builds b JOIN jobs j ON j.id = b.job
+    let sql = "SELECT b.job, b.native, j.work, j.ended FROM arch_builds b JOIN jobs j ON j.id = b.job
         WHERE b.target = $1 AND b.open ORDER BY j.work";
     for row in tx.query_all(sql, vec![target.into()]).await? {
         let (job, work) = (JobId(row.get("job")?), WorkId(row.get("work")?));
@@ -188,7 +196,9 @@ pub(super) async fn invalidate(change: &mut Change<'_>, target: i64) -> Result<(
         if waits {
             cancel_in(tx, &(now, job, Cause::Superseded)).await?;
         }
-        if waits || has_ended {
+        // The log of one that our own runner ended is still to be kept.
+        let is_native: bool = row.get("native")?;
+        if waits || has_ended && !is_native {
             close(tx, job).await?;
         }
     }

@@ -33,18 +33,35 @@ pub(super) async fn keep(tx: &Tx, (now, new): &(Time, NewLog)) -> Result<i64, St
     };
     end(tx, *now, new, &held).await?;
     close(tx, held.job).await?;
+    let NewLog { target, start, end, arch, exit, blob, .. } = new.clone();
+    insert(tx, &Kept { target, start, end, arch, exit: exit.into(), blob, job: held.job }).await
+}
+
+/// A log that is to be listed; times in seconds.
+pub(super) struct Kept {
+    pub(super) target: i64,
+    pub(super) start: i64,
+    pub(super) end: i64,
+    pub(super) arch: String,
+    pub(super) exit: i64,
+    pub(super) blob: BlobRef,
+    pub(super) job: JobId,
+}
+
+/// Lists a log and answers its number.
+pub(super) async fn insert(tx: &Tx, log: &Kept) -> Result<i64, StoreError> {
     let sql = "INSERT INTO arch_logs (target, start_time, end_time, arch, exit_code, sha256, size, job)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
-    let size = i64::try_from(new.blob.size).unwrap_or(i64::MAX);
+    let size = i64::try_from(log.blob.size).unwrap_or(i64::MAX);
     let values = vec![
-        new.target.into(),
-        new.start.into(),
-        new.end.into(),
-        new.arch.as_str().into(),
-        i64::from(new.exit).into(),
-        new.blob.sha256.as_str().into(),
+        log.target.into(),
+        log.start.into(),
+        log.end.into(),
+        log.arch.as_str().into(),
+        log.exit.into(),
+        log.blob.sha256.as_str().into(),
         size.into(),
-        held.job.0.into(),
+        log.job.0.into(),
     ];
     match tx.query_one(sql, values).await? {
         Some(row) => row.get("id"),
@@ -57,7 +74,7 @@ pub(super) async fn keep(tx: &Tx, (now, new): &(Time, NewLog)) -> Result<i64, St
 async fn handed_out(tx: &Tx, new: &NewLog) -> Result<Option<Held>, StoreError> {
     let sql = "SELECT b.job, l.attempt, l.fence FROM arch_builds b JOIN jobs j ON j.id = b.job
             JOIN leases l ON l.work = j.work JOIN attempts a ON a.id = l.attempt
-        WHERE b.target = $1 AND b.open AND a.leased < $2
+        WHERE b.target = $1 AND b.open AND NOT b.native AND a.leased < $2
         ORDER BY CASE WHEN b.arch = $3 THEN 0 ELSE 1 END, a.leased, a.id LIMIT 1";
     let after_end = new.end.saturating_add(1).saturating_mul(1_000_000);
     let values = vec![new.target.into(), after_end.into(), new.arch.as_str().into()];

@@ -9,6 +9,7 @@ mod m0006_lists;
 mod m0007_arch;
 mod m0008_nix_projects;
 mod m0009_nix_builds;
+mod m0010_arch_native;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -30,6 +31,7 @@ impl MigratorTrait for Steps {
             Box::new(m0007_arch::Step),
             Box::new(m0008_nix_projects::Step),
             Box::new(m0009_nix_builds::Step),
+            Box::new(m0010_arch_native::Step),
         ]
     }
 }

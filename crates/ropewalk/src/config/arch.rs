@@ -61,6 +61,7 @@ pub(crate) struct Arch {
     pub(crate) schedule: Schedule,
     pub(crate) base_image: String,
     pub(crate) build_timeout: u64,
+    pub(crate) agent_grace: u64,
     pub(crate) max_handouts: u32,
     pub(crate) keep_replaced: u64,
     pub(crate) unpacked: u64,
@@ -69,12 +70,14 @@ pub(crate) struct Arch {
 impl Default for Arch {
     fn default() -> Self {
         let ArchSettings { default_arch, base_image, max_handouts, .. } = ArchSettings::default();
-        let ArchSettings { build_timeout, keep_replaced, packages, .. } = ArchSettings::default();
+        let ArchSettings { build_timeout, agent_grace, keep_replaced, packages, .. } =
+            ArchSettings::default();
         Arch {
             default_arch,
             schedule: Schedule("0 3".into()),
             base_image,
             build_timeout: build_timeout.as_secs(),
+            agent_grace: agent_grace.as_secs(),
             max_handouts,
             keep_replaced: keep_replaced.as_secs(),
             unpacked: packages.unpacked,
@@ -90,6 +93,7 @@ impl Arch {
             schedule: Cron::parse(&self.schedule.0).unwrap_or_default(),
             base_image: self.base_image.clone(),
             build_timeout: Duration::from_secs(self.build_timeout),
+            agent_grace: Duration::from_secs(self.agent_grace),
             max_handouts: self.max_handouts,
             keep_replaced: Duration::from_secs(self.keep_replaced),
             packages: PackageLimits { unpacked: self.unpacked, ..PackageLimits::default() },

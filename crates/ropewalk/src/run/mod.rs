@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments, config: &Config, data: &Path) -> anyhow
     let values = secrets::values(&plan, arguments.secrets_file.as_deref())?;
     let trees = if arguments.clone { vec![] } else { worktree::of_sources(&plan)? };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let reach = build::Reach { network: config.sandbox.clone().open_network(), origins: config.origins() };
+    let reach =
+        build::Reach { network: config.sandbox.clone().open_network(None), origins: config.origins() };
     runtime.block_on(build::build(data, reach, plan, &values, &trees))
 }

@@ -51,10 +51,10 @@ pub(super) fn start(
     let stop = async move {
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
-    let sandbox = config.sandbox.clone();
+    let (sandbox, origin) = (config.sandbox.clone(), config.origin());
     let work = tokio::spawn(async move {
         // Looks up names of proxies and mirrors: the server answers meanwhile.
-        let network = tokio::task::spawn_blocking(|| sandbox.open_network()).await;
+        let network = tokio::task::spawn_blocking(move || sandbox.open_network(Some(&origin))).await;
         agent.network = network.context("cannot find out what of the network builds may reach")?;
         Ok(agent::run(link, agent, stop).await?)
     });

@@ -127,6 +127,28 @@ impl Server {
         serde_json::from_str(&self.done(arguments)).unwrap()
     }
 
+    /// From its next start on it runs no builds.
+    pub(crate) fn without_runner(&mut self) {
+        self.flags.push("--no-runner".into());
+    }
+
+    /// The column `n` of the database's answer.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        use sea_orm::{ConnectionTrait, Statement};
+        let database = sea_orm::Database::connect(self.database_url()).await.unwrap();
+        let statement = Statement::from_string(database.get_database_backend(), sql);
+        let number = database.query_one_raw(statement).await.unwrap().unwrap().try_get("", "n").unwrap();
+        database.close().await.unwrap();
+        number
+    }
+
+    fn database_url(&self) -> String {
+        match &self.database {
+            Some(database) => database.url().to_string(),
+            None => format!("sqlite://{}", self.data().join("ropewalk.db").display()),
+        }
+    }
+
     /// Makes every artifact that many days old. The server must have ended.
     pub(crate) async fn age_artifacts(&self, days: u64) {
         let created = SystemTime::now() - Duration::from_secs(days * 24 * 3600);

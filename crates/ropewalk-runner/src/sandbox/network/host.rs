@@ -15,7 +15,20 @@ pub struct Outside {
     own: BTreeSet<Ipv4Addr>,
     proxies: Vec<Proxy>,
     no_proxy: Option<String>,
+    /// Spools of older programs know none.
+    #[serde(default)]
+    server: Option<Server>,
 }
+
+/// The server that builds with a token may speak to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Server {
+    url: Url,
+    addresses: Vec<SocketAddrV4>,
+}
+
+/// Names steps' way to the server; clients of ours read it too.
+const SERVER: &str = "ROPEWALK_SERVER";
 
 /// A proxy of the host, without its password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +79,33 @@ impl Outside {
         self
     }
 
+    /// Says where the server is (its origin, such as `http://127.0.0.1:8420`). Looks up its name. It stays as closed
+    /// as before: see [`Outside::for_build`].
+    #[must_use]
+    pub fn server(mut self, origin: &str) -> Outside {
+        self.server = Url::parse(origin).map(|url| {
+            // A server that listens everywhere also does so on the loopback.
+            let here = |address: SocketAddrV4| match address.ip().is_unspecified() {
+                true => SocketAddrV4::new(Ipv4Addr::LOCALHOST, address.port()),
+                false => address,
+            };
+            let addresses = url.addresses().map(here).collect();
+            Server { url, addresses }
+        });
+        self
+    }
+
+    /// For one build: the server's address and port are opened, and named by the variable `ROPEWALK_SERVER`, if the
+    /// build has a token for it; otherwise it is forgotten.
+    #[must_use]
+    pub fn for_build(mut self, has_token: bool) -> Outside {
+        match &self.server {
+            Some(server) if has_token => self.open.extend(server.addresses.iter().copied()),
+            _ => self.server = None,
+        }
+        self
+    }
+
     /// Blocks addresses of the host itself.
     #[must_use]
     pub fn own(mut self, addresses: impl IntoIterator<Item = Ipv4Addr>) -> Outside {
@@ -73,16 +113,27 @@ impl Outside {
         self
     }
 
-    /// Variables that steps get: the host's proxies, without passwords.
+    /// Variables that steps get: the host's proxies, without passwords, and where the server is if it was opened.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
         let gateway = Inside::beside(self).gateway.to_string();
+        let server = self.server.as_ref().map(|server| {
+            let is_here = server.addresses.iter().any(|address| address.ip().is_loopback());
+            (if is_here { gateway.clone() } else { server.url.host.clone() }, &server.url)
+        });
         let proxy = |proxy: &Proxy| {
             let host = if proxy.loopback { &gateway } else { &proxy.url.host };
             (proxy.variable.clone(), format!("{}://{host}:{}", proxy.url.scheme, proxy.url.port))
         };
         let mut variables: Vec<_> = self.proxies.iter().map(proxy).collect();
-        variables.extend(self.no_proxy.iter().map(|value| ("no_proxy".to_owned(), value.clone())));
+        let hosts = self.no_proxy.iter().cloned().chain(server.iter().map(|(host, _)| host.clone()));
+        let no_proxy = hosts.collect::<Vec<_>>().join(",");
+        if !no_proxy.is_empty() {
+            variables.push(("no_proxy".to_owned(), no_proxy));
+        }
+        if let Some((host, url)) = server {
+            variables.push((SERVER.to_owned(), format!("{}://{host}:{}", url.scheme, url.port)));
+        }
         variables
     }
 
@@ -235,6 +286,26 @@ mod tests {
         let expected = ("http_proxy".to_owned(), "http://198.18.77.2:3142".to_owned());
         assert_eq!(outside.environment(), [expected]);
         assert_eq!(outside.loopback_ports().collect::<Vec<_>>(), [3142]);
+    }
+
+    #[test]
+    fn the_server_is_there_for_builds_with_a_token_only() {
+        for (origin, inside, port) in [
+            ("http://127.0.0.1:8420", "http://198.18.77.2:8420", Some(8420)),
+            ("http://0.0.0.0:99", "http://198.18.77.2:99", Some(99)),
+            ("https://10.1.2.3/", "https://10.1.2.3:443", None),
+        ] {
+            let outside = Outside { no_proxy: Some("a.b".into()), ..Outside::default() }.server(origin);
+            let without = outside.clone().for_build(false);
+            assert_eq!(without, Outside { no_proxy: Some("a.b".into()), ..Outside::default() });
+            let with = outside.for_build(true);
+            let host = inside.split("://").nth(1).unwrap().split(':').next().unwrap();
+            let variables =
+                [("no_proxy".to_owned(), format!("a.b,{host}")), (SERVER.to_owned(), inside.to_owned())];
+            assert_eq!(with.environment(), variables);
+            assert_eq!(with.loopback_ports().next(), port);
+            assert_eq!(with.addresses().count(), usize::from(port.is_none()));
+        }
     }
 
     #[test]

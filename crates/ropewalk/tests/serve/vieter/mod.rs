@@ -3,6 +3,7 @@
 
 mod jobs;
 mod logs;
+mod native;
 mod packages;
 mod pacman;
 mod repos;
@@ -65,11 +66,16 @@ impl Farm {
         Farm::start_with(engine, &[]).await
     }
 
-    /// Schedules lie far ahead unless a test says otherwise.
+    /// Without a runner.
     pub(crate) async fn start_with(engine: Engine, variables: &[(&str, &str)]) -> Farm {
+        Farm::start_flags(engine, &["--no-runner"], variables).await
+    }
+
+    /// Schedules lie far ahead unless a test says otherwise.
+    pub(crate) async fn start_flags(engine: Engine, flags: &[&str], variables: &[(&str, &str)]) -> Farm {
         let mut all = vec![("ROPEWALK_ARCH__SCHEDULE", "0 0 29 2")];
         all.extend(variables);
-        let server = Server::start_on(engine, &["--no-runner"], &all).await;
+        let server = Server::start_on(engine, flags, &all).await;
         let key = server.token();
         // A connection that is kept outlives a server that is killed.
         let http = crate::server::http().pool_max_idle_per_host(0).build().unwrap();

@@ -24,7 +24,7 @@ PKGEXT=.pkg.tar.zst
 SRCEXT=.src.tar.gz
 "#;
 
-const HELLO: &str = r#"pkgname=hello-any
+pub(super) const HELLO: &str = r#"pkgname=hello-any
 pkgver=1.0.0
 pkgrel=1
 pkgdesc='Says hello to any machine'
@@ -36,7 +36,7 @@ package() {
   chmod 755 "$pkgdir/usr/bin/hello-any"
 }
 "#;
-const EPOCHAL: &str = r#"pkgname=epochal
+pub(super) const EPOCHAL: &str = r#"pkgname=epochal
 pkgver=1.0
 pkgrel=1
 epoch=2
@@ -46,7 +46,7 @@ conflicts=(old-epochal)
 package() { install -d "$pkgdir/etc"; echo x > "$pkgdir/etc/epochal.conf"; }
 backup=(etc/epochal.conf)
 "#;
-const ARCHDEP: &str = r#"pkgname=archdep
+pub(super) const ARCHDEP: &str = r#"pkgname=archdep
 pkgver=4.2.0_rc1+g1234
 pkgrel=1.1
 arch=(x86_64)
@@ -65,8 +65,9 @@ package() {
   head -c 300000 /dev/urandom > "$d/noise"
 }
 "#;
-const FAILS: &str = "pkgname=fails\npkgver=1\npkgrel=1\narch=(any)\ncheck() { false; }\npackage() { :; }\n";
-const SPLIT: &str = r#"pkgbase=trio
+pub(super) const FAILS: &str =
+    "pkgname=fails\npkgver=1\npkgrel=1\narch=(any)\ncheck() { false; }\npackage() { :; }\n";
+pub(super) const SPLIT: &str = r#"pkgbase=trio
 pkgname=(trio trio-bin trio-doc)
 pkgver=1
 pkgrel=1
@@ -145,7 +146,7 @@ impl Yard {
     }
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
@@ -159,12 +160,12 @@ fn done(command: &mut Command) {
 }
 
 /// A machine that pacman installs to.
-struct Machine {
+pub(super) struct Machine {
     root: tempfile::TempDir,
 }
 
 impl Machine {
-    fn new(farm: &Farm, repo: &str) -> Machine {
+    pub(super) fn new(farm: &Farm, repo: &str) -> Machine {
         let root = tempfile::tempdir().unwrap();
         for folder in ["var/lib/pacman", "var/cache/pacman/pkg", "etc/hooks", "etc/gnupg", "tmp"] {
             std::fs::create_dir_all(root.path().join(folder)).unwrap();
@@ -177,7 +178,7 @@ impl Machine {
         Machine { root }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
@@ -192,7 +193,7 @@ impl Machine {
     }
 
     /// What a pacman said that must succeed.
-    fn pacman(&self, arguments: &[&str]) -> String {
+    pub(super) fn pacman(&self, arguments: &[&str]) -> String {
         let output = self.try_pacman(arguments);
         assert!(output.status.success(), "pacman {arguments:?}: {}", words(&output));
         words(&output)
