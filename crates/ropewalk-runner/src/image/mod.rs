@@ -37,6 +37,7 @@ pub(crate) use host::Usr;
 pub use name::ImageName;
 pub use origins::{Named, Origins};
 pub use progress::Progress;
+pub(crate) use registry::is_public_address;
 pub use registry::{Pace, RegistryError};
 pub use rootfs::{Pinned, Rootfs};
 pub use source::{Source, SourceError, Suite};

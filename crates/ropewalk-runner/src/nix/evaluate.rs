@@ -7,6 +7,7 @@ use super::overseer::Overseer;
 use super::walk::{self, Record, Subject, Walked, name};
 use super::{Tools, quote, roots};
 use crate::supervisor::Stop;
+use ipnet::IpNet;
 use ropewalk_model::nix::{Evaluation, EvaluationResult, Found, FoundJob, Input};
 use ropewalk_model::status::Cause;
 use sha2::{Digest, Sha256};
@@ -24,6 +25,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) tools: &'a Tools,
     /// Folder of clones, below the data folder.
     pub(crate) clones: PathBuf,
+    /// Private networks that repositories may lie in.
+    pub(crate) allow: &'a [IpNet],
     /// A name that no other attempt of this machine has.
     pub(crate) attempt: String,
 }
@@ -43,6 +46,7 @@ pub(crate) fn evaluate(
         tools: machine.tools,
         cell: &cell,
         clones: machine.clones.clone(),
+        allow: machine.allow,
         limits,
         until,
         roots: Rooted::new(machine.tools.roots(), &machine.attempt),

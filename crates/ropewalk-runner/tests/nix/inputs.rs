@@ -5,7 +5,9 @@ use ropewalk_model::nix::{EvaluationResult, Found, Input};
 use ropewalk_model::status::Cause;
 use ropewalk_runner::nix::derivation::DerivationFile;
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// A job that has what it gets in its environment.
 const SHAPES: &str = r#"
@@ -130,7 +132,10 @@ pub(crate) fn hydra_61_an_input_that_cannot_be_fetched_is_named(home: &Path) {
         local: false,
     };
     evaluation.inputs.insert("other".into(), unreachable);
-    assert!(failure(&evaluation).contains("127.0.0.1"), "{}", failure(&evaluation));
+    assert!(failure(&evaluation).contains("private address"), "{}", failure(&evaluation));
+    let opened = world.opening("127.0.0.0/8");
+    let text = opened.evaluate(&evaluation).failure(Cause::SourceFailed).to_owned();
+    assert!(text.contains("127.0.0.1") && text.contains("connect"), "{text}");
     evaluation
         .inputs
         .insert("other".into(), Input::Path { path: home.join("nowhere").to_str().unwrap().into() });
@@ -207,4 +212,50 @@ pub(crate) fn a_repository_may_be_of_this_machine_only_if_that_is_allowed(home: 
         let ended = world.evaluate(&evaluation);
         assert!(ended.failure(Cause::SourceFailed).starts_with("input other: "), "{uri}");
     }
+}
+
+/// Serves a folder; what is asked for below `/moved` is sent to the same below `/`.
+const SERVER: &str = r#"
+import http.server
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if self.path.startswith("/moved"):
+            self.send_response(301)
+            self.send_header("Location", self.path[6:])
+            self.end_headers()
+        else:
+            super().do_GET()
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"#;
+
+pub(crate) fn a_repository_is_fetched_over_http_and_redirects_are_not_followed(home: &Path) {
+    let world = World::new(home).opening("127.0.0.0/8");
+    let repository = home.join("served");
+    let commit = commit(&repository, &[("a", "one")], &[]);
+    git(&repository, &["update-server-info"]);
+    let mut server = Command::new("python3");
+    let mut server = server.args(["-c", SERVER]).current_dir(home).stdout(Stdio::piped()).spawn().unwrap();
+    let mut port = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let expression = world.folder("expression", &[("release.nix", SHAPES)]);
+    let mut evaluation = evaluation(&expression);
+    let at = |place: &str| Input::Git {
+        uri: format!("http://localhost:{}{place}/served/.git", port.trim()),
+        reference: Some("main".into()),
+        deep: false,
+        timeout: 30,
+        local: false,
+    };
+    evaluation.inputs.insert("other".into(), at(""));
+    let fetched = world.evaluate(&evaluation);
+    evaluation.inputs.insert("other".into(), at("/moved"));
+    let moved = world.evaluate(&evaluation);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let result = fetched.result.unwrap_or_else(|| panic!("{}", fetched.log));
+    assert_eq!(result.inputs["other"].revision.as_ref(), Some(&commit));
+    let text = moved.failure(Cause::SourceFailed);
+    assert!(text.contains("is not followed"), "{text}");
 }

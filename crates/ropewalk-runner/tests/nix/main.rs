@@ -49,6 +49,7 @@ const ALL: &[Scenario] = scenarios![
     inputs::hydra_60_inputs_have_the_shapes_that_expressions_expect,
     inputs::hydra_61_an_input_that_cannot_be_fetched_is_named,
     inputs::a_branch_that_was_rewritten_is_followed,
+    inputs::a_repository_is_fetched_over_http_and_redirects_are_not_followed,
     inputs::a_path_keeps_its_name_and_its_revision,
     inputs::values_are_not_taken_for_nix,
     inputs::a_repository_may_be_of_this_machine_only_if_that_is_allowed,

@@ -45,6 +45,13 @@ impl World {
         World { home: home.into(), settings }
     }
 
+    /// The same where a private network may be fetched from.
+    pub(crate) fn opening(&self, network: &str) -> World {
+        let mut settings = self.settings.clone();
+        settings.origins.allow.push(network.parse().unwrap());
+        World { home: self.home.clone(), settings }
+    }
+
     pub(crate) fn tools(&self) -> Tools {
         Tools::open(self.settings.nix.as_ref().unwrap()).unwrap()
     }

@@ -94,7 +94,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("nix.store", "Empty: a store in the data folder; `system`: `/nix/store`."),
     ("nix.timeout", "Seconds that the build of a derivation may take."),
     ("nix.unsupported-after", "Seconds for which a derivation waits for a runner of its system."),
-    ("outgoing.allow", "Private networks that registries may lead to."),
+    ("outgoing.allow", "Private networks that registries and jobsets' repositories may lead to."),
     ("proxy.trusted", "Networks of proxies whose `X-Forwarded-For` is believed."),
     ("runner.embedded", "Run builds in this process's care."),
     ("runner.name", "Name of this runner, unique in the farm; empty: the host's name."),

@@ -11,6 +11,7 @@ mod rules;
 pub(super) use blobs::{Blobs, sweep};
 pub use error::RegistryError;
 pub use pace::Pace;
+pub(crate) use rules::is_public_address;
 
 use super::oci::{self, Found};
 use super::progress::{Progress, megabytes};

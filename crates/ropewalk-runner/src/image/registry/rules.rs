@@ -149,7 +149,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// RFC 6890 and its kin: neither this machine nor its neighbours.
-fn is_public_address(ip: IpAddr) -> bool {
+pub(crate) fn is_public_address(ip: IpAddr) -> bool {
     let ip = match ip {
         IpAddr::V4(ip) => return is_public(ip),
         IpAddr::V6(ip) => ip,

@@ -1,5 +1,6 @@
 //! A git repository: a clone that is kept for each address, and a checkout in the store.
 
+use super::address::{Admitted, admit};
 use super::place::{Fetch, Known, Locked, tree_size};
 use super::{Resolved, failed};
 use crate::nix::cell::Spec;
@@ -30,6 +31,8 @@ const COMMIT: usize = 40;
 /// A clone being used.
 struct Clone<'a> {
     uri: &'a str,
+    /// The same as git is told it.
+    address: Admitted,
     local: bool,
     time: Duration,
     locked: Locked,
@@ -88,12 +91,17 @@ impl<'a> Clone<'a> {
             file: fetch.limits.input,
             ..Spec::default()
         };
-        if local && let Some(path) = path_of(uri) {
+        let own = if local { path_of(uri) } else { None };
+        let address = match &own {
+            Some(_) => Admitted { uri: uri.to_owned(), options: vec![] },
+            None => admit(uri, fetch.allow, is_proxied(uri))?,
+        };
+        if let Some(path) = own {
             cell.readable.push(path);
             // Else root would be refused what belongs to others.
             cell.reads_all = true;
         }
-        let clone = Clone { uri, local, time, locked, cell };
+        let clone = Clone { uri, address, local, time, locked, cell };
         if !clone.folder().join("HEAD").exists() {
             let _ = crate::tree::remove(&clone.folder());
             let made = clone.folder().with_extension("new");
@@ -157,8 +165,20 @@ impl<'a> Clone<'a> {
 
     /// Fetches a reference, whatever it was before.
     fn pull(&self, overseer: &mut dyn Overseer, fetch: &Fetch<'_>, what: &str) -> Result<(), Stop> {
-        let fetched = ["fetch", "--quiet", "--force", "--no-recurse-submodules", "--", self.uri, what];
-        self.ask(overseer, fetch, &fetched).map(drop)
+        let mut arguments: Vec<&str> = vec![];
+        for option in &self.address.options {
+            arguments.extend(["-c", option]);
+        }
+        arguments.extend(["fetch", "--quiet", "--force", "--no-recurse-submodules", "--"]);
+        arguments.extend([self.address.uri.as_str(), what]);
+        let fetched = self.ask(overseer, fetch, &arguments).map(drop);
+        fetched.map_err(|stop| match is_redirect(&stop.message) {
+            true => failed(format_args!(
+                "{}: it leads on to another address, which is not followed: name that one",
+                stop.message
+            )),
+            false => stop,
+        })
     }
 
     /// Store path of the files of a commit, which is the same as long as it stays there.
@@ -242,6 +262,21 @@ impl<'a> Clone<'a> {
     }
 }
 
+/// Whether git was sent elsewhere.
+fn is_redirect(said: &str) -> bool {
+    ["301", "302", "303", "307", "308"].iter().any(|code| said.contains(&format!("returned error: {code}")))
+}
+
+/// Whether git asks a proxy for this address.
+fn is_proxied(uri: &str) -> bool {
+    let variables: &[&str] = match uri.split_once(':') {
+        Some(("http", _)) => &["http_proxy"],
+        Some(("https", _)) => &["https_proxy", "HTTPS_PROXY"],
+        _ => &[],
+    };
+    variables.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+}
+
 fn program() -> Result<PathBuf, Stop> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("git")).find(|git| git.is_file());
@@ -262,7 +297,7 @@ fn environment(protocols: &str) -> Vec<(String, String)> {
         ("GIT_ADVICE", "0"),
     ];
     let mut pairs: Vec<_> = own.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    for name in ["http_proxy", "https_proxy", "no_proxy"] {
+    for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"] {
         pairs.extend(std::env::var(name).ok().map(|value| (name.to_owned(), value)));
     }
     pairs

@@ -1,5 +1,6 @@
 //! Inputs of an evaluation: fetching them, and what the expression gets of them.
 
+mod address;
 mod git;
 mod path;
 mod place;

@@ -8,6 +8,7 @@ use crate::nix::overseer::Overseer;
 use crate::nix::run::{Allowance, Call, Ran, RunError, run, text};
 use crate::spool::{At, SpoolError, read_json, write_whole};
 use crate::supervisor::Stop;
+use ipnet::IpNet;
 use ropewalk_model::nix::EvaluationLimits;
 use ropewalk_model::status::Cause;
 use rustix::fs::{FlockOperation, flock};
@@ -33,6 +34,8 @@ pub(crate) struct Fetch<'a> {
     /// Folder of all clones, below the data folder.
     pub(crate) clones: PathBuf,
     pub(crate) limits: &'a EvaluationLimits,
+    /// Private networks that repositories may lie in.
+    pub(crate) allow: &'a [IpNet],
     /// When the whole evaluation must be over.
     pub(crate) until: Instant,
     /// Keeps what was fetched from being collected until the jobs' own roots are there.

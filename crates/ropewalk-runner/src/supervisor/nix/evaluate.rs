@@ -17,9 +17,11 @@ use std::io::Write;
 impl Attempt<'_> {
     /// Evaluates, and publishes the result as the plan's one artifact.
     pub(super) fn evaluate(&mut self, tools: &Tools, evaluation: &Evaluation) -> Result<(), Stop> {
+        let settings = self.spool.head.settings.clone();
         let machine = Machine {
+            allow: &settings.origins.allow,
             tools,
-            clones: self.spool.head.settings.data.join("nix-sources"),
+            clones: settings.data.join("nix-sources"),
             attempt: self.spool.name(),
         };
         let result = nix::evaluate(self, &machine, evaluation)?;
