@@ -10,6 +10,7 @@ use crate::supervisor::Stop;
 use ipnet::IpNet;
 use ropewalk_model::nix::{Evaluation, EvaluationResult, Found, FoundJob, Input};
 use ropewalk_model::status::Cause;
+use rustix::process::geteuid;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -42,6 +43,12 @@ pub(crate) fn evaluate(
     let until = began + Duration::from_secs(limits.time.min(LONGEST));
     let expression = expression(evaluation)?;
     let cell = cell(machine.tools, limits.memory);
+    let builds = evaluation.import_from_derivation && !geteuid().is_root();
+    if evaluation.import_from_derivation && !builds {
+        overseer.say(
+            &"A runner that is root builds nothing while it evaluates: what imports from derivations fails",
+        )?;
+    }
     let mut fetch = Fetch {
         tools: machine.tools,
         cell: &cell,
@@ -67,11 +74,11 @@ pub(crate) fn evaluate(
     overseer.say(&format_args!("Evaluating {expression}"))?;
     let mut subject = Subject {
         tools: machine.tools,
-        cell: cell.clone(),
+        cell: Spec { builds, ..cell.clone() },
         arguments: arguments(&resolved),
         search: search(&resolved),
         expression,
-        import_from_derivation: evaluation.import_from_derivation,
+        import_from_derivation: builds,
         limits,
         until,
     };

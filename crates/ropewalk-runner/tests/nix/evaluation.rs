@@ -300,3 +300,22 @@ pub(crate) fn the_machine_is_out_of_sight(home: &Path) {
     assert!(!etc.contains(&"shadow") && etc.contains(&"passwd"), "{etc:?}");
     assert_eq!(seen.next().unwrap(), "nix");
 }
+
+pub(crate) fn what_has_to_be_built_first_is_read_only_if_that_is_allowed(home: &Path) {
+    let world = World::new(home);
+    let text = format!(
+        r#"let {SH} made = sh "made" "echo '\"from a build\"' > $out"; in {{ job = sh "job" (import made); }}"#
+    );
+    let folder = world.folder("given", &[("release.nix", &text)]);
+    let mut evaluation = evaluation(&folder);
+    let (_, found) = world.found(&evaluation);
+    assert!(error(&found, "job").contains("allow-import-from-derivation"), "{}", error(&found, "job"));
+    evaluation.import_from_derivation = true;
+    let (_, found) = world.found(&evaluation);
+    if rustix::process::getuid().is_root() {
+        assert!(error(&found, "job").contains("allow-import-from-derivation"), "{}", error(&found, "job"));
+        return;
+    }
+    assert_eq!(names(&found), ["job"], "{:?}", found.errors);
+    assert!(std::fs::read_to_string(&found.jobs[0].drv_path).unwrap().contains("from a build"));
+}

@@ -42,6 +42,7 @@ const ALL: &[Scenario] = scenarios![
     evaluation::sets_without_end_are_given_up,
     evaluation::nothing_outlives_a_cancelled_evaluation,
     evaluation::derivations_that_are_needed_are_named_and_kept,
+    evaluation::what_has_to_be_built_first_is_read_only_if_that_is_allowed,
     evaluation::what_is_valid_says_what_lies_in_it,
     evaluation::the_machine_is_out_of_sight,
     aggregates::hydra_50_an_aggregate_needs_what_it_names,

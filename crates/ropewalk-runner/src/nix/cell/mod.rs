@@ -36,6 +36,9 @@ pub(crate) struct Spec {
     pub(crate) file: u64,
     /// Root's program may read the files of all accounts: for paths that an administrator has named.
     pub(crate) reads_all: bool,
+    /// It may open namespaces in here for builds of Nix's. Not for root: what is root's of the kernel's settings can
+    /// then be written.
+    pub(crate) builds: bool,
 }
 
 /// A program to run.

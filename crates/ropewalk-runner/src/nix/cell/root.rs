@@ -22,6 +22,8 @@ const NETWORK: [&str; 5] =
     ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/ca-certificates"];
 /// Devices, bound from the machine.
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+/// One more, which builds of Nix's see.
+const TERMINAL: &str = "/dev/tty";
 /// Bytes of temporary files, as a part of the memory that a process may use.
 const TEMPORARY_PART: u64 = 2;
 
@@ -41,7 +43,8 @@ pub(super) fn change(spec: &Spec, account: Account) -> Result<(), SandboxError> 
     for path in own.chain(spec.readable.iter().map(PathBuf::as_path)) {
         pieces.extend(readable(path)?.map(|piece| (path.to_owned(), piece)));
     }
-    for path in DEVICES {
+    let builds = spec.builds && !account.is_root();
+    for path in DEVICES.into_iter().chain(builds.then_some(TERMINAL)) {
         pieces.push((path.into(), Piece::Tree(clone_tree(path)?)));
     }
     for path in &spec.writable {
@@ -51,7 +54,7 @@ pub(super) fn change(spec: &Spec, account: Account) -> Result<(), SandboxError> 
     }
     // The machine's own proc must still be in sight. Nothing in it may be written: to the kernel, root without rights
     // is still the owner of its settings.
-    let proc = new_fs("proc", &[], STRICT | RDONLY)?;
+    let proc = new_fs("proc", &[], if builds { STRICT } else { STRICT | RDONLY })?;
     let size = (spec.memory / TEMPORARY_PART).to_string();
     let temporary = new_fs("tmpfs", &[("mode", "1777"), ("size", &size)], NOSUID | NODEV)?;
     enter(&new_fs("tmpfs", &[("mode", "0755"), ("size", "64m")], NOSUID)?)?;
@@ -64,6 +67,9 @@ pub(super) fn change(spec: &Spec, account: Account) -> Result<(), SandboxError> 
             Piece::Tree(tree) => place(&tree, &path)?,
             Piece::Link(target) => link(&target, &path)?,
         }
+    }
+    if builds {
+        terminals()?;
     }
     accounts(account)?;
     for (path, bytes) in &spec.files {
@@ -123,6 +129,16 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), SandboxError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     create_dir_all(folder).doing(format_args!("create {}", folder.display()))?;
     std::fs::write(path, bytes).doing(format_args!("write {}", path.display()))
+}
+
+/// What Nix needs of `/dev` to talk to builds.
+fn terminals() -> Result<(), SandboxError> {
+    let options = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620")];
+    let noexec = rustix::mount::MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    place(&new_fs("devpts", &options, NOSUID | noexec)?, Path::new("/dev/pts"))?;
+    link(Path::new("pts/ptmx"), Path::new("/dev/ptmx"))?;
+    link(Path::new("/proc/self/fd"), Path::new("/dev/fd"))?;
+    place(&new_fs("tmpfs", &[("mode", "1777"), ("size", "64m")], NOSUID | NODEV)?, Path::new("/dev/shm"))
 }
 
 /// The account by a name, for programs that ask.
