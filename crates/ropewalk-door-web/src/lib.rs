@@ -16,11 +16,11 @@ use ropewalk_core::farm::Farm;
 use ropewalk_http::metrics::Metrics;
 use ropewalk_http::rates::Rates;
 use ropewalk_http::readiness::Readiness;
+use ropewalk_http::session::Cookies;
 use std::sync::Arc;
 
 pub use door::{door, render, routes};
 pub use n1::openapi;
-pub use pages::Cookies;
 
 /// What the handlers share.
 #[derive(Clone, Debug)]

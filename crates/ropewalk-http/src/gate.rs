@@ -31,6 +31,8 @@ pub struct Client(pub IpAddr);
 
 /// How a door shows an error.
 pub type Render = fn(&Error) -> Response;
+/// How a refusal looks, by the request.
+pub type Renders = fn(&Request) -> Render;
 
 /// Decides who asks. Handlers find [`Caller`], [`Client`] and, of a browser that has logged in, [`Session`] in the
 /// request's extensions.
@@ -42,13 +44,13 @@ pub struct Gate {
     pub rates: Arc<Rates>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted: Arc<[IpNet]>,
-    /// How a refusal looks, by the request's path.
-    pub render: fn(&str) -> Render,
+    /// How a refusal looks.
+    pub render: Renders,
 }
 
 /// Middleware: finds out who asks, counts it, and refuses what is over its limit or comes with a wrong token.
 pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let render = (gate.render)(request.uri().path());
+    let render = (gate.render)(&request);
     let peer =
         request.extensions().get::<Peer>().copied().unwrap_or(Peer::Remote(Ipv4Addr::UNSPECIFIED.into()));
     match identify(&gate, peer, request.method(), request.headers()).await {

@@ -8,6 +8,7 @@ pub mod files;
 pub mod gate;
 pub mod logs;
 pub mod metrics;
+pub mod negotiation;
 pub mod paths;
 pub mod protect;
 pub mod range;

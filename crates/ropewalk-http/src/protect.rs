@@ -1,7 +1,7 @@
 //! What stands around every door.
 
 use crate::arrival;
-use crate::gate::{Gate, Peer, Render, admit};
+use crate::gate::{Gate, Peer, Renders, admit};
 use crate::metrics::{Metrics, measure};
 use crate::paths;
 use axum::Router;
@@ -37,30 +37,27 @@ pub fn protect(doors: Router, gate: Gate, metrics: Arc<Metrics>) -> Router {
         .layer(from_fn_with_state(metrics, measure))
 }
 
-async fn good_path(State(render): State<fn(&str) -> Render>, request: Request, next: Next) -> Response {
+async fn good_path(State(render): State<Renders>, request: Request, next: Next) -> Response {
     let whole = request.uri().path_and_query().map_or(0, |whole| whole.as_str().len());
     match paths::refusal(request.uri().path(), whole) {
         None => next.run(request).await,
-        Some(why) => render(request.uri().path())(&Error::malformed(why)),
+        Some(why) => render(&request)(&Error::malformed(why)),
     }
 }
 
-/// How a refusal looks, by the request's path.
-type ByPath = fn(&str) -> Render;
-
 async fn well_arrived(
-    State((render, patience)): State<(ByPath, Duration)>,
+    State((render, patience)): State<(Renders, Duration)>,
     request: Request,
     next: Next,
 ) -> Response {
     match arrival::refusal(&request) {
         None => next.run(arrival::hurry(request, patience, BODY_WITHIN)).await,
-        Some(why) => render(request.uri().path())(&Error::malformed(why)),
+        Some(why) => render(&request)(&Error::malformed(why)),
     }
 }
 
-async fn in_time(State(render): State<fn(&str) -> Render>, request: Request, next: Next) -> Response {
-    let render = render(request.uri().path());
+async fn in_time(State(render): State<Renders>, request: Request, next: Next) -> Response {
+    let render = render(&request);
     let within = within(&request);
     match tokio::time::timeout(within, next.run(request)).await {
         Ok(response) => response,
@@ -81,8 +78,8 @@ fn within(request: &Request) -> Duration {
 }
 
 /// A bug in a handler ends one request, not the server. The task that runs the handler catches the panic.
-async fn no_panic(State(render): State<fn(&str) -> Render>, request: Request, next: Next) -> Response {
-    let render = render(request.uri().path());
+async fn no_panic(State(render): State<Renders>, request: Request, next: Next) -> Response {
+    let render = render(&request);
     let address = format!("{} {}", request.method(), request.uri().path());
     match tokio::spawn(next.run(request)).await {
         Ok(response) => response,

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post, put};
 
 /// One method of one address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,16 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Answers `POST`.
     pub fn post<T: 'static>(self, path: &str, handler: impl Handler<T, S>) -> Self {
         self.with("POST", path, post(handler))
+    }
+
+    /// Answers `PUT`.
+    pub fn put<T: 'static>(self, path: &str, handler: impl Handler<T, S>) -> Self {
+        self.with("PUT", path, put(handler))
+    }
+
+    /// Answers `DELETE`.
+    pub fn delete<T: 'static>(self, path: &str, handler: impl Handler<T, S>) -> Self {
+        self.with("DELETE", path, delete(handler))
     }
 
     /// Answers every method.

@@ -1,11 +1,56 @@
 //! Sessions as browsers send them: the cookie, and whether a request came from a page of ours.
 
-use http::header::{COOKIE, HOST, ORIGIN};
-use http::{HeaderMap, Method};
+use axum::response::Response;
+use http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Method};
 use ropewalk_core::error::{Error, Kind};
 
 /// Name of the cookie; Hydra's, so that one session is good for its clients and for our pages.
 pub const COOKIE_NAME: &str = "hydra_session";
+
+/// How this server hands out cookies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookies {
+    /// The public address is `https`.
+    Secure,
+    /// Without TLS, where nobody is between: on loopback, or because the administrator said so.
+    Plain,
+    /// Not at all: without TLS somebody on the way could take them.
+    Refused,
+}
+
+impl Cookies {
+    /// Passes when sessions are handed out.
+    pub fn allowed(self) -> Result<(), Error> {
+        match self {
+            Cookies::Secure | Cookies::Plain => Ok(()),
+            Cookies::Refused => {
+                Err(Error::new(Kind::Forbidden, "this server hands out no cookies without TLS: use a token"))
+            }
+        }
+    }
+
+    /// Hands a session out with an answer.
+    pub fn give(self, response: &mut Response, session: &str, seconds: u64) {
+        self.set(response, session, seconds);
+    }
+
+    /// Lets a browser forget its session.
+    pub fn take_back(self, response: &mut Response) {
+        self.set(response, "", 0);
+    }
+
+    fn set(self, response: &mut Response, value: &str, seconds: u64) {
+        if let Ok(value) = HeaderValue::from_str(&self.cookie(value, seconds)) {
+            response.headers_mut().append(SET_COOKIE, value);
+        }
+    }
+
+    fn cookie(self, value: &str, seconds: u64) -> String {
+        let secure = if self == Cookies::Secure { "; Secure" } else { "" };
+        format!("{COOKIE_NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+    }
+}
 
 /// The session of a request that the gate let in; put into its extensions.
 #[derive(Clone, Debug)]
@@ -51,7 +96,13 @@ fn is_of(origin: &str, host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+
+    #[test]
+    fn a_cookie_is_for_this_server_and_for_no_script() {
+        let plain = "hydra_session=ab; Path=/; Max-Age=9; HttpOnly; SameSite=Lax";
+        assert_eq!(Cookies::Plain.cookie("ab", 9), plain);
+        assert_eq!(Cookies::Secure.cookie("ab", 9), format!("{plain}; Secure"));
+    }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut map = HeaderMap::new();

@@ -8,23 +8,11 @@ use crate::args::Client;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue, StatusCode};
-use ropewalk_core::error::{Error, Kind};
+use http::{HeaderMap, StatusCode};
+use ropewalk_core::error::Kind;
 use ropewalk_core::identity::SESSION_LASTS;
-use ropewalk_http::session::{COOKIE_NAME, Session, refuse_strangers};
+use ropewalk_http::session::{Cookies, Session, refuse_strangers};
 use ropewalk_model::secret::Secret;
-
-/// How this server hands out cookies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cookies {
-    /// The public address is `https`.
-    Secure,
-    /// Without TLS, where nobody is between: on loopback, or because the administrator said so.
-    Plain,
-    /// Not at all: without TLS somebody on the way could take them.
-    Refused,
-}
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -51,9 +39,7 @@ pub(super) async fn log_in(
     Anybodys(fields): Anybodys,
 ) -> Result<Response, Failure> {
     refuse_strangers(&http::Method::POST, &headers, &web.farm.settings().origin)?;
-    if web.cookies == Cookies::Refused {
-        return Err(Error::new(Kind::Forbidden, "this server hands out no cookies without TLS").into());
-    }
+    web.cookies.allowed()?;
     let (name, next) = (fields.text("name").unwrap_or_default(), own_address(fields.get("next")));
     web.rates.login(client.0)?;
     let password = Secret::new(fields.get("password").unwrap_or_default());
@@ -64,7 +50,7 @@ pub(super) async fn log_in(
                 web.farm.close_session(&before.secret).await?;
             }
             let mut response = Redirect::to(next).into_response();
-            set_cookie(&mut response, web.cookies, session.reveal(), SESSION_LASTS.as_secs());
+            web.cookies.give(&mut response, session.reveal(), SESSION_LASTS.as_secs());
             Ok(response)
         }
         Err(error) if error.kind == Kind::Unauthenticated => {
@@ -85,19 +71,8 @@ pub(super) async fn log_out(
         web.farm.close_session(&session.secret).await?;
     }
     let mut response = Redirect::to("/").into_response();
-    set_cookie(&mut response, web.cookies, "", 0);
+    web.cookies.take_back(&mut response);
     Ok(response)
-}
-
-fn set_cookie(response: &mut Response, cookies: Cookies, value: &str, seconds: u64) {
-    if let Ok(value) = HeaderValue::from_str(&cookie(cookies, value, seconds)) {
-        response.headers_mut().append(SET_COOKIE, value);
-    }
-}
-
-fn cookie(cookies: Cookies, value: &str, seconds: u64) -> String {
-    let secure = if cookies == Cookies::Secure { "; Secure" } else { "" };
-    format!("{COOKIE_NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 
 /// Where to go after a log-in: an address of this server, and nothing that a browser takes for another one.
@@ -113,13 +88,6 @@ fn own_address(next: Option<&str>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cookie_is_for_this_server_and_for_no_script() {
-        let plain = "hydra_session=ab; Path=/; Max-Age=9; HttpOnly; SameSite=Lax";
-        assert_eq!(cookie(Cookies::Plain, "ab", 9), plain);
-        assert_eq!(cookie(Cookies::Secure, "ab", 9), format!("{plain}; Secure"));
-    }
 
     #[test]
     fn nobody_is_led_away_after_a_login() {

@@ -21,7 +21,6 @@ mod submit;
 mod tokens;
 
 pub(crate) use failure::{nothing_here, render, wrong_method};
-pub use login::Cookies;
 
 use crate::Web;
 use axum::extract::{MatchedPath, Request};

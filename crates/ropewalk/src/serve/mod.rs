@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::tls::Serving;
 use anyhow::Context;
 use parts::Parts;
-use ropewalk_door_web::Cookies;
+use ropewalk_http::session::Cookies;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};

@@ -4,16 +4,20 @@ use crate::config::arch::is_reserved;
 use crate::config::{Config, DATABASE, without_password};
 use anyhow::Context;
 use axum::Router;
+use axum::extract::Request;
 use http::Method;
 use ropewalk_core::farm::{Farm, Settings};
 use ropewalk_core::port::{Clock, SystemClock};
+use ropewalk_door_hydra::Hydra;
 use ropewalk_door_vieter::Vieter;
-use ropewalk_door_web::{Cookies, Web};
+use ropewalk_door_web::Web;
 use ropewalk_http::gate::{Gate, Render};
 use ropewalk_http::metrics::Metrics;
+use ropewalk_http::negotiation;
 use ropewalk_http::protect::protect;
 use ropewalk_http::rates::Rates;
 use ropewalk_http::readiness::Readiness;
+use ropewalk_http::session::Cookies;
 use ropewalk_runner::agent;
 use ropewalk_store::{DiskBlobs, DiskLogs, SqlStore};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -77,6 +81,7 @@ impl Parts {
             cookies: cookies(config),
             stopping,
         };
+        let hydra = Hydra { farm: self.farm.clone(), rates: rates.clone(), cookies: cookies(config) };
         let gate =
             Gate { farm: self.farm.clone(), rates, trusted: config.proxy.trusted.clone().into(), render };
         let srht =
@@ -84,6 +89,8 @@ impl Parts {
         let rest = ropewalk_door_srht_rest::door(self.farm.clone());
         let vieter = Vieter { farm: self.farm.clone(), incoming: self.incoming.clone() };
         let doors = ropewalk_door_web::door(web).merge(srht).merge(rest);
+        let doors =
+            negotiation::beside(doors, ropewalk_door_hydra::door(hydra), ropewalk_door_hydra::answers);
         Ok(protect(ropewalk_door_vieter::beside(doors, vieter), gate, metrics))
     }
 
@@ -100,11 +107,19 @@ fn is_of_repository(path: &str) -> bool {
     methods.iter().any(asks)
 }
 
-/// How a refusal at this address looks that came before any door.
-fn render(path: &str) -> Render {
+fn is_for_hydra(request: &Request) -> bool {
+    let (method, uri) = (request.method(), request.uri());
+    let speaks = ropewalk_door_hydra::answers(method, uri.path());
+    negotiation::is_for(speaks, method, uri, request.headers())
+}
+
+/// How a refusal of this request looks that came before any door.
+fn render(request: &Request) -> Render {
+    let path = request.uri().path();
     match path {
         _ if ropewalk_door_srht::owns(path) => ropewalk_door_srht::render,
         _ if ropewalk_door_srht_rest::owns(path) => ropewalk_door_srht_rest::render,
+        _ if is_for_hydra(request) => ropewalk_door_hydra::render,
         _ if ropewalk_door_vieter::owns(path) || is_of_repository(path) => ropewalk_door_vieter::render,
         _ => ropewalk_door_web::render(path),
     }

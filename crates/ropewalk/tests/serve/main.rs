@@ -9,6 +9,7 @@ mod builds;
 mod commands;
 mod first_run;
 mod hostile;
+mod hydra;
 mod openapi;
 mod papers;
 mod restart;

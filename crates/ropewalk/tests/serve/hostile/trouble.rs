@@ -1,7 +1,7 @@
 //! A database or a disk that fails: every door says in its own form that it cannot now, and nobody but the log is told
 //! what the engine said.
 
-use super::routes::{Dialect, all_routes, dialect, filled, is_in};
+use super::routes::{Dialect, all_routes, filled, is_in, of_words};
 use super::wire::{Answer, send};
 use crate::server::{Engine, Server};
 use crate::srht::on_both_engines;
@@ -26,8 +26,17 @@ const INSIDE: &[&str] = &[
 ];
 /// Tables by which it is known who asks.
 const IDENTITY: [&str; 3] = ["users", "tokens", "sessions"];
-const TABLES: [&str; 7] =
-    ["jobs", "works", "job_groups", "arch_targets", "arch_repos", "arch_logs", "artifacts"];
+const TABLES: [&str; 9] = [
+    "jobs",
+    "works",
+    "job_groups",
+    "arch_targets",
+    "arch_repos",
+    "arch_logs",
+    "artifacts",
+    "nix_projects",
+    "nix_jobsets",
+];
 
 struct Asking<'a> {
     server: &'a Server,
@@ -40,14 +49,18 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     fn ask(&self, method: &str, path: &str, kind: &str, body: &str) -> Answer {
-        let who = match dialect_of(path) {
+        let dialect = dialect_of(method, path);
+        let who = match dialect {
             Some(Dialect::Page) => format!("Cookie: {}", self.cookie),
             _ => format!("Authorization: Bearer {}", self.token),
         };
-        let length = body.len();
+        let accept = dialect.unwrap_or(Dialect::Page).accept();
+        let sent = match body {
+            "" => String::new(),
+            body => format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len()),
+        };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nAccept: text/html\r\n{who}\r\n\
-            Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{accept}{who}\r\n{sent}\r\n{body}"
         );
         let answer = send(self.server, path, request.as_bytes()).expect(path);
         let shown = format!("{}{}", answer.head, answer.body.to_lowercase());
@@ -64,7 +77,7 @@ impl Asking<'_> {
     /// It cannot now, says so in the form of its door, and when to come again.
     fn is_not_now(&self, method: &str, path: &str, kind: &str, body: &str) {
         let answer = self.ask(method, path, kind, body);
-        let is_whole = match dialect_of(path) {
+        let is_whole = match dialect_of(method, path) {
             Some(dialect) => is_in(dialect, &answer),
             None => answer.body.starts_with("{\"message\":\"the server cannot"),
         };
@@ -74,9 +87,9 @@ impl Asking<'_> {
 }
 
 /// None is Vieter's, whose routes are in no table.
-fn dialect_of(path: &str) -> Option<Dialect> {
+fn dialect_of(method: &str, path: &str) -> Option<Dialect> {
     let is_vieters = path.starts_with("/api/v1/") || path.starts_with("/tools/");
-    (!is_vieters).then(|| dialect(path.split('?').next().unwrap()))
+    (!is_vieters).then(|| of_words(method, path.split('?').next().unwrap()).unwrap())
 }
 
 async fn rename(server: &Server, tables: &[&str], to: impl Fn(&str) -> (String, String)) {
@@ -103,6 +116,9 @@ async fn nobody_is_told_what_the_engine_said(engine: Engine) {
     for path in
         ["/api/n1/jobs", "/api/n1/jobs/1", "/", "/-/jobs", "/~admin", "/~admin.svg", "/~admin/rss.xml"]
     {
+        asking.is_not_now("GET", path, json, "");
+    }
+    for path in ["/project/p", "/jobset/p/j", "/jobset/p/j/errors"] {
         asking.is_not_now("GET", path, json, "");
     }
     for path in ["/api/jobs", "/api/jobs/1", "/api/v1/targets", "/api/v1/logs"] {
@@ -136,7 +152,9 @@ async fn nobody_is_told_what_the_engine_said(engine: Engine) {
     );
 
     rename(&server, &IDENTITY, away).await;
-    for path in ["/api/n1/user", "/", "/api/jobs", "/query", "/query/log/1/log", "/api/v1/targets"] {
+    for path in
+        ["/api/n1/user", "/", "/project/p", "/api/jobs", "/query", "/query/log/1/log", "/api/v1/targets"]
+    {
         asking.is_not_now("GET", path, json, "");
     }
     asking.is_not_now("POST", "/query", json, query);

@@ -1,0 +1,128 @@
+//! Which address is whose.
+
+use crate::answer::Failed;
+use crate::{jobsets, origin, projects, push, session};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use http::Method;
+use ropewalk_core::error::{Error, Kind};
+use ropewalk_core::farm::Farm;
+use ropewalk_http::negotiation::Speaks;
+use ropewalk_http::rates::Rates;
+use ropewalk_http::routes::{Route, Routes};
+use ropewalk_http::session::Cookies;
+use std::sync::Arc;
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub struct Hydra {
+    /// The use cases.
+    pub farm: Arc<Farm>,
+    /// Counts log-ins.
+    pub rates: Arc<Rates>,
+    /// How sessions are handed out.
+    pub cookies: Cookies,
+}
+
+/// All addresses of this door. It answers whatever [`answers`] says.
+pub fn door(hydra: Hydra) -> Router {
+    table()
+        .into_router()
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(hydra.clone(), from_our_pages))
+        .with_state(hydra)
+}
+
+/// The route table of this door.
+pub fn routes() -> Vec<Route> {
+    table().into_table()
+}
+
+fn table() -> Routes<Hydra> {
+    Routes::default()
+        .get("/", projects::list)
+        .post("/login", session::log_in)
+        .get("/current-user", session::show)
+        .post("/logout", session::log_out)
+        .get("/project/{project}", projects::show)
+        .put("/project/{project}", projects::save)
+        .delete("/project/{project}", projects::delete)
+        .get("/jobset/{project}/{jobset}", jobsets::show)
+        .put("/jobset/{project}/{jobset}", jobsets::save)
+        .delete("/jobset/{project}/{jobset}", jobsets::delete)
+        .get("/jobset/{project}/{jobset}/errors", jobsets::show)
+        .put("/api/push", push::push)
+        .post("/api/push", push::push)
+}
+
+/// Words of `/api/…` that are this door's.
+const API: &[&str] = &["push"];
+
+/// What this door answers at an address. Pages that people look at answer programs only; whatever is no page, everybody.
+pub fn answers(method: &Method, path: &str) -> Speaks {
+    let is_look = method == Method::GET || method == Method::HEAD;
+    let page = || if is_look { Speaks::Json } else { Speaks::Everything };
+    let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
+    match words.as_slice() {
+        [] if is_look => Speaks::Json,
+        ["login", ..] if method == Method::POST => Speaks::Everything,
+        ["api", word, ..] if API.contains(word) => Speaks::Everything,
+        ["current-user" | "logout", ..] => Speaks::Everything,
+        ["project", _] => page(),
+        ["jobset", _, _] => page(),
+        ["project" | "jobset", ..] => Speaks::Everything,
+        _ => Speaks::Nothing,
+    }
+}
+
+async fn from_our_pages(State(hydra): State<Hydra>, request: Request, next: Next) -> Response {
+    match origin::check(request.method(), request.headers(), &hydra.farm.settings().origin) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Failed::from(error).into_response(),
+    }
+}
+
+async fn nothing_here() -> Failed {
+    Error::missing("such address").into()
+}
+
+/// `Allow` is set around it.
+async fn wrong_method(method: Method) -> Failed {
+    Error::new(Kind::WrongMethod, format!("this address takes no {method}: see the header Allow")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_for_people_and_the_rest_for_everybody() {
+        for (method, path, speaks) in [
+            (Method::GET, "/", Speaks::Json),
+            (Method::POST, "/", Speaks::Nothing),
+            (Method::GET, "/login", Speaks::Nothing),
+            (Method::POST, "/login", Speaks::Everything),
+            (Method::GET, "/project/p", Speaks::Json),
+            (Method::PUT, "/project/p", Speaks::Everything),
+            (Method::GET, "/jobset/p/j/", Speaks::Json),
+            (Method::GET, "/jobset/p/j/errors", Speaks::Everything),
+            (Method::GET, "/api/push", Speaks::Everything),
+            (Method::GET, "/api/n1/jobs", Speaks::Nothing),
+            (Method::GET, "/api/jobs", Speaks::Nothing),
+            (Method::GET, "/~ann/job/1", Speaks::Nothing),
+        ] {
+            assert_eq!(answers(&method, path), speaks, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn every_route_is_answered() {
+        for route in routes() {
+            let method = route.method.parse().unwrap_or_default();
+            assert_ne!(answers(&method, &route.path), Speaks::Nothing, "{route:?}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The door of Hydra: projects, jobsets, evaluations and builds for its clients.
+//!
+//! `door` says which address is whose; there is one module for each noun behind it. `fields` reads what was sent,
+//! `view` shows what there is.
+
+mod answer;
+mod door;
+mod fields;
+mod jobsets;
+mod origin;
+mod parts;
+mod projects;
+mod push;
+mod session;
+mod view;
+
+pub use answer::render;
+pub use door::{Hydra, answers, door, routes};
