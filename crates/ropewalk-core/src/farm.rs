@@ -4,7 +4,7 @@ use crate::arch::{ArchSettings, Databases};
 use crate::error::Error;
 use crate::identity::Passwords;
 use crate::nix::NixSettings;
-use crate::port::{Blobs, Clock, Logs, NixRoots, Store};
+use crate::port::{Blobs, Clock, Logs, NixFiles, NixRoots, Store};
 use crate::queue::Leases;
 use ropewalk_model::limits::{BuildLimits, RequestLimits};
 use std::sync::Arc;
@@ -40,6 +40,7 @@ pub struct Farm {
     pub(crate) leases: Leases,
     pub(crate) databases: Databases,
     pub(crate) roots: Option<Arc<dyn NixRoots>>,
+    pub(crate) nix_files: Option<Arc<dyn NixFiles>>,
 }
 
 impl Farm {
@@ -61,6 +62,7 @@ impl Farm {
             leases: Leases::default(),
             databases: Databases::default(),
             roots: None,
+            nix_files: None,
         }
     }
 

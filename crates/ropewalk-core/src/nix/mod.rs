@@ -3,6 +3,7 @@
 mod builds;
 mod evaluation;
 mod evaluations;
+mod files;
 mod jobsets;
 mod logs;
 mod outcome;

@@ -37,6 +37,7 @@ pub use nix::{
     NewDerivation, NewEvaluation, NewMember, NewNixBuild, NewProject, NixRoots, Project, ProjectFields,
     ProjectUpdate, Projects, Resolved, ResolvedBuild, Saved, TakeOver, Taken, Wanted,
 };
+pub use nix::{NixEntry, NixFiles, NixFound};
 pub use packages::{DatabaseRow, NewPackage, Packages};
 pub use queue::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Standing, Waiting};
 

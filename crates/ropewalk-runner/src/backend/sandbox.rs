@@ -60,6 +60,16 @@ pub(crate) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts)
     Ok((Box::new(Open { sandbox, env: rootfs.env, takes_packages }), facts))
 }
 
+impl From<Breach> for Passed {
+    fn from(breach: Breach) -> Passed {
+        let (cause, key) = match breach {
+            Breach::Memory { .. } | Breach::Starved { .. } => (Cause::MemoryLimit, "limits.memory"),
+            Breach::Disk { .. } | Breach::Full { .. } => (Cause::DiskLimit, "limits.disk"),
+        };
+        Passed { cause, message: format!("{breach} ({key})") }
+    }
+}
+
 impl From<ImageError> for BackendError {
     fn from(error: ImageError) -> BackendError {
         match error {
@@ -112,12 +122,7 @@ impl Place for Open {
     }
 
     fn passed_limit(&self) -> Option<Passed> {
-        let breach = self.sandbox.breach()?;
-        let (cause, key) = match breach {
-            Breach::Memory { .. } | Breach::Starved { .. } => (Cause::MemoryLimit, "limits.memory"),
-            Breach::Disk { .. } | Breach::Full { .. } => (Cause::DiskLimit, "limits.disk"),
-        };
-        Some(Passed { cause, message: format!("{breach} ({key})") })
+        self.sandbox.breach().map(Passed::from)
     }
 
     fn broken(&self) -> Option<String> {

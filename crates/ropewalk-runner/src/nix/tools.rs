@@ -148,6 +148,12 @@ impl Tools {
         Ok(tools)
     }
 
+    /// Whether the store is one of our own.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.home.is_some()
+    }
+
     /// What builds see as `/bin/sh`: a program of this machine that needs no library, or what the machine's own
     /// configuration says.
     #[must_use]

@@ -4,6 +4,7 @@
 //! Order of use: [`range::enter`], [`Sandbox::open`], then [`Sandbox::order`] and
 //! [`Sandbox::answer`] for each step, [`Sandbox::kill`].
 
+mod beside;
 mod bpf;
 pub mod cgroup;
 mod error;
@@ -28,6 +29,7 @@ pub use open::Sandbox;
 pub use spec::{Bind, Limits, Network, Spec};
 pub use watch::{Breach, WATCH_INTERVAL};
 
+pub(crate) use beside::Beside;
 pub(crate) use error::Doing;
 pub(crate) use watch::pids_below;
 

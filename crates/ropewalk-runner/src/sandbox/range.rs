@@ -61,6 +61,20 @@ fn subordinate(file: &'static str) -> Result<u32, SandboxError> {
 /// # Errors
 /// When the account has no range, user namespaces are forbidden, or the maps are refused.
 pub fn enter() -> Result<Range, SandboxError> {
+    enter_with(write_map)
+}
+
+/// Moves this single-threaded process of an ordinary account into a user namespace whose root is the account itself: its
+/// files stay its own, and `1..COUNT` are the first ids of the range. For a program that has accounts of its own for
+/// what it runs.
+///
+/// # Errors
+/// As [`enter`].
+pub(crate) fn enter_as_owner() -> Result<Range, SandboxError> {
+    enter_with(|kind, pid, own, base| run_map(kind, [pid, 0, own, 1, 1, base, COUNT - 1]))
+}
+
+fn enter_with(write_map: impl Fn(&str, u32, u32, u32) -> bool) -> Result<Range, SandboxError> {
     let range = find()?;
     let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
     let (mut wait, mut go) = std::io::pipe().doing("make a pipe")?;
@@ -109,7 +123,12 @@ fn write_map(kind: &str, pid: u32, own: u32, base: u32) -> bool {
         let map = format!("0 {base} {COUNT}\n{OWN} {own} 1\n");
         return std::fs::write(format!("/proc/{pid}/{kind}_map"), map).is_ok();
     }
-    let args = [pid, 0, base, COUNT, OWN, own, 1].map(|n| n.to_string());
+    run_map(kind, [pid, 0, base, COUNT, OWN, own, 1])
+}
+
+/// Has the system's program write a map.
+fn run_map(kind: &str, args: [u32; 7]) -> bool {
+    let args = args.map(|n| n.to_string());
     let mut command = Command::new(format!("new{kind}map"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null());
     command.status().is_ok_and(|s| s.success())

@@ -25,8 +25,11 @@ pub fn clean(path: &Path) -> Result<(), SpoolError> {
     if !target.exists() {
         return Ok(());
     }
-    range::enter().map_err(|error| SpoolError::Range { path, why: error.to_string() })?;
-    remove_tree(&target)
+    match range::enter() {
+        Ok(_) => remove_tree(&target),
+        // Without a range there were no files of one: what Nix builds belongs to the account itself.
+        Err(error) => remove_tree(&target).map_err(|_| SpoolError::Range { path, why: error.to_string() }),
+    }
 }
 
 /// Removes what of a spool's making or removal was cut short. Nobody may be making one in `folder`. `program` is this

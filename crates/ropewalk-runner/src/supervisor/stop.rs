@@ -1,6 +1,6 @@
 //! Why a build does not go on.
 
-use crate::backend::BackendError;
+use crate::backend::{BackendError, Passed};
 use crate::spool::SpoolError;
 use ropewalk_model::link::Outcome;
 use ropewalk_model::status::Cause;
@@ -29,6 +29,12 @@ impl From<SpoolError> for Stop {
 impl From<BackendError> for Stop {
     fn from(error: BackendError) -> Stop {
         Stop::new(error.cause(), error)
+    }
+}
+
+impl From<Passed> for Stop {
+    fn from(passed: Passed) -> Stop {
+        Stop::new(passed.cause, passed.message)
     }
 }
 

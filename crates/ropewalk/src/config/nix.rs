@@ -94,6 +94,17 @@ impl Nix {
         }
     }
 
+    /// Where the outputs of builds lie, if this machine has Nix.
+    pub(crate) fn store_folder(&self, data: &Path) -> anyhow::Result<Option<PathBuf>> {
+        // What is wrong with Nix the runner says.
+        let Ok(Some(settings)) = self.of_runner(data) else { return Ok(None) };
+        Ok(Some(match settings.store {
+            Store::System => PathBuf::from("/nix/store"),
+            // Named as Nix names it, which refuses links on the way.
+            Store::Private(_) => data.canonicalize()?.join(FOLDER).join("store"),
+        }))
+    }
+
     /// What the runner is told of Nix. None without it, which is no error unless something is configured.
     pub(crate) fn of_runner(&self, data: &Path) -> Result<Option<Settings>, ToolsError> {
         let programs = match self.program.as_str() {

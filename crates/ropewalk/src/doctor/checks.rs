@@ -207,6 +207,11 @@ fn nix(config: &Config, data: &Path) -> Finding {
     let programs = settings.programs.display();
     let found = format!("{programs}, store {}, builds {}", tools.store.display(), words.join(" "));
     match tools.shell() {
+        Some(_) if tools.is_own() && range::find().is_err() => Finding::weak(
+            name,
+            found,
+            "without an id range a derivation can change what it depends on: add one, see `id range`",
+        ),
         Some(_) => Finding::good(name, found),
         None => Finding::weak(name, found, "derivations find no /bin/sh: install the package busybox-static"),
     }

@@ -4,6 +4,7 @@ mod agent;
 mod first_run;
 mod listen;
 pub(crate) mod lock;
+mod nix_files;
 pub(crate) mod parts;
 
 use crate::config::{Config, Loaded};

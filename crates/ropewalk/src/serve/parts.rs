@@ -1,5 +1,6 @@
 //! What a server is made of.
 
+use super::nix_files::OfThisMachine;
 use crate::config::arch::is_reserved;
 use crate::config::{Config, DATABASE, without_password};
 use anyhow::Context;
@@ -60,7 +61,10 @@ impl Parts {
             arch: config.arch.settings(),
             nix: config.nix.settings(),
         };
-        let farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock, settings);
+        let mut farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock, settings);
+        if let Some(store) = config.nix.store_folder(data)? {
+            farm = farm.with_nix_files(Arc::new(OfThisMachine::new(&store)));
+        }
         Ok(Parts {
             farm: Arc::new(farm),
             readiness: Readiness::new(data, agent::ROOM),

@@ -78,6 +78,11 @@ impl Account {
         Bench::new(self.clone(), &self.home, program.clone())
     }
 
+    /// Another account, which need not be known to the system.
+    pub(crate) fn other(&self, uid: u32, home: &Path) -> Account {
+        Account { switch: Some((uid, uid)), title: "other", home: home.to_owned() }
+    }
+
     /// A command that runs as this account.
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());

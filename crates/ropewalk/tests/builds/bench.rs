@@ -32,6 +32,21 @@ impl Bench {
         Bench { account, program, data: home.join("data"), folder }
     }
 
+    /// The same for another account, with a home that is its own and copies of the programs in it.
+    pub(crate) fn of(&self, uid: u32, home: &Path) -> Bench {
+        let account = self.account.other(uid, home);
+        account.own(home);
+        let programs = home.join("programs");
+        std::fs::create_dir(&programs).unwrap();
+        let program = programs.join(self.program.file_name().unwrap());
+        for file in [self.this_program(), self.program.clone()] {
+            std::fs::copy(&file, programs.join(file.file_name().unwrap())).unwrap();
+        }
+        std::fs::create_dir(home.join("data")).unwrap();
+        account.own(&home.join("data"));
+        Bench::new(account, home, program)
+    }
+
     /// Seconds to sleep that no other process of this machine sleeps: by them a build's processes are known.
     pub(crate) fn mark(&self) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -59,6 +59,8 @@ fn main() {
         let tests =
             tests.chain(secrets::TESTS).chain(adoption::TESTS).chain(survival::TESTS).chain(removal::TESTS);
         let tests = tests.chain(images::TESTS).chain(families::TESTS).chain(nix::TESTS);
+        let of_root = if account.title() == "root" { nix::OF_ROOT } else { &[] };
+        let tests = tests.chain(of_root);
         #[cfg(feature = "faults")]
         let tests = tests.chain(faults::TESTS);
         for (name, test) in tests {

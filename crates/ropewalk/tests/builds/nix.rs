@@ -25,8 +25,15 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("hydra_40_a_folder_is_a_product_and_a_file_is_none", defaults),
     ("hydra_43_log_lines_come_before_the_build_ends", live),
     ("hydra_52_a_cancelled_derivation_leaves_no_process", cancelled),
+    ("a_derivation_cannot_change_what_it_depends_on", poisoned),
+    ("limits_of_memory_and_disk_end_a_derivation", limits),
+    ("sixty_derivations_and_two_attempts_at_one_are_built", many),
     ("hydra_69_a_derivation_outlives_agent_and_supervisor", survived),
 ];
+
+/// Those that become other accounts.
+pub(crate) const OF_ROOT: &[(&str, Test)] =
+    &[("hydra_70_derivations_are_built_by_an_account_that_owns_nothing", nobody)];
 
 /// The folder of the store, below the test's.
 const FOLDER: &str = "nix";
@@ -64,6 +71,17 @@ in rec {
     printf 'coverage 87.5 %%\nsize 4096 B\ncount 7\n' > $out/nix-support/hydra-metrics
   '' {};
   folder = sh "folder-1.0" "mkdir $out; echo x > $out/x" {};
+  victim = sh "victim-1.0" "mkdir $out; echo good > $out/file" {};
+  plain = sh "plain-1.0" "echo good > $out" {};
+  poison = sh "poison-1.0" ''
+    for f in ${victim}/file ${plain}; do
+      chmod -R u+w ${victim} ${plain}; echo evil > $f; rm -f $f; grep good $f || exit 1
+    done
+    ln ${plain} linked 2>/dev/null; id -u > $out
+  '' {};
+  hungry = sh "hungry-1.0" "x=x; while :; do x=$x$x; done" {};
+  messy = sh "messy-1.0" "head -c 80000000 /dev/zero > /build/x; sleep 60" {};
+  many = builtins.listToAttrs (builtins.genList (n: { name = "j${toString n}"; value = sh "many-${toString n}" "echo ${toString n} > $out" {}; }) 60);
   sleeper = sh "sleeper-1.0" "echo first; sleep MARK & sleep MARK" {};
   waiter = sh "waiter-1.0" "echo first; i=0; while [ $i -lt 30 ]; do sleep 0.1; i=$((i+1)); done; echo last; echo > $out" {};
 }
@@ -303,5 +321,80 @@ fn survived(bench: &Bench) {
     });
     mill.farm.server.decide(id + 1, &Verdict::Cancel { cause: Cause::Cancelled, until: Time(i64::MAX) });
     assert_eq!(cause(&mill.farm.ended(id + 1)), Some(Cause::Cancelled));
+    assert_eq!(Leftovers::marked(&mark), 0);
+}
+
+fn poisoned(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    for job in ["victim", "plain"] {
+        assert_eq!(mill.build(job).1, Outcome::Success);
+    }
+    let (id, outcome) = mill.build("poison");
+    assert_eq!(outcome, Outcome::Success, "{}", mill.log(id));
+    let paths = [mill.task("victim"), mill.task("plain")].map(|task| task.outputs["out"].clone());
+    mill.nix("nix-store", &["--verify-path", &paths[0], &paths[1]]);
+    assert_eq!(std::fs::read_to_string(mill.task("poison").outputs["out"].clone()).unwrap(), "1000\n");
+}
+
+fn limits(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    let limits = BuildLimits { memory: 200 << 20, disk: 40 << 20, ..BuildLimits::default() };
+    let jobs = [("hungry", Cause::MemoryLimit), ("messy", Cause::DiskLimit)];
+    for (job, expected) in jobs {
+        let id = mill.offer_within(mill.task(job), limits.clone());
+        let outcome = mill.farm.ended(id);
+        assert_eq!(cause(&outcome), Some(expected), "{job}: {outcome:?}");
+        Leftovers::assert_none("none", id);
+    }
+}
+
+fn many(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    let printed = mill.nix("nix-instantiate", &["jobs.nix", "-A", "many"]);
+    let drvs: Vec<&str> = printed.lines().collect();
+    assert_eq!(drvs.len(), 60);
+    let task = |drv: &str| {
+        let file = DerivationFile::read(&std::fs::read(drv).unwrap()).unwrap();
+        Realise {
+            drv_path: drv.into(),
+            outputs: file.outputs,
+            timeout: Some(60),
+            max_silent: 60,
+            max_output: None,
+        }
+    };
+    let mut ids: Vec<i64> = drvs.iter().map(|drv| mill.offer(task(drv))).collect();
+    let twice = mill.task("waiter");
+    ids.extend([mill.offer(twice.clone()), mill.offer(twice)]);
+    for id in ids {
+        assert_eq!(mill.farm.ended(id), Outcome::Success);
+    }
+}
+
+/// The account `nobody`: no home, no id range, no line of its own anywhere.
+fn nobody(bench: &Bench) {
+    let home = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(home.path(), open).unwrap();
+    let bench = bench.of(65534, home.path());
+    let mut mill = Mill::new(&bench);
+    for (job, expected) in
+        [("multi", None), ("broken", Some(Cause::StepFailed)), ("failedFlag", Some(Cause::OutputFlag))]
+    {
+        let (id, outcome) = mill.build(job);
+        assert_eq!(cause(&outcome), expected, "{job}: {outcome:?}");
+        assert_eq!(mill.realised(id).is_some(), job != "broken");
+    }
+    let owner =
+        std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&mill.task("multi").outputs["out"]).unwrap());
+    assert_eq!(owner, 65534);
+    // A killed supervisor leaves a folder in the spool, which goes without an id range too.
+    let id = mill.offer(mill.task("sleeper"));
+    let mark = mill.mark.clone();
+    mill.farm.wait("the build's processes", |_| Leftovers::marked(&mark) == 2);
+    for pid in supervisors(&bench.folder, id) {
+        kill_process(pid, Signal::KILL).unwrap();
+    }
+    assert_eq!(cause(&mill.farm.ended(id)), Some(Cause::RunnerLost));
     assert_eq!(Leftovers::marked(&mark), 0);
 }

@@ -2,6 +2,7 @@
 
 mod builds;
 mod evaluations;
+mod files;
 mod projects;
 mod roots;
 
@@ -13,6 +14,7 @@ pub use evaluations::{
     DueJobset, EndedEvaluation, Evaluated, EvaluatedJobset, Evaluations, NewBuild as NewNixBuild,
     NewDerivation, NewEvaluation, NewMember, Resolved, ResolvedBuild, TakeOver, Taken, Wanted,
 };
+pub use files::{NixEntry, NixFiles, NixFound};
 pub use projects::{
     Declarative, Enabled, InputKind, Jobset, JobsetFields, JobsetInput, JobsetProgress, JobsetSave,
     JobsetTrigger, NewProject, Project, ProjectFields, ProjectUpdate, Projects, Saved,

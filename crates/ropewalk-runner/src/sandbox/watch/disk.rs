@@ -52,7 +52,16 @@ pub(super) struct Disk {
 impl Disk {
     pub(super) fn new(init: i32, layer: &Path, limit: u64) -> Result<Disk, SandboxError> {
         let upper = [layer.join("upper"), layer.join("usr/upper")];
-        let upper: Vec<PathBuf> = upper.into_iter().filter(|folder| folder.exists()).collect();
+        Disk::over(init, layer, upper.into_iter().filter(|folder| folder.exists()).collect(), limit)
+    }
+
+    /// Watches what is written into these folders, whether or not they are there yet; `layer` lies on their disk.
+    pub(super) fn over(
+        init: i32,
+        layer: &Path,
+        upper: Vec<PathBuf>,
+        limit: u64,
+    ) -> Result<Disk, SandboxError> {
         let stock =
             Stock::of_disk(layer).doing(format_args!("ask for free space below {}", layer.display()))?;
         let mut shortage = Shortage::new(RESERVE);

@@ -10,8 +10,9 @@ mod stores;
 mod tree;
 
 use super::cgroup::Group;
-use super::{Doing, SandboxError, Spec};
+use super::{Doing, Limits, SandboxError, Spec};
 use rustix::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often [`super::Sandbox::breach`] should be asked.
@@ -89,6 +90,19 @@ impl Watch {
         Ok(Watch {
             memory: memory::Memory::new(init, spec.limits.memory, group).doing("make a file in memory")?,
             disk: disk::Disk::new(init, &spec.layer, spec.limits.disk)?,
+        })
+    }
+
+    /// The same for the processes below `root`, which is in no sandbox of ours and writes into `folders`.
+    pub(super) fn over(
+        root: i32,
+        limits: &Limits,
+        (place, folders): (&Path, Vec<PathBuf>),
+        group: Option<Group>,
+    ) -> Result<Watch, SandboxError> {
+        Ok(Watch {
+            memory: memory::Memory::new(root, limits.memory, group).doing("make a file in memory")?,
+            disk: disk::Disk::over(root, place, folders, limits.disk)?,
         })
     }
 

@@ -42,7 +42,7 @@ type Hear<'c, 'a> = &'c mut dyn FnMut(&mut Attempt<'a>, Channel, &[u8]) -> Resul
 /// What is done while a program runs.
 pub(super) struct Care<'c, 'a> {
     pub(super) hear: Hear<'c, 'a>,
-    /// Asked a few times a second whether it may go on.
+    /// Asked when it has been started and a few times a second after that, whether it may go on.
     pub(super) look: &'c mut dyn FnMut(&mut Attempt<'a>, i32) -> Result<(), Stop>,
 }
 
@@ -80,6 +80,7 @@ impl<'a> Attempt<'a> {
         if let Some(process) = Process::of(child.pid.as_raw_nonzero().get()) {
             self.spool.note_init(process)?;
         }
+        (care.look)(self, child.pid.as_raw_nonzero().get())?;
         while !child.has_ended() {
             let fds: Vec<_> = std::iter::once(child.pidfd.as_fd())
                 .chain(child.outputs.iter().map(|(_, fd)| fd.as_fd()))

@@ -1,5 +1,6 @@
 //! A plan of the backend `nix`.
 
+mod account;
 mod child;
 mod evaluate;
 mod realise;

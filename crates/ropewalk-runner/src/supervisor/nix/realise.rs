@@ -2,8 +2,10 @@
 
 use super::super::attempt::Attempt;
 use super::super::stop::Stop;
+use super::account::{BuildAccount, GROUP};
 use super::child::{Care, Channel};
 use super::{STEP, unable};
+use crate::backend::Passed;
 use crate::nix::Tools;
 use crate::nix::files::is_store_path;
 use crate::nix::messages::{Lines, Said, read};
@@ -11,9 +13,12 @@ use crate::nix::outcome::Failure;
 use crate::nix::realised::Reader;
 use crate::nix::roots;
 use crate::nix::sizes::{ANSWER, Sizes};
+use crate::sandbox::{Beside, Breach, Limits};
+use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::link::{AttemptFact, LogName};
 use ropewalk_model::nix::{REALISED, Realise, Realised};
 use ropewalk_model::status::Cause;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus};
 
 /// Errors of Nix's that are kept.
@@ -51,7 +56,13 @@ impl Attempt<'_> {
 
     /// The error has the step's exit code beside it.
     fn build_derivation(&mut self, tools: &Tools, task: &Realise) -> Result<(), (i32, Stop)> {
-        let command = self.command(tools, task).map_err(|stop| (1, stop))?;
+        let mut command = self.command(tools, task).map_err(|stop| (1, stop))?;
+        let account = BuildAccount::take(self.spool, tools).map_err(|stop| (1, stop))?;
+        if let Some(account) = &account {
+            command.args(["--option", "build-users-group", GROUP]);
+            // SAFETY: this process has one thread, so its child may run ordinary code.
+            unsafe { command.pre_exec(account.entering()) };
+        }
         let mut heard = Heard::default();
         let mut lines = std::mem::take(&mut heard.lines);
         let mut hear = |attempt: &mut Self, channel, bytes: &[u8]| match channel {
@@ -59,18 +70,37 @@ impl Attempt<'_> {
             Channel::Out => Ok(()),
             Channel::Err => lines.take(bytes, |line| attempt.take_message(task, &mut heard, line)),
         };
-        let ended = self.attend(command, Care { hear: &mut hear, look: &mut |_, _| Ok(()) });
+        let mut limited = None;
+        let mut look = |attempt: &mut Self, root| match &mut limited {
+            None => attempt.limit(tools, task, root).map(|beside| limited = Some(beside)),
+            Some(beside) => pass(beside.breach()),
+        };
+        let ended = self.attend(command, Care { hear: &mut hear, look: &mut look });
         let rest = lines.rest().map_or(Ok(()), |line| self.take_message(task, &mut heard, &line));
         let status = ended.and_then(|status| rest.map(|()| status)).map_err(|stop| (KILLED, stop))?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(failure(task, &heard, status)),
+        if status.success() {
+            return Ok(());
         }
+        // A builder that the kernel ended for want of memory looks like one that failed.
+        let passed = limited.map_or(Ok(()), |mut beside| pass(beside.last_breach()));
+        passed.map_err(|stop| (KILLED, stop))?;
+        Err(failure(task, &heard, status))
+    }
+
+    /// Limits all that Nix starts.
+    fn limit(&self, tools: &Tools, task: &Realise, root: i32) -> Result<Beside, Stop> {
+        let BuildLimits { memory, processes, disk, cpus, .. } = self.plan.limits;
+        let limits = Limits { memory, processes, disk, cpus };
+        // Where Nix lets a build write before its outputs are taken.
+        let chroot = format!("{}.chroot", task.drv_path);
+        let folders = vec![self.spool.layer(), chroot.into()];
+        let limited = Beside::limit(self.spool.name(), root, &limits, &tools.store, folders);
+        limited.map_err(|error| unable(format_args!("cannot limit the build: {error}")))
     }
 
     fn command(&self, tools: &Tools, task: &Realise) -> Result<Command, Stop> {
         let limits = &self.plan.limits;
-        let folder = self.spool.path().join("build");
+        let folder = self.spool.layer();
         std::fs::create_dir_all(&folder)
             .map_err(|error| unable(format_args!("cannot create {}: {error}", folder.display())))?;
         let mut command = tools.command("nix-store");
@@ -158,6 +188,10 @@ impl Attempt<'_> {
             let _ = self.say(format_args!("The outputs stay in the store: {}", stop.message));
         }
     }
+}
+
+fn pass(breach: Option<Breach>) -> Result<(), Stop> {
+    breach.map_or(Ok(()), |breach| Err(Passed::from(breach).into()))
 }
 
 /// What a plan names becomes arguments and links.
