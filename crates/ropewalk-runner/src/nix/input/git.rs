@@ -221,7 +221,7 @@ impl<'a> Clone<'a> {
             let _ = crate::tree::remove(&around);
             return Err(failed(format_args!("the files of {commit} are larger than {most} bytes")));
         }
-        let store_path = fetch.add(overseer, &source)?;
+        let store_path = fetch.add(overseer, &source, false)?;
         let _ = crate::tree::remove(&around);
         let known = Known { store_path: store_path.clone(), revision: commit.into() };
         self.locked.remember(&name, &known)?;

@@ -31,7 +31,7 @@ pub(super) fn fetch(
         Ok(_) => {}
         Err(error) => return Err(failed(format_args!("cannot read {path}: {error}"))),
     }
-    let store_path = fetch.add(overseer, &source)?;
+    let store_path = fetch.add(overseer, &source, true)?;
     let lock = fetch.lock(overseer, "path", path)?;
     let revision = match lock.known("seen") {
         Some(known) if known.store_path == store_path => known.revision,

@@ -48,11 +48,17 @@ impl Fetch<'_> {
         self.until.saturating_duration_since(Instant::now()).min(most)
     }
 
-    /// Copies a file or folder into the store under its own name, and keeps it there.
-    pub(super) fn add(&mut self, overseer: &mut dyn Overseer, source: &Path) -> Result<String, Stop> {
+    /// Copies a file or folder into the store under its own name, and keeps it there. `is_anybodys`: it may belong to
+    /// another account of this machine, and an administrator has named it.
+    pub(super) fn add(
+        &mut self,
+        overseer: &mut dyn Overseer,
+        source: &Path,
+        is_anybodys: bool,
+    ) -> Result<String, Stop> {
         let mut cell = self.cell.clone();
         cell.readable.push(source.into());
-        cell.reads_all = true;
+        cell.reads_all = is_anybodys;
         let source = source.display().to_string();
         let call = Call {
             program: self.tools.program("nix-store"),

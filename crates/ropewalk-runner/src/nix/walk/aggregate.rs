@@ -2,7 +2,7 @@
 
 use super::record::{Aggregate, Record, name};
 use super::slow::Slow;
-use super::{Walked, say_error};
+use super::{Walked, say_error_after};
 use crate::nix::graph::read_drv;
 use crate::nix::overseer::Overseer;
 use crate::nix::quote;
@@ -67,7 +67,7 @@ pub(super) fn gather(
     }
     for (own, text) in failed {
         walked.jobs.retain(|record| name(&record.path) != own);
-        say_error(overseer, &own, &text)?;
+        say_error_after(overseer, walked.errors.len(), &own, &text)?;
         walked.errors.push((own, text));
     }
     Ok(())

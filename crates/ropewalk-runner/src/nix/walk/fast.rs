@@ -1,14 +1,11 @@
 //! All attributes in one run.
 
-use super::Subject;
 use super::record::{Record, Visited};
+use super::{MAX_WORDS, Subject, too_wordy};
 use crate::nix::overseer::Overseer;
 use crate::nix::run::{Allowance, RunError, run};
 use crate::supervisor::Stop;
 use std::time::Duration;
-
-/// Bytes of all records.
-const MAX_OUTPUT: usize = 1 << 30;
 
 /// What a whole run has found.
 #[derive(Debug, Default)]
@@ -29,9 +26,10 @@ pub(super) fn walk(overseer: &mut dyn Overseer, subject: &Subject<'_>) -> Result
     call.arguments.push(expression);
     // An attribute without end must not take the time that the others need.
     let time = subject.left()?.min(Duration::from_secs(subject.limits.attribute_time));
-    let ran = match run(overseer, &subject.cell, call, Allowance { time, output: MAX_OUTPUT }) {
+    let ran = match run(overseer, &subject.cell, call, Allowance { time, output: MAX_WORDS }) {
         Ok(ran) if ran.code == 0 => ran,
-        Ok(_) | Err(RunError::TimedOut | RunError::TooMuch) => return Ok(None),
+        Ok(_) | Err(RunError::TimedOut) => return Ok(None),
+        Err(RunError::TooMuch) => return Err(too_wordy()),
         Err(RunError::Stop(stop)) => return Err(stop),
     };
     let Ok(visited) = serde_json::from_slice::<Vec<Visited>>(&ran.output) else { return Ok(None) };

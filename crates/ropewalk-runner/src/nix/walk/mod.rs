@@ -30,6 +30,9 @@ const ARGUMENTS: &str = "/ropewalk/arguments.nix";
 /// The walker.
 const WALK: &str = include_str!("walk.nix");
 
+/// Bytes that all jobs together say about themselves.
+const MAX_WORDS: usize = 256 << 20;
+
 /// What is evaluated.
 pub(crate) struct Subject<'a> {
     pub(crate) tools: &'a Tools,
@@ -117,6 +120,11 @@ impl Subject<'_> {
     }
 }
 
+/// The jobs' descriptions are too long.
+fn too_wordy() -> Stop {
+    Stop::new(Cause::StepFailed, format_args!("the jobs say more than {MAX_WORDS} bytes about themselves"))
+}
+
 /// The evaluation is out of time.
 pub(crate) fn too_long(limits: &EvaluationLimits) -> Stop {
     Stop::new(Cause::Timeout, format_args!("the evaluation took longer than {} s", limits.time))
@@ -124,6 +132,18 @@ pub(crate) fn too_long(limits: &EvaluationLimits) -> Stop {
 
 /// Lines of an error that the log shows.
 const SHOWN_LINES: usize = 12;
+
+/// Errors that it shows; the result has all of them.
+const SHOWN_ERRORS: usize = 200;
+
+/// Tells the log of an error, `before` of which were there already.
+fn say_error_after(overseer: &mut dyn Overseer, before: usize, name: &str, text: &str) -> Result<(), Stop> {
+    match before {
+        0..SHOWN_ERRORS => say_error(overseer, name, text),
+        SHOWN_ERRORS => overseer.say(&"There are more errors than this log shows"),
+        _ => Ok(()),
+    }
+}
 
 /// Tells the log of an error.
 pub(crate) fn say_error(overseer: &mut dyn Overseer, name: &str, text: &str) -> Result<(), Stop> {

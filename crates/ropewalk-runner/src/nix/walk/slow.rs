@@ -3,7 +3,7 @@
 use super::message::shown;
 use super::record::{Looked, name};
 use super::worker::{Answer, Worker};
-use super::{Subject, Walked, too_long};
+use super::{MAX_WORDS, Subject, Walked, too_long, too_wordy};
 use crate::nix::overseer::Overseer;
 use crate::nix::quote;
 use crate::supervisor::Stop;
@@ -29,6 +29,8 @@ pub(super) struct Slow<'a> {
     bound: Vec<(String, usize)>,
     variables: usize,
     deaths: usize,
+    /// Bytes that jobs and errors have said.
+    words: usize,
 }
 
 /// What became of an attribute.
@@ -48,7 +50,7 @@ enum Fatal {
 
 impl<'a> Slow<'a> {
     pub(super) fn new(subject: &'a Subject<'a>) -> Slow<'a> {
-        Slow { subject, worker: None, bound: vec![], variables: 0, deaths: 0 }
+        Slow { subject, worker: None, bound: vec![], variables: 0, deaths: 0, words: 0 }
     }
 
     /// Looks at everything.
@@ -132,6 +134,7 @@ impl<'a> Slow<'a> {
             }
             Outcome::Fatal(Fatal::Other(why)) => why,
         };
+        self.hear(&text)?;
         fail(overseer, walked, &path, text)?;
         Ok(vec![])
     }
@@ -157,7 +160,10 @@ impl<'a> Slow<'a> {
         walked: &mut Walked,
     ) -> Result<Vec<Vec<String>>, Stop> {
         match serde_json::from_str(text) {
-            Ok(Looked::Job(record)) => walked.jobs.push(*record),
+            Ok(Looked::Job(record)) => {
+                self.hear(text)?;
+                walked.jobs.push(*record);
+            }
             Ok(Looked::Set { attributes }) => {
                 let within = |name: String| path.iter().cloned().chain([name]).collect();
                 return Ok(attributes.into_iter().map(within).collect());
@@ -256,6 +262,12 @@ impl<'a> Slow<'a> {
         }
     }
 
+    /// Counts what is kept.
+    fn hear(&mut self, text: &str) -> Result<(), Stop> {
+        self.words += text.len();
+        if self.words > MAX_WORDS { Err(too_wordy()) } else { Ok(()) }
+    }
+
     fn died(&mut self, path: &[String], why: Fatal) -> Result<Fatal, Stop> {
         self.deaths += 1;
         if self.deaths <= MAX_DEATHS {
@@ -313,7 +325,7 @@ fn why(said: &str, code: i32, most: usize) -> Fatal {
 /// Notes an error, in the log too.
 fn fail(overseer: &mut dyn Overseer, walked: &mut Walked, path: &[String], text: String) -> Result<(), Stop> {
     let name = name(path);
-    super::say_error(overseer, &name, &text)?;
+    super::say_error_after(overseer, walked.errors.len(), &name, &text)?;
     walked.errors.push((name, text));
     Ok(())
 }
