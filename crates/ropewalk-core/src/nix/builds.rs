@@ -3,7 +3,7 @@
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
-use crate::port::{Build, BuildFilter, Counts, EvaluationRow, Role, StoreError};
+use crate::port::{Build, BuildFilter, BuildState, Counts, EvaluationRow, Jobset, Role, StoreError};
 use ropewalk_model::grant::Mode;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::nix::Metric;
@@ -201,6 +201,28 @@ impl Farm {
             after = *last;
             let builds = self.store.builds(&ids).await?;
             open.extend(builds.iter().filter(|build| !build.finished).map(|build| build.id));
+        }
+    }
+
+    /// Ends what a jobset evaluates and builds that is about to be removed.
+    pub(super) async fn give_up(&self, jobset: &Jobset) -> Result<(), Error> {
+        if let Some(job) = self.store.evaluating(jobset.id).await? {
+            self.cancel_open(job.0).await?;
+        }
+        let filter = BuildFilter {
+            project: Some(jobset.project_name.clone()),
+            jobset: Some(jobset.name.clone()),
+            state: BuildState::Open,
+            ..BuildFilter::default()
+        };
+        let mut before = None;
+        loop {
+            let builds = self.store.newest_builds(&filter, before, BATCH).await?;
+            let Some(last) = builds.last() else { return Ok(()) };
+            before = Some(*last);
+            for build in builds {
+                self.cancel_open(build).await?;
+            }
         }
     }
 

@@ -109,6 +109,7 @@ impl Farm {
         let jobset = self.jobset(by, project, name).await?;
         access::delete_jobset(by)?;
         by_hand(&self.project(by, project).await?)?;
+        self.give_up(&jobset).await?;
         Ok(self.store.delete_jobset(jobset.id).await?)
     }
 

@@ -2,7 +2,7 @@
 
 use super::inputs;
 use super::projects::{holds, lock};
-use crate::db::{Database, Row, Tx, Write};
+use crate::db::{Channel, Database, Row, Tx, Write};
 use ropewalk_core::nix::DECLARED;
 use ropewalk_core::port::{
     Enabled, Jobset, JobsetFields, JobsetProgress, JobsetSave, JobsetTrigger, Saved, StoreError,
@@ -235,6 +235,8 @@ pub(super) async fn trigger(tx: &Tx, (now, triggers): &(Time, Vec<JobsetTrigger>
         let sql = "UPDATE nix_jobsets SET triggered = $2, is_forced = is_forced OR $3 WHERE id = $1";
         tx.execute(sql, vec![trigger.jobset.into(), at.0.into(), trigger.is_forced.into()]).await?;
     }
+    // Whoever looks for jobsets that are due need not wait for the next look.
+    tx.after_commit_notify(Channel::Events);
     Ok(())
 }
 

@@ -69,6 +69,7 @@ on_both_engines! {
         hydra_50_an_aggregate_waits_for_its_constituents_and_fails_with_one
         hydra_52_queued_and_running_builds_are_cancelled_and_finished_ones_not
         hydra_53_a_restart_takes_along_what_failed_because_of_it
+        hydra_53_a_restart_reaches_what_failed_by_memory
         hydra_54_a_success_that_is_restarted_ends_cached
         hydra_55_strangers_change_nothing_and_a_role_opens_one_thing
         hydra_56_a_bumped_build_is_next
@@ -78,6 +79,7 @@ on_both_engines! {
         hydra_60_builds_and_evaluations_are_inputs_of_others
         hydra_61_what_cannot_be_fetched_is_told_and_forgotten
         hydra_63_the_newest_evaluations_and_last_successes_are_wanted
+        hydra_72_a_thousand_jobs_are_taken_over_and_read_in_pages
         a_failure_is_remembered_until_a_restart_or_its_time
         an_evaluation_is_taken_over_once_however_many_servers_look
         a_result_that_cannot_be_used_fails_and_frees_its_jobset

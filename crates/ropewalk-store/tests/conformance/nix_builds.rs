@@ -9,7 +9,7 @@ use ropewalk_core::nix::Restart;
 use ropewalk_core::port::{
     BuildFilter, BuildState, Builds, Enabled, InputKind, Jobs, JobsetFields, JobsetInput, Role, Waiting,
 };
-use ropewalk_core::port::{Projects, Queue};
+use ropewalk_core::port::{Evaluations, Queue};
 use ropewalk_model::ids::JobId;
 use ropewalk_model::link::Outcome;
 use ropewalk_model::nix::{EvaluationResult, Found, FoundJob, Input, Metric, NixTask, Product, Realised};
@@ -306,6 +306,20 @@ pub async fn hydra_53_a_restart_takes_along_what_failed_because_of_it(env: Env) 
     assert_eq!(world.statuses(&["dep", "top", "more"]).await, [0, 0, 0].map(Some));
 }
 
+pub async fn hydra_53_a_restart_reaches_what_failed_by_memory(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(vec![job("dep", "d")], &[])).await;
+    world.build_all(&[("d", Cause::StepFailed)]).await;
+    let jobs = vec![job("dep", "d"), job("top", "t"), job("same", "d")];
+    world.evaluated("j", found(jobs, &[("t", "d")])).await;
+    assert_eq!(world.statuses(&["dep", "top", "same"]).await, [1, 2, 1].map(Some));
+    assert!(world.build("same").await.is_cached);
+    world.farm.restart_build(&world.admin, world.build("dep").await.id).await.expect("restarted");
+    assert_eq!(world.statuses(&["dep", "top", "same"]).await, [None; 3]);
+    world.build_all(&[]).await;
+    assert_eq!(world.statuses(&["dep", "top", "same"]).await, [0; 3].map(Some));
+}
+
 pub async fn hydra_54_a_success_that_is_restarted_ends_cached(env: Env) {
     let world = with_jobset(env).await;
     world.evaluated("j", found(vec![job("a", "1")], &[])).await;
@@ -574,12 +588,18 @@ pub async fn a_removed_jobset_takes_its_builds_along(env: Env) {
     let world = with_jobset(env).await;
     world.evaluated("j", found(twenty(), &[])).await;
     let id = world.build("j00").await.id;
-    let jobset = world.progress("j").await.id;
-    world.env.store.delete_jobset(jobset).await.expect("removed");
-    assert_eq!(world.farm.nix_build(&world.admin, id).await.unwrap_err().kind, Kind::Missing);
-    world.build_all(&[]).await;
+    let (_, lease) = world.next().await;
+    world.push("j", false).await;
     world.tend().await;
-    assert!(world.env.store.ended_builds(10).await.expect("none").is_empty());
+    world.farm.delete_jobset(&world.admin, "p", "j").await.expect("removed");
+    assert_eq!(world.farm.nix_build(&world.admin, id).await.unwrap_err().kind, Kind::Missing);
+    world.failed(&lease, Cause::Cancelled).await;
+    assert!(world.env.lease(world.runner, 8).await.is_empty(), "nothing of it is run any more");
+    let told = (world.env.store.ended_builds(10).await, world.env.store.ended_evaluations(10).await);
+    assert!(told.0.expect("none").is_empty() && told.1.expect("none").is_empty());
+    world.jobset("j", fields()).await;
+    world.evaluated("j", found(twenty(), &[])).await;
+    assert_eq!(evaluations(&world, "j").await, (1, vec![20]));
 }
 
 pub async fn a_derivation_that_two_jobsets_need_is_built_once(env: Env) {
@@ -596,4 +616,25 @@ pub async fn a_derivation_that_two_jobsets_need_is_built_once(env: Env) {
         let build = world.build(name).await;
         assert_eq!((build.status, build.size), (Some(0), Some(9)));
     }
+}
+
+pub async fn hydra_72_a_thousand_jobs_are_taken_over_and_read_in_pages(env: Env) {
+    let world = with_jobset(env).await;
+    let jobs = (0..1000).map(|at| job(&format!("j{at:04}"), &format!("o{at:04}"))).collect();
+    let found = found(jobs, &[]);
+    world.push("j", true).await;
+    world.tend().await;
+    let begun = std::time::Instant::now();
+    world.evaluate(&result("h", found)).await;
+    let taken = begun.elapsed();
+    let begun = std::time::Instant::now();
+    let (mut seen, mut after) = (0, 0);
+    loop {
+        let page = world.farm.evaluation_builds(&world.admin, 1, after, 250).await.expect("a page");
+        let Some(last) = page.last() else { break };
+        (seen, after) = (seen + page.len(), last.id);
+    }
+    println!("1000 builds: taken over in {taken:?}, read in {:?}", begun.elapsed());
+    assert_eq!(seen, 1000);
+    assert!(taken < Duration::from_secs(60), "{taken:?}");
 }

@@ -6,6 +6,7 @@ mod listen;
 pub(crate) mod lock;
 mod nix_files;
 pub(crate) mod parts;
+mod roots;
 
 use crate::config::{Config, Loaded};
 use crate::exit::Exit;

@@ -1,6 +1,7 @@
 //! What a server is made of.
 
 use super::nix_files::OfThisMachine;
+use super::roots::StoreRoots;
 use crate::config::arch::is_reserved;
 use crate::config::{Config, DATABASE, without_password};
 use anyhow::Context;
@@ -64,6 +65,9 @@ impl Parts {
         let mut farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock, settings);
         if let Some(store) = config.nix.store_folder(data)? {
             farm = farm.with_nix_files(Arc::new(OfThisMachine::new(&store)));
+        }
+        if let Some(roots) = StoreRoots::of(config, data) {
+            farm = farm.with_roots(Arc::new(roots));
         }
         Ok(Parts {
             farm: Arc::new(farm),

@@ -10,6 +10,7 @@ mod commands;
 mod first_run;
 mod hostile;
 mod hydra;
+mod nix;
 mod openapi;
 mod papers;
 mod restart;

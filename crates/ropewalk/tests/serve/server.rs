@@ -142,7 +142,7 @@ impl Server {
         number
     }
 
-    fn database_url(&self) -> String {
+    pub(crate) fn database_url(&self) -> String {
         match &self.database {
             Some(database) => database.url().to_string(),
             None => format!("sqlite://{}", self.data().join("ropewalk.db").display()),

@@ -18,6 +18,8 @@ use std::collections::BTreeSet;
 
 /// Evaluations of one look.
 const BATCH: u32 = 16;
+/// Bytes of a name or path that is looked up later: no database can index longer ones.
+const NAME_MAX: usize = 1024;
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 20;
 
@@ -26,10 +28,12 @@ impl Farm {
     pub(in crate::nix) async fn take_over_evaluations(&self) -> Result<(), Error> {
         loop {
             let ended = self.store.ended_evaluations(BATCH).await?;
+            let mut put_off = None;
             for evaluation in &ended {
                 match self.take_over(evaluation).await {
                     Ok(()) => {}
-                    Err(error) if error.kind == Kind::Unavailable => return Err(error),
+                    // The others need not wait for it.
+                    Err(error) if error.kind == Kind::Unavailable => put_off = Some(error),
                     Err(error) => {
                         tracing::error!(job = %evaluation.job, "an evaluation could not be taken over: {error}");
                         let text = format!("the result of the evaluation cannot be used: {error}");
@@ -38,8 +42,10 @@ impl Farm {
                     }
                 }
             }
-            if ended.len() < BATCH as usize {
-                return Ok(());
+            match put_off {
+                Some(error) => return Err(error),
+                None if ended.len() < BATCH as usize => return Ok(()),
+                None => {}
             }
         }
     }
@@ -232,14 +238,32 @@ fn parse(text: &[u8], jobs_max: usize) -> Result<EvaluationResult, Error> {
         |error: &dyn std::fmt::Display| Error::malformed(format!("the result cannot be read: {error}"));
     let text = std::str::from_utf8(text).map_err(|error| malformed(&error))?;
     let text = text.replace(r"\u0000", "\u{fffd}");
-    let result: EvaluationResult = serde_json::from_str(&text).map_err(|error| malformed(&error))?;
-    let found = result.found.as_ref().map_or(0, |found| found.jobs.len() + found.errors.len());
+    let mut result: EvaluationResult = serde_json::from_str(&text).map_err(|error| malformed(&error))?;
+    let Some(found) = &mut result.found else { return Ok(result) };
+    leave_out_long_names(found);
+    let found = found.jobs.len() + found.errors.len();
     if found > jobs_max {
         return Err(Error::malformed(format!(
             "{found} jobs and errors, more than nix.evaluation.jobs = {jobs_max}"
         )));
     }
     Ok(result)
+}
+
+/// Jobs whose names or paths are too long become errors. A derivation with such a path is not described any more, so
+/// that what needs it is refused.
+fn leave_out_long_names(found: &mut Found) {
+    let Found { jobs, errors, derivations } = found;
+    jobs.retain(|job| {
+        let mut texts = [&job.name, &job.drv_path, &job.system].into_iter().chain(job.outputs.values());
+        let is_short = texts.all(|text| text.len() <= NAME_MAX);
+        if !is_short {
+            let shown: String = job.name.chars().take(100).collect();
+            errors.push((shown, format!("its name or a path has more than {NAME_MAX} bytes")));
+        }
+        is_short
+    });
+    derivations.retain(|path, _| path.len() <= NAME_MAX);
 }
 
 #[cfg(test)]
@@ -284,6 +308,11 @@ mod tests {
         let text = serde_json::to_vec(&result).unwrap();
         assert_eq!(parse(&text, 3).unwrap().hash, "h\u{fffd}");
         assert!(parse(&text, 2).is_err());
+        let long = FoundJob { name: "n".repeat(NAME_MAX + 1), ..FoundJob::default() };
+        let found = Found { jobs: vec![long, FoundJob::default()], ..Found::default() };
+        let text = serde_json::to_vec(&EvaluationResult { found: Some(found), ..result }).unwrap();
+        let found = parse(&text, 2).unwrap().found.unwrap();
+        assert_eq!((found.jobs.len(), found.errors.len()), (1, 1));
         assert!(parse(b"{}", 2).is_err() && parse(&[0xff], 2).is_err());
     }
 }

@@ -224,6 +224,8 @@ pub trait Evaluations: Send + Sync {
         triggered: Option<Time>,
         why: &str,
     ) -> Result<(), StoreError>;
+    /// The job of a jobset's evaluation that runs, or waits to be taken over.
+    async fn evaluating(&self, jobset: i64) -> Result<Option<JobId>, StoreError>;
     /// Ended evaluations that nobody took over, at most `limit`, oldest first.
     async fn ended_evaluations(&self, limit: u32) -> Result<Vec<EndedEvaluation>, StoreError>;
     /// Those of these derivations whose failure is remembered.

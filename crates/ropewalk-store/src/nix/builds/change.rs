@@ -8,7 +8,7 @@ use ropewalk_core::port::StoreError;
 use ropewalk_model::fault::Point;
 use ropewalk_model::ids::{JobId, WorkId};
 use ropewalk_model::time::Time;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 pub(in crate::nix) const RESTART: Write =
     Write::durable("restart builds").slow().points(Point::SubmitBeforeCommit, Point::SubmitAfterCommit);
@@ -21,14 +21,22 @@ pub(in crate::nix) async fn restart(
     (now, builds): &(Time, Vec<i64>),
 ) -> Result<Vec<i64>, StoreError> {
     take_turn(tx).await?;
+    let (mut due, mut seen) =
+        (VecDeque::from(builds.clone()), builds.iter().copied().collect::<BTreeSet<_>>());
     let mut restarted = vec![];
-    for build in builds {
-        let (job, root) = JobRow::lock_with_work(tx, JobId(*build)).await?;
+    while let Some(build) = due.pop_front() {
+        let (job, root) = JobRow::lock_with_work(tx, JobId(build)).await?;
         // One before may have taken it along.
-        if job.status.is_final() {
-            forget_below(tx, root.id).await?;
-            restart_in(tx, &(*now, job.id)).await?;
-            restarted.push(*build);
+        if !job.status.is_final() {
+            continue;
+        }
+        let failed = forget_below(tx, root.id).await?;
+        restart_in(tx, &(*now, job.id)).await?;
+        restarted.push(build);
+        for drv_path in failed {
+            due.extend(
+                failed_by_memory(tx, &drv_path).await?.into_iter().filter(|build| seen.insert(*build)),
+            );
         }
     }
     reopen(tx).await?;
@@ -36,12 +44,17 @@ pub(in crate::nix) async fn restart(
     Ok(restarted)
 }
 
-/// Forgets the failures of a work and of all that it needs.
-async fn forget_below(tx: &Tx, root: WorkId) -> Result<(), StoreError> {
-    let (mut due, mut seen) = (vec![root], BTreeSet::from([root]));
+/// Forgets the failures of a work and of all that it needs; answers which derivations did not succeed.
+async fn forget_below(tx: &Tx, root: WorkId) -> Result<Vec<String>, StoreError> {
+    let (mut due, mut seen, mut failed) = (vec![root], BTreeSet::from([root]), vec![]);
     while let Some(id) = due.pop() {
-        let sql = "DELETE FROM nix_failures WHERE drv_path = (SELECT key FROM works WHERE id = $1)";
-        tx.execute(sql, vec![id.0.into()]).await?;
+        let sql = "SELECT key FROM works WHERE id = $1 AND status <> 'succeeded' AND key IS NOT NULL";
+        if let Some(row) = tx.query_one(sql, vec![id.0.into()]).await? {
+            let drv_path: String = row.get("key")?;
+            let sql = "DELETE FROM nix_failures WHERE drv_path = $1";
+            tx.execute(sql, vec![drv_path.as_str().into()]).await?;
+            failed.push(drv_path);
+        }
         // What succeeded has nothing below it that failed.
         let sql = "SELECT e.needs FROM work_edges e JOIN works w ON w.id = e.needs
             WHERE e.work = $1 AND w.status <> 'succeeded'";
@@ -52,7 +65,18 @@ async fn forget_below(tx: &Tx, root: WorkId) -> Result<(), StoreError> {
             }
         }
     }
-    Ok(())
+    Ok(failed)
+}
+
+/// Current builds that failed because a failure of this derivation was remembered: nothing ran for them, so that no
+/// work ties them to the one that did fail.
+async fn failed_by_memory(tx: &Tx, drv_path: &str) -> Result<Vec<i64>, StoreError> {
+    let name = drv_path.rsplit('/').next().unwrap_or_default();
+    let sql = "SELECT DISTINCT j.id FROM nix_works n JOIN works c ON c.id = n.work
+        JOIN works w ON w.culprit = c.id OR w.id = c.id JOIN jobs j ON j.work = w.id JOIN nix_builds b ON b.job = j.id
+        WHERE n.drv = $1 AND c.cause = 'cached-failure' AND j.status = 'failed' AND b.is_current ORDER BY j.id";
+    let rows = tx.query_all(sql, vec![name.into()]).await?;
+    rows.iter().map(|row| row.get("id")).collect()
 }
 
 /// Builds whose jobs were reopened, in the words of the index that holds only these, become unfinished.

@@ -6,11 +6,14 @@ use crate::nix::evaluations::ended::last_message;
 use ropewalk_core::nix::Projection;
 use ropewalk_core::port::{EndedBuild, FailedDerivation, Failure, StoreError};
 use ropewalk_model::ids::JobId;
-use ropewalk_model::nix::{REALISED, Realised};
+use ropewalk_model::nix::{Metric, REALISED, Realised};
 use ropewalk_model::status::Cause;
 use ropewalk_model::time::Time;
 
 pub(in crate::nix) const SETTLE: Write = Write::durable("tell builds how they ended");
+
+/// Bytes of a metric's name: no database can index longer ones.
+const NAME_MAX: usize = 1024;
 
 /// In the words of the index that holds only these.
 const ENDED: &str = "SELECT j.id, j.round, j.status, j.cause, j.started, j.ended, j.work, w.attempts,
@@ -181,7 +184,8 @@ async fn keep_products(tx: &Tx, build: JobId, made: &Realised) -> Result<(), Sto
 }
 
 async fn keep_metrics(tx: &Tx, build: JobId, made: &Realised) -> Result<(), StoreError> {
-    for (name, metric) in made.metrics.iter().filter(|(_, metric)| metric.value.is_finite()) {
+    let fits = |(name, metric): &(&String, &Metric)| name.len() <= NAME_MAX && metric.value.is_finite();
+    for (name, metric) in made.metrics.iter().filter(fits) {
         let sql = "INSERT INTO nix_metrics (build, name, value, unit) VALUES ($1, $2, $3, $4)";
         let values =
             vec![build.0.into(), name.as_str().into(), metric.value.into(), metric.unit.clone().into()];

@@ -1,7 +1,7 @@
 //! Jobsets that are due, and the start of their evaluation.
 
 use crate::change::take_turn;
-use crate::db::{Tx, Write};
+use crate::db::{Database, Tx, Write};
 use crate::jobs::submit_in;
 use crate::nix::jobsets;
 use ropewalk_core::port::{DueJobset, NewEvaluation, StoreError};
@@ -105,4 +105,10 @@ pub(in crate::nix) async fn refuse(
     let sql = "UPDATE nix_jobsets SET fetch_error = $2, checked = $3, triggered = NULL, is_forced = $4 WHERE id = $1";
     let values = vec![(*jobset).into(), why.as_str().into(), now.0.into(), false.into()];
     tx.execute(sql, values).await.map(drop)
+}
+
+pub(in crate::nix) async fn evaluating(db: &Database, jobset: i64) -> Result<Option<JobId>, StoreError> {
+    let sql = "SELECT job FROM nix_evaluating WHERE jobset = $1";
+    let row = db.query_one("look up an evaluation that runs", sql, vec![jobset.into()]).await?;
+    row.map(|row| row.get("job").map(JobId)).transpose()
 }

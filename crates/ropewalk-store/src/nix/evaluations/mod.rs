@@ -61,6 +61,10 @@ impl Evaluations for SqlStore {
         self.db.write(due::REFUSE, (self.now(), jobset, triggered, why.to_owned()), due::refuse).await
     }
 
+    async fn evaluating(&self, jobset: i64) -> Result<Option<JobId>, StoreError> {
+        due::evaluating(&self.db, jobset).await
+    }
+
     async fn ended_evaluations(&self, limit: u32) -> Result<Vec<EndedEvaluation>, StoreError> {
         self.db.read("look for evaluations that ended", limit, ended::ended).await
     }
