@@ -2,6 +2,8 @@
 
 use crate::answer::{bare, message, shown};
 use crate::asked::{Asked, number};
+use crate::counters::Counters;
+use crate::table::{self, Endpoint, Row};
 use crate::{jobs, logs, repos, targets};
 use axum::Router;
 use axum::body::Body;
@@ -14,23 +16,32 @@ use ropewalk_core::access::{self, Caller};
 use ropewalk_core::arch::is_repository_name;
 use ropewalk_core::error::Error;
 use ropewalk_core::farm::Farm;
+use ropewalk_http::routes::Route;
 use ropewalk_model::grant::Mode;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What this door is made of.
 #[derive(Clone, Debug)]
 pub struct Vieter {
-    /// The farm.
-    pub farm: Arc<Farm>,
-    /// Folder for bytes that arrive, on the disk that has room for them.
-    pub incoming: Arc<Path>,
+    farm: Arc<Farm>,
+    incoming: Arc<Path>,
+    counters: Arc<Counters>,
+}
+
+impl Vieter {
+    /// `incoming` is a folder for bytes that arrive, on the disk that has room for them.
+    pub fn new(farm: Arc<Farm>, incoming: Arc<Path>) -> Vieter {
+        Vieter { farm, incoming, counters: Arc::default() }
+    }
 }
 
 /// A request with its address taken apart.
 pub(crate) struct Asking<'a> {
     pub(crate) farm: &'a Arc<Farm>,
     pub(crate) incoming: &'a Path,
+    counters: &'a Counters,
     pub(crate) caller: &'a Caller,
     pub(crate) asked: &'a Asked,
     pub(crate) headers: &'a HeaderMap,
@@ -39,7 +50,7 @@ pub(crate) struct Asking<'a> {
 
 /// Puts this door beside others, whose addresses all begin with words that no repository can have. What begins with the
 /// name of a repository has no route of its own: it is taken out before the others answer that there is nothing.
-#[allow(clippy::disallowed_methods, reason = "one route for all of /api/v1: `route` below is its table")]
+#[allow(clippy::disallowed_methods, reason = "one route for all of /api/v1: `table` says what is below it")]
 pub fn beside(doors: Router, vieter: Vieter) -> Router {
     let routes = Router::new().route("/health", any(answer)).route("/api/v1/{*rest}", any(answer));
     doors.merge(routes.with_state(vieter.clone())).layer(from_fn_with_state(vieter, take))
@@ -65,6 +76,11 @@ pub fn owns(path: &str) -> bool {
     }
 }
 
+/// The route table of this door.
+pub fn routes() -> Vec<Route> {
+    table::routes()
+}
+
 /// Whether an address is one of a repository. Packages that are sent to a name that none can have are refused here too.
 pub fn is_of_repository(method: &Method, path: &str, is_reserved: impl Fn(&str) -> bool) -> bool {
     let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
@@ -78,60 +94,52 @@ pub fn is_of_repository(method: &Method, path: &str, is_reserved: impl Fn(&str) 
 }
 
 async fn answer(State(vieter): State<Vieter>, request: Request) -> Response {
+    let began = Instant::now();
     let (parts, body) = request.into_parts();
     // Whoever stands at the gate has said who asks.
     let caller = parts.extensions.get::<Caller>().cloned().unwrap_or(Caller::Anonymous);
     let asked = Asked::of(parts.uri.query());
     let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
     let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
-    let (farm, incoming) = (&vieter.farm, &*vieter.incoming);
-    let asking = Asking { farm, incoming, caller: &caller, asked: &asked, headers: &parts.headers, body };
-    shown(route(&parts.method, &words, asking).await)
+    let (farm, incoming, counters) = (&vieter.farm, &*vieter.incoming, &*vieter.counters);
+    let (caller, asked, headers) = (&caller, &asked, &parts.headers);
+    let row = table::find(&parts.method, &words);
+    let answer =
+        shown(route(row, &words, Asking { farm, incoming, counters, caller, asked, headers, body }).await);
+    counters.count(row, answer.status(), began.elapsed());
+    answer
 }
 
 /// Route words are lower case; what is not here is not there, whatever the method.
-async fn route(method: &Method, words: &[&str], asking: Asking<'_>) -> Result<Response, Error> {
-    match (method.as_str(), words) {
-        ("GET", ["health"]) => Ok(message(StatusCode::OK, "Healthy.")),
-        ("GET", ["api", "v1", "metrics"]) => Ok(bare(StatusCode::NOT_FOUND)),
-        ("GET", ["api", "v1", "targets"]) => keyed(asking, Mode::Ro, targets::list).await,
-        ("POST", ["api", "v1", "targets"]) => keyed(asking, Mode::Rw, targets::create).await,
-        ("GET", ["api", "v1", "targets", id]) => {
-            keyed(asking, Mode::Ro, |asking| targets::show(asking, number(id))).await
-        }
-        ("PATCH", ["api", "v1", "targets", id]) => {
-            keyed(asking, Mode::Rw, |asking| targets::update(asking, number(id))).await
-        }
-        ("DELETE", ["api", "v1", "targets", id]) => {
-            keyed(asking, Mode::Rw, |asking| targets::delete(asking, number(id))).await
-        }
-        ("POST", ["api", "v1", "jobs", "queue"]) => keyed(asking, Mode::Rw, jobs::queue).await,
-        ("GET", ["api", "v1", "jobs", "poll"]) => keyed(asking, Mode::Rw, jobs::poll).await,
-        ("GET", ["api", "v1", "logs"]) => keyed(asking, Mode::Ro, logs::list).await,
-        ("POST", ["api", "v1", "logs"]) => keyed(asking, Mode::Rw, logs::upload).await,
-        ("GET", ["api", "v1", "logs", id]) => {
-            keyed(asking, Mode::Ro, |asking| logs::show(asking, number(id))).await
-        }
-        ("GET" | "HEAD", ["api", "v1", "logs", id, "content"]) => {
-            keyed(asking, Mode::Ro, |asking| logs::content(asking, number(id))).await
-        }
-        ("DELETE", ["api", "v1", "logs", id]) => {
-            keyed(asking, Mode::Rw, |asking| logs::delete(asking, number(id))).await
-        }
-        (_, ["api", "v1", ..] | ["health"]) => Ok(bare(StatusCode::NOT_FOUND)),
-        ("POST", [repo, "publish"]) => {
+async fn route(row: Option<&Row>, words: &[&str], asking: Asking<'_>) -> Result<Response, Error> {
+    let Some(row) = row else { return Ok(bare(StatusCode::NOT_FOUND)) };
+    let nth = |at: usize| words.get(at).copied().unwrap_or_default();
+    let id = number(nth(3));
+    match row.endpoint {
+        Endpoint::Health => Ok(message(StatusCode::OK, "Healthy.")),
+        Endpoint::Metrics if asking.farm.settings().arch.metrics => asking.counters.answer(),
+        Endpoint::Metrics => Ok(bare(StatusCode::NOT_FOUND)),
+        Endpoint::Targets => keyed(asking, Mode::Ro, targets::list).await,
+        Endpoint::NewTarget => keyed(asking, Mode::Rw, targets::create).await,
+        Endpoint::Target => keyed(asking, Mode::Ro, |asking| targets::show(asking, id)).await,
+        Endpoint::ChangeTarget => keyed(asking, Mode::Rw, |asking| targets::update(asking, id)).await,
+        Endpoint::RemoveTarget => keyed(asking, Mode::Rw, |asking| targets::delete(asking, id)).await,
+        Endpoint::Queue => keyed(asking, Mode::Rw, jobs::queue).await,
+        Endpoint::Poll => keyed(asking, Mode::Rw, jobs::poll).await,
+        Endpoint::Logs => keyed(asking, Mode::Ro, logs::list).await,
+        Endpoint::NewLog => keyed(asking, Mode::Rw, logs::upload).await,
+        Endpoint::Log => keyed(asking, Mode::Ro, |asking| logs::show(asking, id)).await,
+        Endpoint::LogContent => keyed(asking, Mode::Ro, |asking| logs::content(asking, id)).await,
+        Endpoint::RemoveLog => keyed(asking, Mode::Rw, |asking| logs::delete(asking, id)).await,
+        Endpoint::Publish => {
             access::publishes(asking.caller)?;
-            repos::publish(asking, repo).await
+            repos::publish(asking, nth(0)).await
         }
-        ("GET" | "HEAD", [repo, arch, file]) => repos::file(asking, [repo, arch, file]).await,
-        ("DELETE", [repo]) => keyed(asking, Mode::Rw, |asking| repos::delete(asking, repo, None, None)).await,
-        ("DELETE", [repo, arch]) => {
-            keyed(asking, Mode::Rw, |asking| repos::delete(asking, repo, Some(arch), None)).await
+        Endpoint::RepoFile => repos::file(asking, [nth(0), nth(1), nth(2)]).await,
+        Endpoint::RemoveFromRepo => {
+            let [arch, package] = [1, 2].map(|at| words.get(at).copied());
+            keyed(asking, Mode::Rw, |asking| repos::delete(asking, nth(0), arch, package)).await
         }
-        ("DELETE", [repo, arch, package]) => {
-            keyed(asking, Mode::Rw, |asking| repos::delete(asking, repo, Some(arch), Some(package))).await
-        }
-        _ => Ok(bare(StatusCode::NOT_FOUND)),
     }
 }
 

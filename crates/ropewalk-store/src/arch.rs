@@ -97,4 +97,8 @@ impl Arch for SqlStore {
     async fn delete_build_log(&self, id: i64) -> Result<bool, StoreError> {
         self.db.write(logs::DELETE, (id,), logs::delete).await
     }
+
+    async fn forget_build_logs(&self, before: i64, limit: u32) -> Result<u64, StoreError> {
+        self.db.write(logs::FORGET, (before, limit), logs::forget).await
+    }
 }

@@ -92,7 +92,7 @@ impl Farm {
         let mut tick = tokio::time::interval(EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut is_first = true;
-        let mut swept = None;
+        let (mut swept, mut removal) = (None, self.clock.now());
         loop {
             tick.tick().await;
             let tended = match is_first {
@@ -112,6 +112,12 @@ impl Farm {
                 swept = Some(self.clock.now());
                 if let Err(error) = self.store.forget_replaced(SWEEP).await {
                     tracing::warn!("replaced packages could not be forgotten, trying again: {error}");
+                }
+            }
+            if self.clock.now() >= removal {
+                match self.forget_old_logs().await {
+                    Ok(()) => removal = self.settings.arch.log_removal.next(self.clock.now()),
+                    Err(error) => tracing::warn!("old logs could not be removed, trying again: {error}"),
                 }
             }
         }

@@ -11,6 +11,9 @@ use ropewalk_model::grant::Mode;
 use ropewalk_model::work::Requirement;
 use std::path::Path;
 
+/// Old logs that one transaction removes.
+const PAGE: u32 = 50;
+
 /// What an agent says about a log.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the fields of a log")]
@@ -75,6 +78,26 @@ impl Farm {
     /// Bytes of a log, fewer at its end.
     pub async fn read_build_log(&self, log: &BuildLog, from: u64, length: usize) -> Result<Vec<u8>, Error> {
         Ok(self.blobs.read(&log.blob, from, length).await?)
+    }
+
+    /// Removes logs of builds that began too long ago, oldest first.
+    pub(super) async fn forget_old_logs(&self) -> Result<(), Error> {
+        let Some(keep) = self.settings.arch.keep_logs else { return Ok(()) };
+        let before = self.clock.now().minus(keep).0.div_euclid(1_000_000);
+        let mut removed = 0;
+        loop {
+            let some = self.store.forget_build_logs(before, PAGE).await?;
+            removed += some;
+            if some < u64::from(PAGE) {
+                break;
+            }
+        }
+        if removed > 0 {
+            tracing::info!(
+                "{removed} logs of package builds were older than arch.max-log-age and are removed"
+            );
+        }
+        Ok(())
     }
 
     /// Removes a log.

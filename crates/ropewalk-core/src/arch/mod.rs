@@ -45,6 +45,12 @@ pub struct ArchSettings {
     pub max_handouts: u32,
     /// How long the file of a package that was replaced can still be read.
     pub keep_replaced: Duration,
+    /// How long logs are listed; none: for ever.
+    pub keep_logs: Option<Duration>,
+    /// When older ones are removed.
+    pub log_removal: Cron,
+    /// Whether anybody may read what is counted about requests.
+    pub metrics: bool,
     /// What a package's archive may hold.
     pub packages: package::PackageLimits,
     /// Words that cannot name a repository, because they begin other addresses.
@@ -61,6 +67,9 @@ impl Default for ArchSettings {
             agent_grace: Duration::from_secs(60),
             max_handouts: 2,
             keep_replaced: Duration::from_secs(24 * 3600),
+            keep_logs: None,
+            log_removal: Cron::parse("0 0").unwrap_or_default(),
+            metrics: false,
             packages: package::PackageLimits::default(),
             reserved: BTreeSet::new(),
         }

@@ -250,4 +250,6 @@ pub trait Arch: Send + Sync {
     async fn build_log(&self, id: i64) -> Result<Option<BuildLog>, StoreError>;
     /// Removes a log; false if there is none.
     async fn delete_build_log(&self, id: i64) -> Result<bool, StoreError>;
+    /// Removes logs of builds that began before then (seconds), oldest first, at most so many; how many there were.
+    async fn forget_build_logs(&self, before: i64, limit: u32) -> Result<u64, StoreError>;
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 pub(super) const KEEP: Write =
     Write::durable("keep a log").points(Point::FinishBeforeCommit, Point::FinishAfterCommit);
 pub(super) const DELETE: Write = Write::durable("remove a log");
+pub(super) const FORGET: Write = Write::durable("remove old logs");
 
 /// A build that somebody holds.
 struct Held {
@@ -188,4 +189,10 @@ fn read(row: &Row) -> Result<BuildLog, StoreError> {
 
 pub(super) async fn delete(tx: &Tx, (id,): &(i64,)) -> Result<bool, StoreError> {
     Ok(tx.execute("DELETE FROM arch_logs WHERE id = $1", vec![(*id).into()]).await? > 0)
+}
+
+pub(super) async fn forget(tx: &Tx, (before, limit): &(i64, u32)) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM arch_logs WHERE id IN (SELECT id FROM arch_logs WHERE start_time < $1
+        ORDER BY start_time, id LIMIT $2)";
+    tx.execute(sql, vec![(*before).into(), i64::from(*limit).into()]).await
 }

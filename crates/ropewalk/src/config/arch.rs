@@ -64,6 +64,9 @@ pub(crate) struct Arch {
     pub(crate) agent_grace: u64,
     pub(crate) max_handouts: u32,
     pub(crate) keep_replaced: u64,
+    pub(crate) max_log_age: u64,
+    pub(crate) log_removal_schedule: Schedule,
+    pub(crate) collect_metrics: bool,
     pub(crate) unpacked: u64,
 }
 
@@ -80,6 +83,9 @@ impl Default for Arch {
             agent_grace: agent_grace.as_secs(),
             max_handouts,
             keep_replaced: keep_replaced.as_secs(),
+            max_log_age: 0,
+            log_removal_schedule: Schedule("0 0".into()),
+            collect_metrics: false,
             unpacked: packages.unpacked,
         }
     }
@@ -96,10 +102,17 @@ impl Arch {
             agent_grace: Duration::from_secs(self.agent_grace),
             max_handouts: self.max_handouts,
             keep_replaced: Duration::from_secs(self.keep_replaced),
+            keep_logs: Some(self.max_log_age).filter(|days| *days > 0).map(days),
+            log_removal: Cron::parse(&self.log_removal_schedule.0).unwrap_or_default(),
+            metrics: self.collect_metrics,
             packages: PackageLimits { unpacked: self.unpacked, ..PackageLimits::default() },
             reserved: RESERVED.iter().map(|word| word.to_string()).collect(),
         }
     }
+}
+
+fn days(days: u64) -> Duration {
+    Duration::from_secs(days.saturating_mul(24 * 3600))
 }
 
 /// The text of a schedule that can be read.

@@ -19,6 +19,15 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ),
     ("arch.max-handouts", "How often a package build is handed out when no log comes back."),
     ("arch.keep-replaced", "Seconds for which the file of a replaced package can still be read."),
+    ("arch.max-log-age", "Days for which logs of package builds are listed; 0: for ever. Jobs keep theirs."),
+    (
+        "arch.log-removal-schedule",
+        "When older ones are removed, besides at the start: `MINUTE HOUR [DAY [MONTH]]`, in UTC.",
+    ),
+    (
+        "arch.collect-metrics",
+        "Whether `/api/v1/metrics` shows what is counted about requests there; without a token.",
+    ),
     ("arch.unpacked", "Bytes that a package may have when it is unpacked."),
     ("database.url", "`postgres://…` or `sqlite:PATH`; empty: SQLite in the data folder."),
     ("images.fetch", "A build whose image is not here fetches it."),

@@ -95,7 +95,7 @@ impl Parts {
         let srht =
             ropewalk_door_srht::door(self.farm.clone(), metrics.clone()).map_err(anyhow::Error::msg)?;
         let rest = ropewalk_door_srht_rest::door(self.farm.clone());
-        let vieter = Vieter { farm: self.farm.clone(), incoming: self.incoming.clone() };
+        let vieter = Vieter::new(self.farm.clone(), self.incoming.clone());
         let doors = ropewalk_door_web::door(web).merge(srht).merge(rest);
         let doors =
             negotiation::beside(doors, ropewalk_door_hydra::door(hydra), ropewalk_door_hydra::answers);

@@ -27,6 +27,10 @@ pub(super) enum Dialect {
     Api,
     /// `{"error"}`
     Hydra,
+    /// `{"message", "data": ""}`, or a status alone.
+    Vieter,
+    /// The same; but what cannot be a repository's address at all, or has another method, is everybody's: a page.
+    Repository,
     /// A page, for whoever takes one.
     Page,
 }
@@ -48,8 +52,12 @@ pub(super) fn of_words(method: &str, path: &str) -> Option<Dialect> {
     if ropewalk_door_srht_rest::owns(path) {
         return Some(Dialect::Rest);
     }
+    if path.starts_with("/api/v1/") {
+        return Some(Dialect::Vieter);
+    }
     let mut words = path.trim_start_matches('/').split(['/', '.']);
     let dialect = match words.next().unwrap() {
+        "health" | "{repo}" | REPO => Dialect::Repository,
         "login" if method == "POST" => Dialect::Hydra,
         "project" | "jobset" | "current-user" | "logout" => Dialect::Hydra,
         "api" if words.next() == Some("push") => Dialect::Hydra,
@@ -64,10 +72,14 @@ pub(super) fn of_words(method: &str, path: &str) -> Option<Dialect> {
     Some(dialect)
 }
 
+/// Name of a repository that is not there.
+pub(super) const REPO: &str = "tools";
+
 pub(super) fn all_routes() -> BTreeSet<Route> {
     let (srht, rest) = (ropewalk_door_srht::routes(), ropewalk_door_srht_rest::routes());
-    let hydra = ropewalk_door_hydra::routes();
-    srht.into_iter().chain(rest).chain(hydra).chain(ropewalk_door_web::routes()).collect()
+    let (hydra, vieter) = (ropewalk_door_hydra::routes(), ropewalk_door_vieter::routes());
+    let all = srht.into_iter().chain(rest).chain(hydra).chain(vieter);
+    all.chain(ropewalk_door_web::routes()).collect()
 }
 
 /// Values for a variable part of an address that no router may look at.
@@ -242,6 +254,11 @@ pub(super) fn is_in(dialect: Dialect, answer: &Answer) -> bool {
         }
         Dialect::Api => has_type("application/json") && is_said(&json["error"]) && is_said(&json["kind"]),
         Dialect::Hydra => has_type("application/json") && is_said(&json["error"]) && json["kind"].is_null(),
+        Dialect::Repository if has_type("text/html") => return is_in(Dialect::Page, answer),
+        Dialect::Vieter | Dialect::Repository => {
+            let is_bare = has_type("text/plain") && answer.body.is_empty();
+            is_bare || has_type("application/json") && is_said(&json["message"]) && json["data"] == ""
+        }
         Dialect::Page => {
             let is_guarded = answer.head.contains("content-security-policy:");
             has_type("text/html") && answer.body.contains("</html>") && is_guarded
@@ -277,6 +294,7 @@ pub(super) fn filled(path: &str) -> String {
             // One that is not there: what passes for a good request is not to end the suite's own.
             "token" => "999",
             "task" => "a",
+            "repo" => REPO,
             "link" => "0123456789abcdef0123456789abcdef",
             "*path" | "*rest" => "some/where",
             _ => "1",
@@ -296,7 +314,7 @@ async fn every_address_answers_hostile_requests_in_its_dialect(engine: Engine) {
     let visitor = Visitor::admin(&server).await;
     let (token, cookie) = (server.token(), visitor.cookie.clone().unwrap());
     let table = all_routes();
-    assert!(table.len() >= 55, "{table:?}");
+    assert!(table.len() >= 74, "{table:?}");
     let suite = Suite { server, token, cookie, table, sent: BTreeMap::new(), wrong: vec![] };
     // Sockets that block are not for the test's own threads.
     tokio::task::spawn_blocking(move || go_through(suite)).await.unwrap();
@@ -345,7 +363,13 @@ fn methods(suite: &mut Suite, route: &Route) {
             continue;
         }
         let request = suite.request(method, &path, b"", b"");
-        let Some(answer) = suite.refused(route, method, &request, &[405]) else { continue };
+        // Vieter knows no other.
+        let is_vieters = matches!(dialect(route), Dialect::Vieter | Dialect::Repository);
+        let status = if is_vieters { 404 } else { 405 };
+        let Some(answer) = suite.refused(route, method, &request, &[status]) else { continue };
+        if is_vieters {
+            continue;
+        }
         let allow = answer.head.lines().find_map(|line| line.strip_prefix("allow: ")).unwrap_or_default();
         // Two doors share it, and neither knows what the other takes.
         let is_shared = route.path == "/login";
@@ -441,7 +465,7 @@ fn forms(suite: &mut Suite, route: &Route) {
             suite.request(&route.method, &path, format!("Content-Type: {kind}\r\n").as_bytes(), &body);
         match takes_no_body(&route.path) {
             true => suite.survives(route, what, &request),
-            false => drop(suite.refused(route, what, &request, &[400, 401, 403, 404, 413, 415, 422])),
+            false => drop(suite.refused(route, what, &request, &[400, 401, 403, 404, 411, 413, 415, 422])),
         }
     }
     if takes_no_body(&route.path) {
@@ -450,7 +474,7 @@ fn forms(suite: &mut Suite, route: &Route) {
     let lines = b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
     let mut request = suite.request(&route.method, &path, lines, b"");
     request.extend(b"zz\r\nhello\r\n0\r\n\r\n");
-    suite.refused(route, "chunks of no size", &request, &[400, 401, 403, 404]);
+    suite.refused(route, "chunks of no size", &request, &[400, 401, 403, 404, 411]);
 }
 
 /// Clients that send a head, or a body, and never its end.

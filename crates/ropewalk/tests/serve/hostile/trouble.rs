@@ -51,10 +51,10 @@ impl Asking<'_> {
     fn ask(&self, method: &str, path: &str, kind: &str, body: &str) -> Answer {
         let dialect = dialect_of(method, path);
         let who = match dialect {
-            Some(Dialect::Page) => format!("Cookie: {}", self.cookie),
+            Dialect::Page => format!("Cookie: {}", self.cookie),
             _ => format!("Authorization: Bearer {}", self.token),
         };
-        let accept = dialect.unwrap_or(Dialect::Page).accept();
+        let accept = dialect.accept();
         let sent = match body {
             "" => String::new(),
             body => format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len()),
@@ -77,19 +77,14 @@ impl Asking<'_> {
     /// It cannot now, says so in the form of its door, and when to come again.
     fn is_not_now(&self, method: &str, path: &str, kind: &str, body: &str) {
         let answer = self.ask(method, path, kind, body);
-        let is_whole = match dialect_of(method, path) {
-            Some(dialect) => is_in(dialect, &answer),
-            None => answer.body.starts_with("{\"message\":\"the server cannot"),
-        };
+        let is_whole = is_in(dialect_of(method, path), &answer);
         assert!(answer.status == 503 && is_whole, "{method} {path}: {answer:?}");
         assert!(answer.head.contains("\r\nretry-after: "), "{method} {path}: {answer:?}");
     }
 }
 
-/// None is Vieter's, whose routes are in no table.
-fn dialect_of(method: &str, path: &str) -> Option<Dialect> {
-    let is_vieters = path.starts_with("/api/v1/") || path.starts_with("/tools/");
-    (!is_vieters).then(|| of_words(method, path.split('?').next().unwrap()).unwrap())
+fn dialect_of(method: &str, path: &str) -> Dialect {
+    of_words(method, path.split('?').next().unwrap()).unwrap()
 }
 
 async fn rename(server: &Server, tables: &[&str], to: impl Fn(&str) -> (String, String)) {

@@ -1,10 +1,12 @@
 //! Logs of builds.
 
-use super::{Farm, GIT, on_both_engines};
+use super::{Farm, GIT, now, on_both_engines};
 use crate::server::Engine;
 use serde_json::json;
 
 on_both_engines! {
+    old_logs_are_removed_and_jobs_keep_theirs
+    metrics_are_shown_where_they_are_asked_for
     vieter_25_a_mebibyte_of_anything_comes_back_as_it_was
     vieter_26_an_upload_lacks_something
     vieter_27_empty_filters_filter_nothing
@@ -148,4 +150,31 @@ async fn vieter_31_logs_outlive_their_target(engine: Engine) {
     farm.ask("DELETE", &format!("/api/v1/targets/{one}")).await.is_bare(200);
     assert_eq!(found(&farm, &format!("target={one}")).await, [0, 1, 2]);
     assert_eq!(farm.get("/api/v1/logs/1/content").await.bytes, b"log");
+}
+
+async fn old_logs_are_removed_and_jobs_keep_theirs(engine: Engine) {
+    let mut farm = Farm::start_with(engine, &[("ROPEWALK_ARCH__MAX_LOG_AGE", "3")]).await;
+    let id = farm.target(GIT).await;
+    let day = 24 * 3600;
+    let log =
+        |age: i64| format!("target={id}&startTime={0}&endTime={0}&arch=x86_64&exitCode=0", now() - age * day);
+    let (old, young) = (farm.log(&log(4), b"old").await, farm.log(&log(2), b"young").await);
+    farm.server.kill();
+    farm.server.start_again();
+    let deadline = std::time::Instant::now() + crate::server::PATIENCE;
+    while farm.get(&format!("/api/v1/logs/{old}")).await.status != 404 {
+        assert!(std::time::Instant::now() < deadline, "the old log is still there");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(farm.get(&format!("/api/v1/logs/{young}/content")).await.bytes, b"young");
+    assert!(farm.server.done(&["logs", "1"]).contains("old"), "the job's own");
+}
+
+async fn metrics_are_shown_where_they_are_asked_for(engine: Engine) {
+    let farm = Farm::start_with(engine, &[("ROPEWALK_ARCH__COLLECT_METRICS", "true")]).await;
+    farm.get("/api/v1/targets/7").await.is_bare(404);
+    let answer = super::answer(farm.request("GET", "/api/v1/metrics")).await;
+    assert_eq!((answer.status, answer.headers["content-type"].to_str().unwrap()), (200, "text/plain"));
+    let line = r#"vieter_http_requests_total{method="GET",path="/api/v1/targets/{id}",status="404"} 1"#;
+    assert!(answer.text().contains(line), "{}", answer.text());
 }

@@ -1,6 +1,7 @@
 //! Vieter's door through the real binary. Tests are named after the rows of the acceptance table that they show;
 //! `tests/spec-rows.toml` lists the rows that must be shown.
 
+mod hostile;
 mod jobs;
 mod logs;
 mod native;
