@@ -37,6 +37,11 @@ measure-log:
 measure-evaluation:
 	cargo test -q -p ropewalk-runner --test nix -- --measure
 
+# What a publish into a repository of 10,000 packages costs, beside one of 10 and beside repo-add.
+measure-publish:
+	scripts/packages.sh test
+	ROPEWALK_PUBLISH_PACKAGES=10000 cargo nextest run -p ropewalk --no-capture -E 'test(a_publish_into_a_large_repository)'
+
 # Takes the pictures in docs/img anew, by the browser test.
 screenshots:
 	scripts/packages.sh test

@@ -4,6 +4,7 @@
 mod hostile;
 mod jobs;
 mod logs;
+mod measure;
 mod native;
 mod packages;
 mod pacman;
