@@ -5,6 +5,7 @@ use crate::spool::{At, Spool, SpoolError, read_json, write_whole};
 use crate::supervisor::wish;
 use ropewalk_model::fault::{Point, visit};
 use ropewalk_model::link::Outcome;
+use ropewalk_model::plan::Backend;
 use ropewalk_model::status::Cause;
 use std::path::PathBuf;
 use std::process::Child;
@@ -66,7 +67,7 @@ impl Overdue {
         order: Order,
         child: Option<&mut Child>,
     ) -> Result<(), SpoolError> {
-        self.killed = Some(Instant::now());
+        let is_first = self.killed.replace(Instant::now()).is_none();
         if self.decided.is_none() {
             let message = message(order, self.grace(spool));
             tracing::warn!(attempt = %spool.head.attempt, "{message}");
@@ -84,6 +85,8 @@ impl Overdue {
         }
         // It goes with its supervisor by itself, unless something is wrong with it too.
         match spool.init() {
+            // It ends its builders when its supervisor is gone; killed itself, it would leave them behind.
+            Some(_) if is_first && is_of_nix(spool) => Ok(()),
             Some(init) => init.kill().at("kill the sandbox of", spool.path()),
             None => Ok(()),
         }
@@ -93,6 +96,11 @@ impl Overdue {
     pub(super) fn decided(&self, spool: &Spool) -> Option<Outcome> {
         self.decided.clone().or_else(|| read_json(&path(spool)).ok())
     }
+}
+
+fn is_of_nix(spool: &Spool) -> bool {
+    let plan = spool.plan().ok().and_then(|sealed| sealed.open().ok());
+    plan.is_some_and(|plan| plan.backend == Backend::Nix)
 }
 
 fn message(order: Order, grace: Duration) -> String {

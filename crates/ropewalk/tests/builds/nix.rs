@@ -28,6 +28,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_derivation_cannot_change_what_it_depends_on", poisoned),
     ("limits_of_memory_and_disk_end_a_derivation", limits),
     ("sixty_derivations_and_two_attempts_at_one_are_built", many),
+    ("hydra_52_a_stopped_supervisor_takes_its_derivation_along", stopped),
     ("hydra_69_a_derivation_outlives_agent_and_supervisor", survived),
 ];
 
@@ -293,6 +294,22 @@ fn cancelled(bench: &Bench) {
     mill.farm.wait("the end of the build's processes", |_| Leftovers::marked(&mark) == 0);
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     assert_eq!(cause(&mill.farm.ended(id)), Some(Cause::Cancelled));
+}
+
+fn stopped(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    mill.farm.kill_agent();
+    mill.farm.set("TEST_GRACE", "1");
+    mill.farm.start_agent();
+    let id = mill.offer(mill.task("sleeper"));
+    let mark = mill.mark.clone();
+    mill.farm.wait("the build's processes", |_| Leftovers::marked(&mark) == 2);
+    for pid in supervisors(&bench.folder, id) {
+        kill_process(pid, Signal::STOP).unwrap();
+    }
+    mill.farm.server.decide(id, &Verdict::Cancel { cause: Cause::Cancelled, until: Time(i64::MAX) });
+    assert_eq!(cause(&mill.farm.ended(id)), Some(Cause::Cancelled));
+    Leftovers::assert_none(&mark, id);
 }
 
 fn survived(bench: &Bench) {
