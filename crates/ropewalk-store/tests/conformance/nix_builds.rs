@@ -624,17 +624,12 @@ pub async fn hydra_72_a_thousand_jobs_are_taken_over_and_read_in_pages(env: Env)
     let found = found(jobs, &[]);
     world.push("j", true).await;
     world.tend().await;
-    let begun = std::time::Instant::now();
     world.evaluate(&result("h", found)).await;
-    let taken = begun.elapsed();
-    let begun = std::time::Instant::now();
     let (mut seen, mut after) = (0, 0);
     loop {
         let page = world.farm.evaluation_builds(&world.admin, 1, after, 250).await.expect("a page");
         let Some(last) = page.last() else { break };
         (seen, after) = (seen + page.len(), last.id);
     }
-    println!("1000 builds: taken over in {taken:?}, read in {:?}", begun.elapsed());
     assert_eq!(seen, 1000);
-    assert!(taken < Duration::from_secs(60), "{taken:?}");
 }
