@@ -15,6 +15,8 @@ use serde_json::json;
 pub(crate) enum Failed {
     /// Any.
     One(Error),
+    /// A search for nothing, or for what no name can hold: the dialect calls it the server's fault.
+    Search(&'static str),
     /// A jobset that is called otherwise now: the path of the same address with its new name.
     Moved(String),
 }
@@ -29,6 +31,9 @@ impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         match self {
             Failed::One(error) => render(&error),
+            Failed::Search(why) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "error": why }))).into_response()
+            }
             Failed::Moved(path) => led(StatusCode::MOVED_PERMANENTLY, &path),
         }
     }

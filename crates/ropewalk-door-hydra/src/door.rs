@@ -1,7 +1,7 @@
 //! Which address is whose.
 
 use crate::answer::Failed;
-use crate::{jobsets, origin, projects, push, session};
+use crate::{builds, evaluations, jobs, jobsets, lists, logs, origin, projects, push, search, session};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -54,12 +54,76 @@ fn table() -> Routes<Hydra> {
         .put("/jobset/{project}/{jobset}", jobsets::save)
         .delete("/jobset/{project}/{jobset}", jobsets::delete)
         .get("/jobset/{project}/{jobset}/errors", jobsets::show)
+        .get("/jobset/{project}/{jobset}/evals", evaluations::of_jobset)
+        .get("/jobset/{project}/{jobset}/latest-eval", evaluations::latest)
+        .get("/jobset/{project}/{jobset}/latest-eval/{*rest}", evaluations::latest_below)
+        .get("/api/jobsets", jobsets::overview)
         .put("/api/push", push::push)
         .post("/api/push", push::push)
+        .get("/search", search::search)
+        .merge(of_evaluations())
+        .merge(of_builds())
+        .merge(of_jobs())
+        .merge(of_lists())
+}
+
+fn of_evaluations() -> Routes<Hydra> {
+    Routes::default()
+        .get("/eval/{evaluation}", evaluations::show)
+        .get("/eval/{evaluation}/builds", evaluations::builds)
+        .get("/eval/{evaluation}/store-paths", evaluations::store_paths)
+        .get("/eval/{evaluation}/cancel", evaluations::cancel)
+        .post("/eval/{evaluation}/cancel", evaluations::cancel)
+        .get("/eval/{evaluation}/restart-failed", evaluations::restart_failed)
+        .post("/eval/{evaluation}/restart-failed", evaluations::restart_failed)
+        .get("/eval/{evaluation}/restart-aborted", evaluations::restart_aborted)
+        .post("/eval/{evaluation}/restart-aborted", evaluations::restart_aborted)
+        .get("/eval/{evaluation}/bump", evaluations::bump)
+        .post("/eval/{evaluation}/bump", evaluations::bump)
+}
+
+fn of_builds() -> Routes<Hydra> {
+    Routes::default()
+        .get("/build/{build}", builds::show)
+        .get("/build/{build}/constituents", builds::constituents)
+        .get("/build/{build}/restart", builds::restart)
+        .post("/build/{build}/restart", builds::restart)
+        .get("/build/{build}/cancel", builds::cancel)
+        .post("/build/{build}/cancel", builds::cancel)
+        .get("/build/{build}/bump", builds::bump)
+        .post("/build/{build}/bump", builds::bump)
+        .get("/build/{build}/keep/{keep}", builds::keep)
+        .post("/build/{build}/keep/{keep}", builds::keep)
+        .get("/build/{build}/log", logs::of_build)
+        .get("/build/{build}/log/raw", logs::of_build)
+        .get("/build/{build}/log/tail", logs::tail_of_build)
+        .get("/log/{derivation}", logs::show)
+}
+
+fn of_jobs() -> Routes<Hydra> {
+    Routes::default()
+        .get("/job/{project}/{jobset}/{job}/shield", jobs::shield)
+        .get("/job/{project}/{jobset}/{job}/latest", jobs::latest)
+        .get("/job/{project}/{jobset}/{job}/latest/{*rest}", jobs::latest_below)
+        .get("/job/{project}/{jobset}/{job}/latest-finished", jobs::latest_finished)
+        .get("/job/{project}/{jobset}/{job}/latest-finished/{*rest}", jobs::latest_finished_below)
+        .get("/job/{project}/{jobset}/{job}/latest-for/{system}", jobs::latest_for)
+        .get("/job/{project}/{jobset}/{job}/latest-for/{system}/{*rest}", jobs::latest_for_below)
+}
+
+fn of_lists() -> Routes<Hydra> {
+    Routes::default()
+        .get("/api/latestbuilds", lists::latest)
+        .get("/api/queue", lists::waiting)
+        .get("/api/nrqueue", lists::count)
+        .get("/queue", lists::queue)
+        .get("/status", lists::running)
+        .get("/machines", lists::machines)
+        .get("/evals", lists::evaluations)
 }
 
 /// Words of `/api/…` that are this door's.
-const API: &[&str] = &["push"];
+const API: &[&str] = &["push", "jobsets", "latestbuilds", "queue", "nrqueue"];
 
 /// What this door answers at an address. Pages that people look at answer programs only; whatever is no page, everybody.
 pub fn answers(method: &Method, path: &str) -> Speaks {
@@ -71,9 +135,10 @@ pub fn answers(method: &Method, path: &str) -> Speaks {
         ["login", ..] if method == Method::POST => Speaks::Everything,
         ["api", word, ..] if API.contains(word) => Speaks::Everything,
         ["current-user" | "logout", ..] => Speaks::Everything,
-        ["project", _] => page(),
-        ["jobset", _, _] => page(),
-        ["project" | "jobset", ..] => Speaks::Everything,
+        ["search" | "queue" | "status" | "machines" | "evals", ..] => page(),
+        ["project" | "build" | "eval", _] | ["jobset", _, _] | ["job", _, _, _] => page(),
+        ["jobset", _, _, "evals"] => page(),
+        ["project" | "jobset" | "job" | "build" | "eval" | "log", ..] => Speaks::Everything,
         _ => Speaks::Nothing,
     }
 }
@@ -108,6 +173,9 @@ mod tests {
             (Method::GET, "/project/p", Speaks::Json),
             (Method::PUT, "/project/p", Speaks::Everything),
             (Method::GET, "/jobset/p/j/", Speaks::Json),
+            (Method::GET, "/queue", Speaks::Json),
+            (Method::PUT, "/queue", Speaks::Everything),
+            (Method::GET, "/build/1/log/raw", Speaks::Everything),
             (Method::GET, "/jobset/p/j/errors", Speaks::Everything),
             (Method::GET, "/api/push", Speaks::Everything),
             (Method::GET, "/api/n1/jobs", Speaks::Nothing),

@@ -3,19 +3,22 @@
 use crate::answer::{Failed, lead, made};
 use crate::door::Hydra;
 use crate::fields::Fields;
-use crate::parts::{Address, By};
+use crate::parts::{Address, Asked, By};
 use crate::projects::{input_kind, no_run_commands};
 use crate::view;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::Uri;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::nix::JobsetWish;
 use ropewalk_core::port::{Enabled, Jobset, JobsetFields, JobsetInput, Saved};
 use serde_json::{Value, json};
+
+/// What must be escaped in one word of an address.
+pub(crate) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A jobset; one that is called otherwise now leads to the same address with its new name.
 pub(crate) async fn find(
@@ -38,7 +41,7 @@ pub(crate) async fn find(
 
 /// The address with its third word replaced: `/jobset/PROJECT/NAME…` and `/job/PROJECT/NAME…`.
 fn moved(hydra: &Hydra, uri: &Uri, new: &str) -> String {
-    let new = utf8_percent_encode(new, NON_ALPHANUMERIC).to_string();
+    let new = utf8_percent_encode(new, SEGMENT).to_string();
     let mut words: Vec<&str> = uri.path().split('/').collect();
     if let Some(word) = words.get_mut(3) {
         *word = &new;
@@ -54,6 +57,22 @@ pub(crate) async fn show(
     uri: Uri,
 ) -> Result<Json<Value>, Failed> {
     Ok(Json(view::jobset(&find(&hydra, &by, &uri, &project, &name).await?)))
+}
+
+/// How far the jobsets of a project are.
+pub(crate) async fn overview(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    asked: Asked,
+) -> Result<Json<Vec<Value>>, Failed> {
+    let Some(project) = asked.get("project") else {
+        return Err(Error::malformed("name a project: `?project=NAME`").into());
+    };
+    let jobsets = hydra.farm.jobsets(&by, project).await?;
+    let numbers: Vec<i64> = jobsets.iter().map(|jobset| jobset.id).collect();
+    let counts = hydra.farm.jobset_counts(&by, &numbers).await?;
+    let view = |jobset: &Jobset| view::overview(jobset, counts.get(&jobset.id).copied().unwrap_or_default());
+    Ok(Json(jobsets.iter().map(view).collect()))
 }
 
 /// Makes a jobset or replaces it.

@@ -4,13 +4,19 @@
 //! `view` shows what there is.
 
 mod answer;
+mod builds;
 mod door;
+mod evaluations;
 mod fields;
+mod jobs;
 mod jobsets;
+mod lists;
+mod logs;
 mod origin;
 mod parts;
 mod projects;
 mod push;
+mod search;
 mod session;
 mod view;
 

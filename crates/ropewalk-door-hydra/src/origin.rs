@@ -1,8 +1,9 @@
 //! The rule that what a page sends comes from a page of this server.
 
 use http::header::{AUTHORIZATION, HOST, ORIGIN, REFERER};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri};
 use ropewalk_core::error::{Error, Kind};
+use ropewalk_http::negotiation::{Format, format};
 
 /// Passes a `POST` whose `Referer` (`Origin`, where there is none) lies on this server, and all that comes with a token,
 /// which no browser adds by itself.
@@ -19,6 +20,17 @@ pub(crate) fn check(method: &Method, headers: &HeaderMap, own: &str) -> Result<(
             Kind::Forbidden,
             "this must come from a page of this server: send its address as `Referer` or `Origin`",
         )),
+    }
+}
+
+/// Passes an order that is given by `GET`, as links in mails and old scripts do: what a page of another site can make a
+/// browser send is refused.
+pub(crate) fn check_order(method: &Method, headers: &HeaderMap, own: &str) -> Result<(), Error> {
+    let is_programs = format(method, &Uri::from_static("/"), headers) == Format::Json;
+    let is_ours = headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    match *method == Method::POST || is_programs || is_ours {
+        true => Ok(()),
+        false => check(&Method::POST, headers, own),
     }
 }
 
@@ -70,5 +82,23 @@ mod tests {
         }
         assert!(!post(&[("referer", "https://evil/"), ("origin", "https://farm.example")]));
         assert!(passes(Method::PUT, &[]) && passes(Method::DELETE, &[("referer", "https://evil/")]));
+    }
+
+    #[test]
+    fn a_link_of_another_site_gives_no_orders() {
+        let order = |pairs: &[(&'static str, &'static str)]| {
+            let headers =
+                pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+            check_order(&Method::GET, &headers.collect(), "https://farm.example").is_ok()
+        };
+        for good in [
+            ("referer", "https://farm.example/build/1"),
+            ("authorization", "Bearer x"),
+            ("accept", "application/json"),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            assert!(order(&[good]), "{good:?}");
+        }
+        assert!(!order(&[]) && !order(&[("referer", "https://evil/"), ("accept", "text/html")]));
     }
 }

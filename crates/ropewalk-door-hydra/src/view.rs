@@ -1,6 +1,7 @@
 //! Things as JSON, in Hydra's words. Where its versions differ, what all of them read.
 
-use ropewalk_core::port::{Jobset, JobsetInput, Project};
+use ropewalk_core::port::{Build, Counts, EvaluationRow, Jobset, JobsetInput, Project};
+use ropewalk_model::nix::{Product, ResolvedInput};
 use ropewalk_model::time::Time;
 use serde_json::{Map, Value, json};
 
@@ -78,4 +79,111 @@ fn input(name: &str, input: &JobsetInput) -> Value {
         "value": input.value,
         "emailresponsible": input.tells_committers,
     })
+}
+
+/// A jobset in the overview of its project.
+pub(crate) fn overview(jobset: &Jobset, counts: Counts) -> Value {
+    let progress = &jobset.progress;
+    json!({
+        "project": jobset.project_name,
+        "name": jobset.name,
+        "nrscheduled": counts.scheduled,
+        "nrsucceeded": counts.succeeded,
+        "nrfailed": counts.failed,
+        "nrtotal": counts.total(),
+        "lastcheckedtime": optional_seconds(progress.checked),
+        "starttime": optional_seconds(progress.started),
+        "triggertime": optional_seconds(progress.triggered),
+        "errortime": optional_seconds(progress.error_at),
+        "checkinterval": jobset.fields.check_interval,
+        "fetcherrormsg": progress.fetch_error,
+        "haserrormsg": !progress.error.is_empty(),
+    })
+}
+
+pub(crate) fn evaluation(evaluation: &EvaluationRow) -> Value {
+    let inputs: Map<String, Value> =
+        evaluation.inputs.iter().map(|(name, input)| (name.clone(), resolved(input))).collect();
+    json!({
+        "id": evaluation.id,
+        "timestamp": seconds(evaluation.created),
+        "checkouttime": evaluation.checkout_time,
+        "evaltime": evaluation.evaluation_time,
+        "hasnewbuilds": i64::from(evaluation.ordinal.is_some()),
+        "flake": null,
+        "builds": evaluation.builds,
+        "jobsetevalinputs": inputs,
+    })
+}
+
+pub(crate) fn resolved(input: &ResolvedInput) -> Value {
+    json!({
+        "type": input.kind,
+        "uri": input.uri,
+        "revision": input.revision,
+        "value": input.value,
+        "dependency": input.dependency,
+    })
+}
+
+pub(crate) fn build(build: &Build) -> Value {
+    let outputs: Map<String, Value> =
+        build.outputs.iter().map(|(name, path)| (name.clone(), json!({ "path": path }))).collect();
+    let products: Map<String, Value> =
+        (1..).zip(&build.products).map(|(number, one)| (i64::to_string(&number), product(one))).collect();
+    let metrics: Map<String, Value> = build
+        .metrics
+        .iter()
+        .map(|(name, metric)| (name.clone(), json!({ "value": metric.value, "unit": metric.unit })))
+        .collect();
+    json!({
+        "id": build.id,
+        "finished": i64::from(build.finished),
+        "timestamp": seconds(build.created),
+        "starttime": optional_seconds(build.started),
+        "stoptime": optional_seconds(build.stopped),
+        "project": build.project,
+        "jobset": build.jobset,
+        "job": build.job,
+        "nixname": build.nix_name,
+        "system": build.system,
+        "priority": build.priority,
+        "buildstatus": build.status,
+        "releasename": build.release_name,
+        "drvpath": build.drv_path,
+        "jobsetevals": build.evaluations,
+        "buildoutputs": outputs,
+        "buildproducts": products,
+        "buildmetrics": metrics,
+    })
+}
+
+fn product(product: &Product) -> Value {
+    json!({
+        "type": product.kind,
+        "subtype": product.subtype,
+        "name": product.name,
+        "path": product.path,
+        "defaultpath": product.default_path.as_deref().unwrap_or_default(),
+        "filesize": product.size,
+        "sha256hash": product.sha256,
+    })
+}
+
+/// A build in a list of many.
+pub(crate) fn brief(build: &Build) -> Map<String, Value> {
+    let view = json!({
+        "id": build.id,
+        "project": build.project,
+        "jobset": build.jobset,
+        "job": build.job,
+        "system": build.system,
+        "nixname": build.nix_name,
+        "finished": i64::from(build.finished),
+        "timestamp": seconds(build.created),
+    });
+    match view {
+        Value::Object(view) => view,
+        _ => Map::new(),
+    }
 }

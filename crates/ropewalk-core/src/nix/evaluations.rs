@@ -55,6 +55,21 @@ impl Farm {
         Ok(self.store.newest_evaluations(before, limit.min(super::LIST_MAX)).await?)
     }
 
+    /// The one before, of those of its jobset that had new builds.
+    pub async fn evaluation_before(
+        &self,
+        by: &Caller,
+        evaluation: &EvaluationRow,
+    ) -> Result<Option<EvaluationRow>, Error> {
+        access::projects(by, Mode::Ro)?;
+        match evaluation.ordinal {
+            Some(ordinal) if ordinal > 1 => {
+                Ok(self.store.evaluations(evaluation.jobset_id, ordinal - 1, 1).await?.pop())
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// How far the builds of evaluations are.
     pub async fn evaluation_counts(
         &self,

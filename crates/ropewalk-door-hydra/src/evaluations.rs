@@ -1,0 +1,195 @@
+//! Evaluations.
+
+use crate::answer::{Failed, led};
+use crate::door::Hydra;
+use crate::jobsets::find;
+use crate::origin;
+use crate::parts::{Address, Asked, By};
+use crate::view;
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use ropewalk_core::access::Caller;
+use ropewalk_core::error::Error;
+use ropewalk_core::nix::{EVALUATIONS_PAGE, Restart};
+use ropewalk_core::port::Build;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Builds that are read at once.
+const BATCH: u32 = 500;
+
+pub(crate) async fn show(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    Address(id): Address<i64>,
+) -> Result<Json<Value>, Failed> {
+    Ok(Json(view::evaluation(&hydra.farm.evaluation(&by, id).await?)))
+}
+
+/// A page of a jobset's evaluations. What is no number is the first one.
+pub(crate) async fn of_jobset(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    Address((project, name)): Address<(String, String)>,
+    asked: Asked,
+    uri: Uri,
+) -> Result<Json<Value>, Failed> {
+    let jobset = find(&hydra, &by, &uri, &project, &name).await?;
+    let page = asked.get("page").and_then(|page| page.parse::<u32>().ok()).unwrap_or(1).max(1);
+    let found = hydra.farm.evaluation_page(&by, jobset.id, page).await?;
+    let size = i64::from(EVALUATIONS_PAGE);
+    let last = (found.total + size - 1) / size;
+    let mut view = json!({
+        "first": "?page=1",
+        "last": format!("?page={last}"),
+        "evals": found.evaluations.iter().map(view::evaluation).collect::<Vec<_>>(),
+    });
+    if let Some(members) = view.as_object_mut() {
+        if i64::from(page) < last {
+            members.insert("next".into(), format!("?page={}", page + 1).into());
+        }
+        if page > 1 {
+            members.insert("previous".into(), format!("?page={}", page - 1).into());
+        }
+    }
+    Ok(Json(view))
+}
+
+/// Leads to the newest evaluation none of whose builds is unfinished.
+pub(crate) async fn latest(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    Address((project, name)): Address<(String, String)>,
+    uri: Uri,
+) -> Result<Response, Failed> {
+    to_latest(&hydra, &by, &uri, [&project, &name, ""]).await
+}
+
+pub(crate) async fn latest_below(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    Address((project, name, rest)): Address<(String, String, String)>,
+    uri: Uri,
+) -> Result<Response, Failed> {
+    to_latest(&hydra, &by, &uri, [&project, &name, &rest]).await
+}
+
+async fn to_latest(
+    hydra: &Hydra,
+    by: &Caller,
+    uri: &Uri,
+    [project, name, rest]: [&str; 3],
+) -> Result<Response, Failed> {
+    let jobset = find(hydra, by, uri, project, name).await?;
+    let id = hydra.farm.latest_evaluation(by, jobset.id).await?;
+    Ok(led(StatusCode::FOUND, &below(hydra, &format!("eval/{id}"), rest, uri)))
+}
+
+/// An address with what followed in the one that was asked.
+pub(crate) fn below(hydra: &Hydra, address: &str, rest: &str, uri: &Uri) -> String {
+    let segments = rest
+        .split('/')
+        .map(|segment| percent_encoding::utf8_percent_encode(segment, crate::jobsets::SEGMENT).to_string());
+    let rest =
+        if rest.is_empty() { String::new() } else { format!("/{}", segments.collect::<Vec<_>>().join("/")) };
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}/{address}{rest}{query}", hydra.farm.settings().origin)
+}
+
+async fn all_builds(hydra: &Hydra, by: &Caller, id: i64) -> Result<Vec<Build>, Error> {
+    hydra.farm.evaluation(by, id).await?;
+    let mut builds: Vec<Build> = vec![];
+    loop {
+        let after = builds.last().map_or(0, |build| build.id);
+        let more = hydra.farm.evaluation_builds(by, id, after, BATCH).await?;
+        if more.is_empty() {
+            return Ok(builds);
+        }
+        builds.extend(more);
+    }
+}
+
+pub(crate) async fn builds(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    Address(id): Address<i64>,
+) -> Result<Json<Vec<Value>>, Failed> {
+    Ok(Json(all_builds(&hydra, &by, id).await?.iter().map(view::build).collect()))
+}
+
+/// Outputs of succeeded builds that are offered whole.
+pub(crate) async fn store_paths(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    Address(id): Address<i64>,
+) -> Result<Json<BTreeSet<String>>, Failed> {
+    let builds = all_builds(&hydra, &by, id).await?;
+    let offered = builds.into_iter().filter(|build| {
+        build.status == Some(0) && build.products.iter().any(|product| product.kind == "nix-build")
+    });
+    Ok(Json(offered.flat_map(|build| build.outputs.into_values().flatten()).collect()))
+}
+
+/// What somebody wants done to an evaluation.
+enum Order {
+    Cancel,
+    Restart(Restart),
+    Bump,
+}
+
+/// Who gives an order, from where, and about which evaluation.
+type Ordered = (State<Hydra>, By, Address<i64>, Method, HeaderMap);
+
+async fn carry_out(order: Order, ordered: Ordered) -> Result<Response, Failed> {
+    let (State(hydra), By(by), Address(id), method, headers) = ordered;
+    let farm = &hydra.farm;
+    origin::check_order(&method, &headers, &farm.settings().origin)?;
+    match order {
+        Order::Cancel => farm.cancel_evaluation(&by, id).await?,
+        Order::Restart(which) => farm.restart_evaluation(&by, id, which).await?,
+        Order::Bump => farm.bump_evaluation(&by, id).await?,
+    };
+    Ok(led(StatusCode::FOUND, &format!("{}/eval/{id}", farm.settings().origin)))
+}
+
+pub(crate) async fn cancel(
+    hydra: State<Hydra>,
+    by: By,
+    id: Address<i64>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    carry_out(Order::Cancel, (hydra, by, id, method, headers)).await
+}
+
+pub(crate) async fn restart_failed(
+    hydra: State<Hydra>,
+    by: By,
+    id: Address<i64>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    carry_out(Order::Restart(Restart::Failed), (hydra, by, id, method, headers)).await
+}
+
+pub(crate) async fn restart_aborted(
+    hydra: State<Hydra>,
+    by: By,
+    id: Address<i64>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    carry_out(Order::Restart(Restart::Aborted), (hydra, by, id, method, headers)).await
+}
+
+pub(crate) async fn bump(
+    hydra: State<Hydra>,
+    by: By,
+    id: Address<i64>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    carry_out(Order::Bump, (hydra, by, id, method, headers)).await
+}

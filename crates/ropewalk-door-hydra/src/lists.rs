@@ -1,0 +1,119 @@
+//! Lists over all jobsets.
+
+use crate::answer::Failed;
+use crate::door::Hydra;
+use crate::parts::{Asked, By};
+use crate::view;
+use axum::Json;
+use axum::extract::State;
+use ropewalk_core::error::Error;
+use ropewalk_core::nix::{BUILDS_MAX, EVALUATIONS_PAGE};
+use ropewalk_core::port::{BuildFilter, BuildState};
+use serde_json::{Value, json};
+
+/// Builds that one answer shows of the queue.
+const SHOWN: u32 = 1000;
+
+/// How many builds are asked for.
+fn number(asked: &Asked) -> Result<u32, Error> {
+    let number = asked.get("nr").and_then(|nr| nr.parse::<u32>().ok());
+    number.map(|number| number.min(BUILDS_MAX)).ok_or_else(|| Error::malformed("say how many: `?nr=NUMBER`"))
+}
+
+/// The newest finished builds.
+pub(crate) async fn latest(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    asked: Asked,
+) -> Result<Json<Vec<Value>>, Failed> {
+    let number = number(&asked)?;
+    let of = |name: &str| asked.get(name).filter(|text| !text.is_empty()).map(String::from);
+    let filter = BuildFilter {
+        project: of("project"),
+        jobset: of("jobset"),
+        job: of("job"),
+        system: of("system"),
+        state: BuildState::Finished,
+    };
+    if filter.jobset.is_some() && filter.project.is_none() {
+        return Err(Error::malformed("a jobset is named with its project: `&project=NAME`").into());
+    }
+    let builds = hydra.farm.newest_nix_builds(&by, &filter, None, number).await?;
+    let view = |build| {
+        let mut view = view::brief(build);
+        view.insert("buildstatus".into(), build.status.into());
+        Value::Object(view)
+    };
+    Ok(Json(builds.iter().map(view).collect()))
+}
+
+/// Unfinished builds, the first ones first.
+pub(crate) async fn waiting(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    asked: Asked,
+) -> Result<Json<Vec<Value>>, Failed> {
+    let mut builds = hydra.farm.nix_queue(&by, number(&asked)?).await?;
+    builds.sort_by_key(|build| (std::cmp::Reverse(build.priority), build.id));
+    let view = |build| {
+        let mut view = view::brief(build);
+        view.insert("priority".into(), build.priority.into());
+        Value::Object(view)
+    };
+    Ok(Json(builds.iter().map(view).collect()))
+}
+
+/// How many builds are unfinished.
+pub(crate) async fn count(State(hydra): State<Hydra>, By(by): By) -> Result<Json<u64>, Failed> {
+    Ok(Json(hydra.farm.open_nix_builds(&by).await?))
+}
+
+pub(crate) async fn queue(State(hydra): State<Hydra>, By(by): By) -> Result<Json<Vec<Value>>, Failed> {
+    Ok(Json(hydra.farm.nix_queue(&by, SHOWN).await?.iter().map(view::build).collect()))
+}
+
+/// Builds that run.
+pub(crate) async fn running(State(hydra): State<Hydra>, By(by): By) -> Result<Json<Vec<Value>>, Failed> {
+    Ok(Json(hydra.farm.running_nix_builds(&by).await?.iter().map(view::build).collect()))
+}
+
+/// Runners and what they offer.
+pub(crate) async fn machines(State(hydra): State<Hydra>, By(by): By) -> Result<Json<Value>, Failed> {
+    let runners = hydra.farm.runners(&by).await?;
+    let view = |runner: ropewalk_core::port::RunnerRow| {
+        (runner.name, json!({ "maxJobs": runner.slots, "lastSeen": view::seconds(runner.seen) }))
+    };
+    Ok(Json(Value::Object(runners.into_iter().map(view).collect())))
+}
+
+/// The newest evaluations that had new builds; `before` goes on where a list ended.
+pub(crate) async fn evaluations(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    asked: Asked,
+) -> Result<Json<Vec<Value>>, Failed> {
+    let before = asked.get("before").and_then(|before| before.parse().ok());
+    let rows = hydra.farm.newest_evaluations(&by, before, EVALUATIONS_PAGE).await?;
+    let mut views = vec![];
+    for row in rows {
+        let earlier = hydra.farm.evaluation_before(&by, &row).await?;
+        let ids: Vec<i64> = earlier.iter().map(|earlier| earlier.id).chain([row.id]).collect();
+        let counts = hydra.farm.evaluation_counts(&by, &ids).await?;
+        let of = |id: i64| counts.get(&id).copied().unwrap_or_default();
+        let now = of(row.id);
+        let then = earlier.as_ref().map_or(0, |earlier| of(earlier.id).succeeded);
+        let is_new = |name: &String| {
+            earlier.as_ref().is_some_and(|then| then.inputs.get(name) != row.inputs.get(name))
+        };
+        let changed: Vec<&String> = row.inputs.keys().filter(|name| is_new(name)).collect();
+        views.push(json!({
+            "eval": view::evaluation(&row),
+            "nrScheduled": now.scheduled,
+            "nrSucceeded": now.succeeded,
+            "nrFailed": now.failed,
+            "diff": now.succeeded - then,
+            "changedInputs": changed,
+        }));
+    }
+    Ok(Json(views))
+}
