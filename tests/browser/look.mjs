@@ -11,7 +11,7 @@ const pages = [
   ['log', `/~admin/job/${jobs.failed}/log/task-test?q=FAILED`], ['submit-empty', '/submit'],
   ['submit', '/submit?manifest=image%3A%20debian%2Fstable%0Apackages%3A%20%5Bpython3%5D%0Aartifacts%3A%20%5Bslug%2Fdist.tar.gz%5D%0Atasks%3A%0A%20%20-%20test%3A%20cd%20slug%20%26%26%20python3%20-m%20unittest%0A%20%20-%20pack%3A%20tar%20czf%20slug%2Fdist.tar.gz%20slug%2Fsrc%0A&tags=slug%2Fmain&visibility=public'],
   ['submit-broken', '/submit?manifest=image%3A%20host%0Atasks%3A%0A%20%20-%20Not%20A%20Name%3A%20x%0A'],
-  ['resubmit', `/resubmit/${jobs.failed}`], ['tokens', '/-/tokens'], ['missing', '/~admin/job/99999'],
+  ['resubmit', `/resubmit/${jobs.failed}`], ['tokens', '/-/tokens'], ['graphql', '/graphql'], ['graphql-stranger', '@/graphql'], ['missing', '/~admin/job/99999'],
 ];
 // Those that tell most stand in the manual, as everybody sees them.
 const told = ['home', 'job-failed', 'job-running', 'submit'];

@@ -8,6 +8,7 @@ export async function withScript(cookies) {
   await lines(page);
   await search(page);
   await keys(page);
+  await playground(page);
   await live(page);
   ok(`all of it without errors ${said}`, said.length === 0);
   await c.close();
@@ -40,6 +41,31 @@ async function keys(page) {
   await page.click('[data-theme-next]');
   await page.reload();
   ok('the server keeps the chosen appearance', await page.evaluate(() => document.documentElement.dataset.theme === 'light'));
+}
+
+async function playground(page) {
+  await page.goto(`${origin}/graphql`);
+  const main = page.getByRole('main'), send = main.getByRole('button', { name: 'Send' });
+  const answers = async text => page.waitForFunction(t => document.querySelector('#gql-answer').textContent.includes(t), text);
+  await send.click();
+  await answers('"canonicalName": "~admin"');
+  ok('a query is answered to who has logged in', (await main.locator('#gql-status').innerText()).endsWith('status 200'));
+  await main.getByLabel('Query', { exact: true }).last().fill('query($id: Int!) { job(id: $id) { id status } }');
+  await main.getByLabel('Variables').fill(`{"id": ${jobs.passed}}`);
+  await page.keyboard.press('Control+Enter');
+  await answers('"SUCCESS"');
+  ok('with its variables', true);
+  await main.getByLabel('Token').fill('A'.repeat(44));
+  await send.click();
+  await answers('Authentication error');
+  ok('a token counts instead of the log-in', true);
+  await main.getByLabel('Variables').fill('{');
+  await send.click();
+  await page.waitForFunction(() => document.querySelector('#gql-status').textContent.includes('no JSON'));
+  ok('broken variables are told', true);
+  await main.getByText('Schema', { exact: true }).click();
+  await page.waitForFunction(() => document.querySelector('#gql-schema pre').textContent.includes('type Query'));
+  ok('the schema is shown', await main.locator('#gql-schema pre').isVisible());
 }
 
 async function live(page) {

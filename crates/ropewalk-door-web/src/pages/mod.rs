@@ -7,6 +7,7 @@ mod failure;
 mod feed;
 mod form;
 mod frame;
+mod graphql;
 mod home;
 pub(crate) mod job;
 mod jobs;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Routes<Web> {
         .post("/resubmit/{job}", submit::resubmit)
         .post("/cancel/{job}", job::cancel)
         .post("/-/start/{job}", job::start)
+        .get("/graphql", graphql::show)
         .get("/-/jobs", jobs::show)
         .get("/-/tokens", tokens::show)
         .post("/-/tokens", tokens::create)

@@ -66,9 +66,8 @@ pub(super) fn of_words(method: &str, path: &str) -> Option<Dialect> {
         "api" if words.next().is_some_and(|word| HYDRA_API.contains(&word)) => Dialect::Hydra,
         "query" => Dialect::GraphQl,
         "api" | "artifacts" | "healthz" | "readyz" | "metrics" | "prometheus" => Dialect::Api,
-        "" | "login" | "session" | "submit" | "resubmit" | "cancel" | "-" | "favicon" | "robots" => {
-            Dialect::Page
-        }
+        "" | "login" | "session" | "submit" | "resubmit" | "cancel" | "-" | "favicon" | "robots"
+        | "graphql" => Dialect::Page,
         person if person.starts_with('~') => Dialect::Page,
         _ => return None,
     };
