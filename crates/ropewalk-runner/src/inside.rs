@@ -38,7 +38,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let mut text = vec![];
     let read = io::stdin().take(MAX_TASK).read_to_end(&mut text);
-    let Ok(task) = serde_json::from_slice::<Task<worker::Task, fetching::Order>>(&text) else {
+    let Ok(task) = serde_json::from_slice::<Task<worker::Task, fetching::FetchOrder>>(&text) else {
         return Some(ExitCode::from(2));
     };
     if read.is_err() {

@@ -2,7 +2,7 @@
 
 use super::measure::measure;
 use super::nesting::nesting;
-use super::order::Order;
+use super::order::FieldOrder;
 use super::refusal::Refusal;
 use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{
@@ -43,7 +43,7 @@ pub struct Prepared {
     document: ExecutableDocument,
     kind: OperationType,
     variables: Vec<Positioned<VariableDefinition>>,
-    order: Order,
+    order: FieldOrder,
 }
 
 impl Prepared {
@@ -62,7 +62,7 @@ impl Prepared {
             parse_query(text).map_err(|error| Refusal::unparsed(complaint(&error), error.positions()))?;
         let chosen = &choose(&document, operation)?.node;
         check(&document, chosen, limits)?;
-        let order = Order::of(&document.fragments, &chosen.selection_set.node);
+        let order = FieldOrder::of(&document.fragments, &chosen.selection_set.node);
         let (kind, variables) = (chosen.ty, chosen.variable_definitions.clone());
         Ok(Prepared { document, kind, variables, order })
     }

@@ -6,12 +6,15 @@ use std::collections::HashMap;
 
 /// The members of an object, in order, with the order of what they hold.
 #[derive(Debug, Default)]
-pub(super) struct Order(IndexMap<Name, Order>);
+pub(super) struct FieldOrder(IndexMap<Name, FieldOrder>);
 
-impl Order {
+impl FieldOrder {
     /// The order of a selection that was measured before, so that it has an end.
-    pub(super) fn of(fragments: &HashMap<Name, Positioned<FragmentDefinition>>, set: &SelectionSet) -> Order {
-        let mut order = Order::default();
+    pub(super) fn of(
+        fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
+        set: &SelectionSet,
+    ) -> FieldOrder {
+        let mut order = FieldOrder::default();
         order.add(fragments, set);
         order
     }

@@ -1,6 +1,6 @@
 //! Getting an image from where it comes from. Whoever asks for the same one meanwhile waits and has it too.
 
-use super::bootstrap::{Order, Scratch};
+use super::bootstrap::{BootstrapOrder, Scratch};
 use super::entry::Provenance;
 use super::error::Doing;
 use super::progress::{Progress, megabytes};
@@ -147,7 +147,7 @@ impl Catalog {
         progress: &mut Progress<'_>,
     ) -> Result<Entry, ImageError> {
         let scratch = Scratch::make(&self.folder.join("scratch"))?;
-        let (order, key) = Order::prepare(suite, packages, &scratch, progress)?;
+        let (order, key) = BootstrapOrder::prepare(suite, packages, &scratch, progress)?;
         let source = Source::Bootstrap(suite.clone()).to_string();
         let provenance = Provenance { key: Some(key.clone()), ..Provenance::of(source) };
         if let Some(entry) = self.again(name, &key, &provenance)? {

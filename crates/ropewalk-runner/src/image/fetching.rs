@@ -21,7 +21,7 @@ const LAST_WORDS: usize = 5;
 
 /// What to fetch.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct FetchOrder {
     data: PathBuf,
     name: String,
     source: Source,
@@ -30,7 +30,7 @@ pub(crate) struct Order {
     parent: i32,
 }
 
-impl Order {
+impl FetchOrder {
     /// Fetches, in this process.
     pub(crate) fn carry_out(self) -> Result<Entry, String> {
         set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| e.to_string())?;
@@ -56,7 +56,7 @@ pub struct Fetching {
 
 /// What a look at it showed.
 #[derive(Debug)]
-pub enum News {
+pub enum FetchNews {
     /// Lines about how far it is.
     Lines(Vec<String>),
     /// It is there.
@@ -75,7 +75,7 @@ impl Fetching {
         origins: Origins,
     ) -> Result<Fetching, ImageError> {
         let parent = rustix::process::getpid().as_raw_nonzero().get();
-        let order = Order { data, name: name.to_owned(), source, origins, parent };
+        let order = FetchOrder { data, name: name.to_owned(), source, origins, parent };
         let child = inside::start(&inside::Task::<(), _>::Fetch(order)).map_err(ImageError::Unpack)?;
         if let Some(lines) = &child.stderr {
             rustix::io::ioctl_fionbio(lines, true)
@@ -88,14 +88,14 @@ impl Fetching {
     ///
     /// # Errors
     /// When the image could not be fetched.
-    pub fn look(&mut self) -> Result<News, ImageError> {
+    pub fn look(&mut self) -> Result<FetchNews, ImageError> {
         let mut piece = [0; PIECE];
         let ended = || ImageError::Unpack("the fetching process is gone".into());
         let lines = self.child.as_ref().and_then(|child| child.stderr.as_ref()).ok_or_else(ended)?;
         match rustix::io::read(lines, &mut piece) {
             Ok(0) => self.end(),
-            Ok(count) => Ok(News::Lines(self.take(piece.get(..count).unwrap_or_default()))),
-            Err(Errno::AGAIN | Errno::INTR) => Ok(News::Lines(vec![])),
+            Ok(count) => Ok(FetchNews::Lines(self.take(piece.get(..count).unwrap_or_default()))),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(FetchNews::Lines(vec![])),
             Err(e) => Err(ImageError::Unpack(format!("listen to the fetching process: {e}"))),
         }
     }
@@ -114,10 +114,10 @@ impl Fetching {
         lines
     }
 
-    fn end(&mut self) -> Result<News, ImageError> {
+    fn end(&mut self) -> Result<FetchNews, ImageError> {
         let child = self.child.take().ok_or_else(|| ImageError::Unpack("fetched already".into()))?;
         match inside::answer::<Result<Entry, String>>(child, &self.said).map_err(ImageError::Unpack)? {
-            Ok(entry) => Ok(News::Done(Box::new(entry))),
+            Ok(entry) => Ok(FetchNews::Done(Box::new(entry))),
             Err(why) => Err(ImageError::Fetch(why)),
         }
     }

@@ -32,7 +32,7 @@ pub(crate) mod worker;
 pub use catalog::Catalog;
 pub use entry::Entry;
 pub use error::ImageError;
-pub use fetching::{Fetching, News};
+pub use fetching::{FetchNews, Fetching};
 pub(crate) use host::Usr;
 pub use name::ImageName;
 pub use origins::{Named, Origins};

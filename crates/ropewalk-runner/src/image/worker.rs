@@ -2,7 +2,7 @@
 //! entered by a process with one thread.
 
 use super::archive::Parts;
-use super::fetching::Order;
+use super::fetching::FetchOrder;
 use super::unpack::{self, Limits, Unpacked};
 use super::{ImageError, bootstrap, host, oci};
 use crate::inside;
@@ -22,7 +22,7 @@ pub(crate) enum Task {
     /// with this manifest.
     Import { source: PathBuf, manifest: Option<String>, roots: PathBuf, limits: Limits },
     /// Make the tar of a Debian root.
-    Bootstrap { order: bootstrap::Order, roots: PathBuf },
+    Bootstrap { order: bootstrap::BootstrapOrder, roots: PathBuf },
     /// Generate the `host` image below the folder `roots`.
     Host { roots: PathBuf },
     /// Remove an unpacked image.
@@ -48,7 +48,7 @@ impl Task {
 
     /// The same; what it says meanwhile goes to `tell`.
     pub(super) fn run_telling(&self, tell: &mut dyn FnMut(&str)) -> Result<Outcome, ImageError> {
-        inside::ask(&inside::Task::<_, Order>::Image(self), tell).map_err(ImageError::Unpack)
+        inside::ask(&inside::Task::<_, FetchOrder>::Image(self), tell).map_err(ImageError::Unpack)
     }
 
     /// Does the task in this process, which has one thread.

@@ -3,7 +3,7 @@
 use super::attempt::Attempt;
 use super::stop::Stop;
 use crate::backend::{self, BackendError};
-use crate::image::News;
+use crate::image::FetchNews;
 use rustix::fd::AsFd;
 
 impl Attempt<'_> {
@@ -15,8 +15,8 @@ impl Attempt<'_> {
         loop {
             self.watch.sleep_beside(&[fetching.as_fd()])?;
             match fetching.look().map_err(BackendError::from)? {
-                News::Lines(lines) => lines.iter().try_for_each(|line| self.say(line))?,
-                News::Done(_) => return Ok(()),
+                FetchNews::Lines(lines) => lines.iter().try_for_each(|line| self.say(line))?,
+                FetchNews::Done(_) => return Ok(()),
             }
         }
     }

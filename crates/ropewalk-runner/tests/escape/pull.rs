@@ -4,7 +4,7 @@ use crate::fake::{Asked, Fake, Image, Reply, arch, digest, from, index, wait_for
 use crate::hostile::{Shop, Tar};
 use crate::world::World;
 use ropewalk_runner::image::{
-    Entry, Fetching, ImageError, Limits, News, Origins, Pace, Progress, RegistryError, Rootfs,
+    Entry, FetchNews, Fetching, ImageError, Limits, Origins, Pace, Progress, RegistryError, Rootfs,
 };
 use ropewalk_runner::sandbox::Network;
 use ropewalk_runner::sandbox::network::Outside;
@@ -466,7 +466,7 @@ pub(crate) fn pull(folder: &Path, reference: &str) {
     loop {
         let mut fds = [rustix::event::PollFd::new(&fetching, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut fds, None).unwrap();
-        if let News::Done(_) = fetching.look().unwrap() {
+        if let FetchNews::Done(_) = fetching.look().unwrap() {
             return;
         }
     }

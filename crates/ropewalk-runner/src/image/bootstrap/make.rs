@@ -2,7 +2,7 @@
 //! has any power over this machine; with a process namespace, so that nothing of it outlives us; on a tmpfs where
 //! there is room, which is more than twice as fast and goes with the namespace.
 
-use super::{Order, PROGRAM};
+use super::{BootstrapOrder, PROGRAM};
 use crate::image::ImageError;
 use crate::image::worker::Draft;
 use crate::sandbox::{Doing as _, SandboxError, range};
@@ -22,7 +22,7 @@ const WORK: &str = "/tmp";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Makes what was ordered into its file. The process must have one thread.
-pub(in crate::image) fn make(order: &Order, roots: &Path) -> Result<(), ImageError> {
+pub(in crate::image) fn make(order: &BootstrapOrder, roots: &Path) -> Result<(), ImageError> {
     match run(order, roots)? {
         0 => Ok(()),
         _ => Err(ImageError::Bootstrap(format!("{PROGRAM} failed"))),
@@ -30,7 +30,7 @@ pub(in crate::image) fn make(order: &Order, roots: &Path) -> Result<(), ImageErr
 }
 
 /// How the process inside ended.
-fn run(order: &Order, roots: &Path) -> Result<i32, SandboxError> {
+fn run(order: &BootstrapOrder, roots: &Path) -> Result<i32, SandboxError> {
     let tar = File::options()
         .write(true)
         .truncate(true)
@@ -73,7 +73,7 @@ fn run(order: &Order, roots: &Path) -> Result<i32, SandboxError> {
 
 /// The first process in the new namespaces.
 fn inside(
-    order: &Order,
+    order: &BootstrapOrder,
     tar: &File,
     mut wait: PipeReader,
     folder: Option<&Path>,
@@ -103,7 +103,7 @@ fn inside(
     }
 }
 
-fn command(order: &Order) -> Command {
+fn command(order: &BootstrapOrder) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(["--mode=root", "--format=tar", "--variant=minbase"]);
     if !order.packages.is_empty() {

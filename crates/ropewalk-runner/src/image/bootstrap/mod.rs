@@ -26,7 +26,7 @@ const PACKAGES: &[&str] = &["ca-certificates", "curl", "git", "gnupg", "mercuria
 
 /// What to make; complete, so that the process inside the range needs to look nothing up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct BootstrapOrder {
     suite: Suite,
     /// Beside the essential ones.
     packages: Vec<String>,
@@ -55,7 +55,7 @@ fn program() -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|file| file.is_file())
 }
 
-impl Order {
+impl BootstrapOrder {
     /// Asks this machine's mirror about the suite. Answers the order and a digest of all that decides what comes out:
     /// while that stays the same, making it again would give the same image.
     pub(super) fn prepare(
@@ -63,7 +63,7 @@ impl Order {
         packages: Option<&[String]>,
         scratch: &Scratch,
         progress: &mut Progress<'_>,
-    ) -> Result<(Order, String), ImageError> {
+    ) -> Result<(BootstrapOrder, String), ImageError> {
         if program().is_none() {
             return Err(ImageError::Bootstrap(format!(
                 "{PROGRAM} is missing: install the package {PROGRAM}"
@@ -77,7 +77,7 @@ impl Order {
         progress.say(format_args!("asking this machine's mirror for {}", suite.as_str()));
         let archive = Archive::of(suite, scratch)?;
         let (settings, proxies) = archive::apt_settings();
-        let order = Order {
+        let order = BootstrapOrder {
             suite: suite.clone(),
             packages,
             sources: archive.sources,
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn whatever_decides_the_image_is_in_its_key() {
-        let order = Order {
+        let order = BootstrapOrder {
             suite: "sid".parse().unwrap(),
             packages: vec!["git".into()],
             sources: vec!["deb http://mirror.example/debian sid main".into()],
@@ -134,7 +134,7 @@ mod tests {
             changed: None,
             tar: "/x".into(),
         };
-        let other = |change: fn(&mut Order)| {
+        let other = |change: fn(&mut BootstrapOrder)| {
             let mut other = order.clone();
             change(&mut other);
             other.key("r")
