@@ -7,8 +7,10 @@ use crate::spool::Spool;
 use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
 use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An open sandbox.
 struct Open {
@@ -39,6 +41,9 @@ pub(crate) fn open(spool: &Spool, plan: &Plan) -> Result<(Box<dyn Place>, Facts)
     // Before the range is entered, which may not read the host's files.
     let image = Catalog::new(&settings.data, range::find()?).pin(&plan.image)?;
     let rootfs = image.rootfs().clone();
+    if rootfs.usr.is_none() {
+        look_at(&plan.image, image.folder())?;
+    }
     range::enter()?;
     let spec = Spec {
         name: spool.name(),
@@ -67,6 +72,27 @@ impl From<Breach> for Passed {
             Breach::Disk { .. } | Breach::Full { .. } => (Cause::DiskLimit, "limits.disk"),
         };
         Passed { cause, message: format!("{breach} ({key})") }
+    }
+}
+
+/// Tells what every build needs of an image and this one does not have. What cannot be looked at shows later.
+fn look_at(name: &str, root: &Path) -> Result<(), BackendError> {
+    for folder in ["proc", "sys", "dev"] {
+        let found = std::fs::symlink_metadata(root.join(folder));
+        if found.is_ok_and(|found| !found.is_dir()) {
+            let why =
+                format!("the image `{name}` cannot be used: its /{folder} is no folder but a link or a file");
+            return Err(BackendError::ImageFailed(why));
+        }
+    }
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let shell = rustix::fs::open(root, flags | OFlags::DIRECTORY, Mode::empty())
+        .and_then(|root| openat2(&root, "bin/sh", flags, Mode::empty(), ResolveFlags::IN_ROOT));
+    match shell {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Err(BackendError::ImageFailed(format!(
+            "the image `{name}` cannot be used: it has no /bin/sh, which runs the steps"
+        ))),
+        _ => Ok(()),
     }
 }
 

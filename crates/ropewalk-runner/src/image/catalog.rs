@@ -231,7 +231,7 @@ impl Catalog {
         let parsed = ImageName::parse(name)?;
         let file = self.names().join(parsed.file());
         let Some(entry) = self.read(&file) else {
-            return self.resolve(name).map(|_| ());
+            return self.resolve(name).and(Err(ImageError::Own));
         };
         let _lock = self.lock(LOCK)?;
         self.remove_root(&entry)?;

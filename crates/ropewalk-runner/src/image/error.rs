@@ -27,6 +27,9 @@ pub enum ImageError {
     /// The name belongs to the machine's own image.
     #[error("`host` is this machine's own image: import under another name")]
     Reserved,
+    /// Nobody can remove the machine itself.
+    #[error("`host` is this machine's own system: there is nothing that could be removed")]
+    Own,
     /// A file could not be read or written.
     #[error("{what}: {source}")]
     Io {

@@ -24,7 +24,11 @@ impl Attempt<'_> {
         let paths = self.plan.artifacts.clone();
         let most = self.plan.limits.artifacts;
         if paths.len() > most as usize {
-            let message = format!("{} artifacts, {most} are allowed (limits.artifacts)", paths.len());
+            let first = paths.get(most as usize).map(String::as_str).unwrap_or_default();
+            let message = format!(
+                "{} artifacts, of which {first} is one too many: {most} are allowed (limits.artifacts)",
+                paths.len()
+            );
             return Err(Stop::new(Cause::ArtifactLimit, message));
         }
         for (position, path) in paths.iter().enumerate() {
@@ -40,7 +44,8 @@ impl Attempt<'_> {
             None => self.stage(place, position, path)?,
         };
         let source = place.file(&inside).map_err(|error| match error {
-            BackendError::Sandbox(SandboxError::Refused(why)) => missing(why),
+            BackendError::Sandbox(SandboxError::Refused(why)) if why.contains(path) => missing(why),
+            BackendError::Sandbox(SandboxError::Refused(why)) => missing(format!("{path}: {why}")),
             other => other.into(),
         })?;
         let (size, sha256) = self.copy(source, position, path)?;

@@ -33,6 +33,11 @@ enum Transport {
     Here(Router),
 }
 
+/// A number that is no port, `http` takes for none at all.
+fn has_good_port(authority: &http::uri::Authority) -> bool {
+    authority.port_u16().is_some_and(|port| port > 0) || authority.as_str().ends_with(authority.host())
+}
+
 /// The head of an answer that is no JSON, and its body as it comes.
 pub(crate) type Raw = reqwest::Response;
 
@@ -43,11 +48,11 @@ impl Api {
             .parse()
             .ok()
             .filter(|url: &http::Uri| {
-                matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
+                matches!(url.scheme_str(), Some("http" | "https")) && url.authority().is_some_and(has_good_port)
             })
             .ok_or_else(|| {
                 Failure::usage(format_args!(
-                    "{server:?} is no address of a server: write https://HOST or http://HOST:PORT"
+                    "{server:?} is no address of a server: write https://HOST or http://HOST:PORT, with a port from 1 to 65535"
                 ))
             })?;
         let tls = match url.scheme_str() {

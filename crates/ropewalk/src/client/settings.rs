@@ -62,6 +62,12 @@ impl Asking {
             "{server} was asked with {token_from}; --server and --token-file name others (ROPEWALK_SERVER, ROPEWALK_TOKEN)"
         );
         let token = given.or(file.token.filter(|_| own)).map(|token| token.trim().to_string());
+        // Whoever pastes two lines, or a word with quotes of a text program, hears it from here: it is no fault of the server.
+        if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(Failure::usage(format_args!(
+                "{token_from} cannot be one: it holds a line break, a blank or another character that no token has"
+            )));
+        }
         Ok(Settings { server, token, choice })
     }
 }

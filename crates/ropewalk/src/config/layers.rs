@@ -165,7 +165,8 @@ fn check(key: &str, value: &Value, origin: &Origin) -> anyhow::Result<()> {
     let tried: Result<Config, _> = Value::Table(alone).try_into();
     tried.map(drop).map_err(|error| {
         let words = error.message();
-        Failure::usage(format_args!("{origin}: `{key}` = {value} cannot be used: {words}"))
+        let hint = if key == "listen" { ": write ADDRESS:PORT, with a port from 0 to 65535" } else { "" };
+        Failure::usage(format_args!("{origin}: `{key}` = {value} cannot be used: {words}{hint}"))
     })
 }
 

@@ -4,6 +4,7 @@ use crate::bench::{Bench, Ran, ran};
 use ropewalk_testkit::authority::{Authority, Issued};
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -15,6 +16,8 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("an_image_is_fetched_on_its_first_use", fetched),
     ("a_registry_with_a_private_issuer_is_trusted_when_told", over_tls),
     ("an_image_is_no_larger_than_its_limit", too_large),
+    ("an_image_that_cannot_be_used_says_what_it_lacks", unusable),
+    ("a_mount_below_usr_is_named_where_it_is_in_the_way", something_below_usr),
     ("a_cancellation_ends_a_fetch", cancelled),
     ("the_deadline_ends_a_fetch", deadline),
     ("an_image_that_cannot_be_fetched_ends_the_build", refused),
@@ -237,4 +240,79 @@ fn not_fetched(bench: &Bench) {
     let mut command = command(bench, &name(bench), "127.0.0.1:1");
     let Ran { exit, log, .. } = ran(command.env("ROPEWALK_IMAGES__FETCH", "false").output().unwrap());
     assert!(exit == 1 && log.contains("there is no image") && log.contains("images here: host"), "{log}");
+}
+
+/// A tar with these folders, files and links.
+fn archive(bench: &Bench, entries: &[(&str, Option<&str>)]) -> PathBuf {
+    let mut tar = tar::Builder::new(vec![]);
+    for (path, link) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        header.set_size(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_entry_type(match link {
+            Some(_) => tar::EntryType::Symlink,
+            None if path.ends_with('/') => tar::EntryType::Directory,
+            None => tar::EntryType::Regular,
+        });
+        match link {
+            Some(to) => tar.append_link(&mut header, path, to).unwrap(),
+            None => tar.append_data(&mut header, path, &[][..]).unwrap(),
+        }
+    }
+    let path = bench.folder.join("image.tar");
+    std::fs::write(&path, tar.into_inner().unwrap()).unwrap();
+    path
+}
+
+fn unusable(bench: &Bench) {
+    let name = name(bench);
+    let image = |arguments: &[&str]| ran(bench.ropewalk().arg("image").args(arguments).output().unwrap());
+    for (entries, words) in [
+        (&[("etc/", None), ("proc/", None)][..], "it has no /bin/sh, which runs the steps"),
+        (&[("bin/", None), ("bin/sh", Some("/bin/busybox"))], "it has no /bin/sh, which runs the steps"),
+        (
+            &[("bin/", None), ("bin/sh", None), ("proc", Some("etc"))],
+            "its /proc is no folder but a link or a file",
+        ),
+    ] {
+        let tar = archive(bench, entries);
+        let imported = image(&["import", tar.to_str().unwrap(), &name]);
+        assert_eq!(imported.exit, 0, "{}", imported.errors);
+        let Ran { exit, log, .. } = ran(command(bench, &name, "127.0.0.1:1").output().unwrap());
+        assert!(exit == 1 && log.contains(words) && !log.contains("Sending tasks"), "{words}: {log}");
+        let removed = image(&["remove", &name]);
+        assert_eq!(removed.exit, 0, "{}", removed.errors);
+    }
+    let host = image(&["remove", "host"]);
+    assert!(host.exit == 1 && host.errors.contains("this machine's own system"), "{}", host.errors);
+}
+
+/// In a mount namespace of the test's own.
+fn something_below_usr(bench: &Bench) {
+    if !rustix::process::getuid().is_root() {
+        println!(
+            "NOT RUN here: a mount below /usr: the tests run as an ordinary account, which may not mount"
+        );
+        return;
+    }
+    let owner = std::fs::metadata(&bench.folder).unwrap();
+    let (uid, gid) = (owner.uid().to_string(), owner.gid().to_string());
+    bench.write("manifest.yml", "image: host\ntasks:\n- one: echo it runs\n");
+    bench.folder("mounted");
+    let script = "mount --bind mounted /usr/local && uid=$1 gid=$2 && shift 2 &&
+        exec setpriv --reuid=$uid --regid=$gid --clear-groups \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh", &uid, &gid]);
+    command.arg(bench.program()).arg("--data").arg(bench.data()).args(["run", "manifest.yml"]);
+    command.current_dir(&bench.folder).env("HOME", &bench.folder).stdin(Stdio::null());
+    let Ran { exit, log, errors } = ran(command.output().unwrap());
+    if bench.is_root() {
+        assert!(exit == 0 && log.contains("it runs"), "{log}{errors}");
+    } else {
+        let words = "while something is mounted on /usr/local, below /usr";
+        assert!(exit == 1 && log.contains(words), "{log}{errors}");
+    }
 }

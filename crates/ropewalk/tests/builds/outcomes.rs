@@ -118,11 +118,17 @@ fn artifacts(bench: &Bench) {
     for path in missing {
         let (cause, message) = one(path);
         assert_eq!(cause, Some(Cause::ArtifactMissing), "{path}: {message}");
+        assert!(message.contains(path), "{path}: {message}");
     }
     let (cause, message) = one("large");
     assert_eq!(cause, Some(Cause::ArtifactLimit), "{message}");
+    assert!(message.contains("large is larger than 1000 bytes (limits.artifact-size)"), "{message}");
     let (cause, message) = end(bench, &format!("artifacts: [plain, full, /tmp/other]\n{make}"), limits());
     assert_eq!(cause, Some(Cause::ArtifactLimit), "{message}");
+    assert!(
+        message.contains("/tmp/other") && message.contains("2 are allowed (limits.artifacts)"),
+        "{message}"
+    );
 }
 
 fn missing_image(bench: &Bench) {

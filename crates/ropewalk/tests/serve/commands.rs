@@ -3,6 +3,25 @@
 use crate::server::{Engine, Server, program, signal};
 use std::io::{BufRead, BufReader};
 
+/// What the client can know by itself, it says itself: exit code 2, and not that the server is away.
+#[tokio::test]
+async fn what_nobody_can_mean_is_told_before_anybody_is_asked() {
+    let server = Server::start_with(Engine::Sqlite, &["--no-runner"]).await;
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = server.command(arguments);
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (exit, words) = run(&["list"], &[("ROPEWALK_TOKEN", "AAAA\nBBBB")]);
+    assert!(exit == Some(2) && words.contains("ROPEWALK_TOKEN") && words.contains("line break"), "{words}");
+    for address in ["http://127.0.0.1:99999", "http://127.0.0.1:x"] {
+        let (exit, words) = run(&["list", "--server", address], &[]);
+        assert!(exit == Some(2) && words.contains("1 to 65535"), "{address}: {words}");
+    }
+    let (exit, words) = run(&["serve", "--listen", "127.0.0.1:99999"], &[]);
+    assert!(exit == Some(2) && words.contains("0 to 65535"), "{words}");
+}
+
 #[tokio::test]
 async fn a_second_server_is_refused_with_the_pid_of_the_first() {
     let server = Server::start_with(Engine::Sqlite, &["--no-runner"]).await;

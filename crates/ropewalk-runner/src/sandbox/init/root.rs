@@ -87,7 +87,10 @@ impl HostUsr {
                 attach_on(&tree, &generated)?;
                 vec![tree]
             }
-            None => vec![generated, folder(Path::new("/usr"))?],
+            None => {
+                nothing_below_usr()?;
+                vec![generated, folder(Path::new("/usr"))?]
+            }
         };
         let ours = spec.image.idmapped_usr().is_some();
         Ok(HostUsr { lower, layer: folder(&spec.layer.join("usr"))?, ours })
@@ -101,6 +104,24 @@ impl HostUsr {
         }
         overlay(&lower, &layer)
     }
+}
+
+/// What is mounted below `/usr` came into this mount namespace from one of more rights, and the kernel keeps it where it
+/// is: an overlay, which would show what lies below it, is refused (`has_locked_children`, with EINVAL and no word why).
+fn nothing_below_usr() -> Result<(), SandboxError> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").doing("read the mounts")?;
+    match below_usr(&mounts) {
+        None => Ok(()),
+        Some(place) => Err(SandboxError::Refused(format!(
+            "an ordinary account cannot use the image `host` while something is mounted on {place}, below /usr: \
+            unmount it, run as root, or choose another image"
+        ))),
+    }
+}
+
+/// The first mount point below `/usr` of a `mountinfo`.
+fn below_usr(mounts: &str) -> Option<&str> {
+    mounts.lines().filter_map(|line| line.split(' ').nth(4)).find(|place| place.starts_with("/usr/"))
 }
 
 /// Mounts the overlay and makes it the root.
@@ -220,4 +241,19 @@ fn bind(tree: &OwnedFd, target: &Path) -> Result<(), SandboxError> {
 pub(super) fn make_folder(path: impl AsRef<Path>) -> Result<(), SandboxError> {
     let path = path.as_ref();
     create_dir_all(path).doing(format_args!("create {} in the image", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_mounted_below_usr_is_found() {
+        let root = "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n";
+        let usr =
+            "23 22 254:2 / /usr rw,relatime - ext4 /dev/vda2 rw\n24 22 0:5 / /usrlocal rw - tmpfs none rw\n";
+        assert_eq!(below_usr(&format!("{root}{usr}")), None);
+        let local = "30 22 254:1 /tmp/x /usr/local rw,relatime - ext4 /dev/vda1 rw\n";
+        assert_eq!(below_usr(&format!("{root}{usr}{local}")), Some("/usr/local"));
+    }
 }
