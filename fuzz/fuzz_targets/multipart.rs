@@ -11,7 +11,7 @@ fuzz_target!(|input: &[u8]| {
         bytes.chunks(usize::from(*piece).max(1)).map(|piece| Ok(piece.to_vec().into())).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let stream = futures_util::stream::iter(pieces);
-    let read = runtime.block_on(read_multipart("multipart/form-data; boundary=B", stream, 4096));
+    let read = runtime.block_on(read_multipart("multipart/form-data; boundary=B", stream, 4096, 32));
     if let Err(refusal) = read {
         assert!(refusal.status.is_client_error() && !refusal.message.is_empty());
     }

@@ -400,7 +400,6 @@ mod tests {
             visibility,
             note: None,
             tags: vec![],
-            manifest: String::new(),
             image: None,
             secrets: false,
             runner: None,

@@ -1,6 +1,7 @@
 //! The farm: what all use cases share.
 
 use crate::arch::{ArchSettings, Databases};
+use crate::badges::Badges;
 use crate::error::Error;
 use crate::identity::Passwords;
 use crate::nix::NixSettings;
@@ -41,6 +42,7 @@ pub struct Farm {
     pub(crate) databases: Databases,
     pub(crate) roots: Option<Arc<dyn NixRoots>>,
     pub(crate) nix_files: Option<Arc<dyn NixFiles>>,
+    pub(crate) badges: Badges,
 }
 
 impl Farm {
@@ -63,6 +65,7 @@ impl Farm {
             databases: Databases::default(),
             roots: None,
             nix_files: None,
+            badges: Badges::default(),
         }
     }
 
@@ -88,8 +91,13 @@ impl Farm {
 
     /// Address of a job's page.
     pub fn job_url(&self, owner: &str, job: ropewalk_model::ids::JobId) -> String {
-        format!("{}/~{owner}/job/{job}", self.settings.origin)
+        format!("{}{}", self.settings.origin, job_path(owner, job))
     }
+}
+
+/// The path of a job's page, which is the same in all dialects.
+pub fn job_path(owner: &str, job: ropewalk_model::ids::JobId) -> String {
+    format!("/~{owner}/job/{job}")
 }
 
 impl std::fmt::Debug for Farm {

@@ -10,13 +10,9 @@ use ropewalk_model::grant::{Mode, Scope};
 use ropewalk_model::ids::{JobId, WorkId};
 use ropewalk_model::job::{Job, JobKind, Step, Visibility};
 use ropewalk_model::status::{Cause, JobStatus};
-use ropewalk_model::time::Time;
 
 /// Items that one part of a list holds at most.
 pub const PAGE_MAX: u32 = 100;
-
-/// Jobs that a badge looks at; older ones do not count.
-pub const BADGE_LOOKS_AT: u32 = 2000;
 
 /// What a person asks a list of jobs for.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +42,13 @@ impl Farm {
     /// A job that the caller may know of.
     pub async fn job(&self, by: &Caller, number: JobId) -> Result<Job, Error> {
         access::see(by, self.store.job(number).await?, number)
+    }
+
+    /// What the person wrote, byte for byte, of a job that the caller may know of.
+    pub async fn manifest(&self, by: &Caller, number: JobId) -> Result<String, Error> {
+        self.job(by, number).await?;
+        let manifest = self.store.manifest(number).await?;
+        manifest.ok_or_else(|| Error::missing(format_args!("job {number}")))
     }
 
     /// A job of a kind that the caller may know of: each door knows its own kinds only.
@@ -100,32 +103,6 @@ impl Farm {
     pub async fn user_exists(&self, name: &str) -> Result<(), Error> {
         let user = self.user_named(name).await?;
         user.map(drop).ok_or_else(|| Error::missing(format_args!("user {name:?}")))
-    }
-
-    /// How the newest job of a user went that ended by itself, whatever its visibility, and when it changed last; of
-    /// those only whose tags, joined by slashes, begin with `tags`, in any case. Looks at the [`BADGE_LOOKS_AT`] newest
-    /// jobs.
-    pub async fn badge(&self, user: &str, tags: &str) -> Result<Option<(JobStatus, Time)>, Error> {
-        let owner = self.user_named(user).await?;
-        let owner = owner.ok_or_else(|| Error::missing(format_args!("user {user:?}")))?.id;
-        let filter = JobFilter { owner: Some(owner), ..JobFilter::default() };
-        let tags = tags.to_lowercase();
-        let counts = |job: &Job| {
-            matches!(job.status, JobStatus::Success | JobStatus::Failed | JobStatus::Timeout)
-                && job.tags.join("/").to_lowercase().starts_with(&tags)
-        };
-        let mut before = None;
-        for _ in 0..BADGE_LOOKS_AT / PAGE_MAX {
-            let page = self.store.jobs(&filter, before, PAGE_MAX).await?;
-            if let Some(job) = page.items.iter().find(|job| counts(job)) {
-                return Ok(Some((job.status, job.updated)));
-            }
-            if page.next.is_none() {
-                break;
-            }
-            before = page.next;
-        }
-        Ok(None)
     }
 
     /// How many jobs of a kind the caller has ever made.

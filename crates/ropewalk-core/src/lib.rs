@@ -5,6 +5,7 @@
 pub mod access;
 pub mod arch;
 pub mod artifacts;
+pub mod badges;
 pub mod error;
 pub mod farm;
 pub mod finish;

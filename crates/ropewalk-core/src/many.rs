@@ -19,6 +19,15 @@ impl Farm {
         Ok(self.store.steps_of(&known(by, jobs)?).await?)
     }
 
+    /// The manifests of jobs that the caller may know of.
+    pub async fn manifests_of(
+        &self,
+        by: &Caller,
+        jobs: &[Arc<Job>],
+    ) -> Result<HashMap<JobId, String>, Error> {
+        Ok(self.store.manifests_of(&known(by, jobs)?).await?)
+    }
+
     /// The files of jobs that the caller may know of. A job without any is left out.
     pub async fn artifacts_of(
         &self,

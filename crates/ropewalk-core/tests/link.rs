@@ -498,3 +498,24 @@ async fn a_revoked_token_is_nobodys() {
     assert!(world.farm.authenticate(secret.reveal()).await.is_err());
     assert!(world.store.user_named("ann").await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn a_badge_is_looked_up_again_after_half_a_minute() {
+    let world = world().await;
+    let badge = async |tags: &str| {
+        let found = world.farm.badge("ann", tags).await.unwrap();
+        found.map(|(status, _)| status)
+    };
+    assert_eq!(badge("").await, None);
+    world.submit(MANIFEST).await;
+    let runner = world.runner("r", &[]).await;
+    let offer = world.offer(&runner).await;
+    runner.report(&report(&offer, 1, ended(Outcome::Success))).await.unwrap();
+    for _ in 0..30 {
+        assert_eq!(badge("").await, None);
+        world.clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(badge("").await, Some(JobStatus::Success));
+    assert_eq!(badge("other").await, None);
+    assert_eq!(world.farm.badge("nobody", "").await.unwrap_err().kind, Kind::Missing);
+}

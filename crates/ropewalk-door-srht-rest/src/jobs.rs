@@ -112,7 +112,8 @@ pub(crate) async fn manifest(
     Number(number): Number,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
-    let Job { manifest, .. } = find(&farm, &by, number).await?;
+    find(&farm, &by, number).await?;
+    let manifest = farm.manifest(&by, JobId(number)).await?;
     let size = manifest.len() as u64;
     Ok(files::answer(&headers, size, "text/plain; charset=utf-8", Manifest(manifest)))
 }

@@ -60,7 +60,7 @@ pub enum Visibility {
     Private,
 }
 
-/// A job as it is now.
+/// A job as it is now, without its manifest: lists have no use for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Its number, over all kinds.
@@ -85,8 +85,6 @@ pub struct Job {
     pub note: Option<String>,
     /// Tags in the order given.
     pub tags: Vec<String>,
-    /// What the person wrote, byte for byte.
-    pub manifest: String,
     /// Image of its plan, for lists.
     pub image: Option<String>,
     /// Whether it was submitted to be given the secrets that its manifest names.

@@ -79,6 +79,12 @@ pub struct RequestLimits {
     pub unused_blobs: u64,
     /// Bytes of an uploaded file.
     pub upload: u64,
+    /// Parts of one upload: its fields and files.
+    pub upload_parts: usize,
+    /// Bytes of a log that one search looks at; the next one goes on.
+    pub search_bytes: u64,
+    /// Jobs that one search of a list, or a badge, looks at; the next search goes on.
+    pub search_jobs: u32,
     /// Members of a group of jobs.
     pub group: usize,
     /// Days for which a published file can be downloaded.
@@ -117,6 +123,9 @@ impl Default for RequestLimits {
             handshake_within: 10,
             unused_blobs: 24 * 3600,
             upload: 2 << 30,
+            upload_parts: 32,
+            search_bytes: 256 << 20,
+            search_jobs: 2000,
             group: 1000,
             artifact_days: 90,
             graphql_query: 128 << 10,

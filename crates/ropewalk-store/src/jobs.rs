@@ -71,6 +71,10 @@ impl Jobs for SqlStore {
         read::job(&self.db, job).await
     }
 
+    async fn manifests_of(&self, jobs: &[JobId]) -> Result<HashMap<JobId, String>, StoreError> {
+        read::manifests(&self.db, jobs).await
+    }
+
     async fn jobs(
         &self,
         filter: &JobFilter,

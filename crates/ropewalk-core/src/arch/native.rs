@@ -48,7 +48,8 @@ impl Farm {
         let owner = access::owner(by)?;
         let number = self.build_of_token(by).await?.ok_or_else(refused)?;
         let job = self.store.job(number).await?.ok_or_else(refused)?;
-        let config: Option<BuildConfig> = serde_json::from_str(&job.manifest).ok();
+        let manifest = self.store.manifest(number).await?.ok_or_else(refused)?;
+        let config: Option<BuildConfig> = serde_json::from_str(&manifest).ok();
         let is_own = job.kind == JobKind::Vieter
             && job.status == JobStatus::Running
             && job.owner == owner.id

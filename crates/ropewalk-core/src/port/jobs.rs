@@ -252,6 +252,12 @@ pub trait Jobs: Send + Sync {
     ) -> Result<Job, StoreError>;
     /// A job.
     async fn job(&self, job: JobId) -> Result<Option<Job>, StoreError>;
+    /// What the person wrote, byte for byte; none of a job that there is not.
+    async fn manifest(&self, job: JobId) -> Result<Option<String>, StoreError> {
+        Ok(self.manifests_of(&[job]).await?.remove(&job))
+    }
+    /// The same for many jobs at once.
+    async fn manifests_of(&self, jobs: &[JobId]) -> Result<HashMap<JobId, String>, StoreError>;
     /// A list, by keyset: `before` is [`Page::next`] of the part before.
     async fn jobs(
         &self,

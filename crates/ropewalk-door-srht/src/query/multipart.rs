@@ -10,8 +10,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Parts of a request, and places in its variables that files may go to.
-const PARTS_MAX: usize = 32;
 /// Bytes that may be read without a byte of a part coming out: what is between parts, and their heads.
 const BETWEEN_MAX: usize = 1 << 20;
 
@@ -24,11 +22,12 @@ pub struct Upload {
     pub size: u64,
 }
 
-/// Reads a multipart request of at most `most` bytes.
+/// Reads a multipart request of at most `most` bytes and so many parts.
 pub async fn read_multipart<E>(
     content_type: &str,
     body: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     most: u64,
+    most_parts: usize,
 ) -> Result<Operation, Refusal>
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
@@ -44,7 +43,7 @@ where
         .for_field("map", whole);
     let constraints = Constraints::new().size_limit(sizes);
     let parts = Multipart::with_constraints(rationed(body, allowance.clone()), boundary, constraints);
-    Reader { parts, allowance, operation: None, places: None, files: 0 }.read().await
+    Reader { parts, most_parts, allowance, operation: None, places: None, files: 0 }.read().await
 }
 
 /// The parser holds a part's head in memory until it ends: a head without an end must not come this far.
@@ -67,6 +66,7 @@ where
 
 struct Reader {
     parts: Multipart<'static>,
+    most_parts: usize,
     allowance: Arc<AtomicUsize>,
     operation: Option<Operation>,
     /// Where each part goes.
@@ -81,8 +81,11 @@ impl Reader {
             self.refill();
             let Some(part) = self.parts.next_field().await.map_err(broken)? else { break };
             count += 1;
-            if count > PARTS_MAX {
-                return Err(Refusal::malformed(format!("the body has more than {PARTS_MAX} parts")));
+            let most = self.most_parts;
+            if count > most {
+                return Err(Refusal::malformed(format!(
+                    "the body has more than {most} parts (limits.upload-parts)"
+                )));
             }
             let name = part.name().unwrap_or_default().to_string();
             match name.as_str() {
@@ -138,8 +141,11 @@ impl Reader {
         }
         for place in places {
             self.files += 1;
-            if self.files > PARTS_MAX {
-                return Err(Refusal::malformed(format!("`map` names more than {PARTS_MAX} places")));
+            let most = self.most_parts;
+            if self.files > most {
+                return Err(Refusal::malformed(format!(
+                    "`map` names more than {most} places (limits.upload-parts)"
+                )));
             }
             put(&mut operation.variables, &place, &upload)?;
         }
@@ -206,7 +212,7 @@ mod tests {
     async fn read(text: String, piece: usize) -> Result<Operation, Refusal> {
         let pieces: Vec<Result<Bytes, Infallible>> =
             text.as_bytes().chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-        read_multipart(TYPE, stream::iter(pieces), 10_000).await
+        read_multipart(TYPE, stream::iter(pieces), 10_000, 32).await
     }
 
     #[tokio::test]
@@ -244,11 +250,11 @@ mod tests {
         assert_eq!(refusal.status, 413);
         let endless = stream::iter((0..5000).map(|_| Ok::<_, Infallible>(Bytes::from_static(&[b'a'; 1024]))));
         let head = stream::iter([Ok(Bytes::from_static(b"--B\r\nX-Long: "))]).chain(endless);
-        assert_eq!(read_multipart(TYPE, head, 1 << 30).await.unwrap_err().status, 400);
+        assert_eq!(read_multipart(TYPE, head, 1 << 30, 32).await.unwrap_err().status, 400);
         let many = "--B\r\nContent-Disposition: form-data; name=\"map\"\r\n\r\n{}\r\n".repeat(100);
         assert_eq!(read(many, 1000).await.unwrap_err().status, 400);
         assert_eq!(
-            read_multipart("multipart/form-data", stream::empty::<Result<Bytes, Infallible>>(), 9)
+            read_multipart("multipart/form-data", stream::empty::<Result<Bytes, Infallible>>(), 9, 32)
                 .await
                 .unwrap_err()
                 .status,

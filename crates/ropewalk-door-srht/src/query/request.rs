@@ -66,7 +66,10 @@ pub(crate) async fn read(request: Request, limits: &RequestLimits) -> Result<Ope
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
         "application/json" => Operation::of_json(&read_whole(body).await?),
-        "multipart/form-data" => read_multipart(&content_type, body.into_data_stream(), limits.upload).await,
+        "multipart/form-data" => {
+            let stream = body.into_data_stream();
+            read_multipart(&content_type, stream, limits.upload, limits.upload_parts).await
+        }
         _ => Err(Refusal::unknown_type(
             "send `Content-Type: application/json`, or multipart/form-data with files",
         )),

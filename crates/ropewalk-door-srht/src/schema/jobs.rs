@@ -81,8 +81,9 @@ impl Job {
     }
 
     async fn manifest(&self, ctx: &Context<'_>) -> Result<&str> {
-        ctx.data::<Asked>()?.sizes.count_bytes(self.row.manifest.len()).map_err(of_field)?;
-        Ok(&self.row.manifest)
+        let manifest = self.together.manifest(ctx, self.row.id).await?;
+        ctx.data::<Asked>()?.sizes.count_bytes(manifest.len()).map_err(of_field)?;
+        Ok(manifest)
     }
 
     async fn note(&self) -> Option<&str> {
@@ -144,7 +145,7 @@ impl Job {
             return Ok(None);
         }
         let limits = ManifestLimits { bytes: usize::MAX, ..ManifestLimits::default() };
-        match manifest::parse(&self.row.manifest, &limits) {
+        match manifest::parse(self.together.manifest(ctx, self.row.id).await?, &limits) {
             Ok(manifest) if manifest.secrets.is_empty() => Ok(Some(vec![])),
             _ => Err(JOB_SECRETS.error()),
         }

@@ -23,6 +23,7 @@ fn known<T>(answer: &Result<T, Error>) -> Result<&T> {
 #[derive(Debug, Default)]
 pub(super) struct Together {
     jobs: Vec<Arc<Job>>,
+    manifests: Once<HashMap<JobId, String>>,
     steps: Once<HashMap<JobId, Vec<Step>>>,
     artifacts: Once<HashMap<JobId, Vec<Artifact>>>,
     groups: Once<Arc<GroupsTogether>>,
@@ -35,6 +36,13 @@ impl Together {
 
     pub(super) fn jobs(&self) -> &[Arc<Job>] {
         &self.jobs
+    }
+
+    /// Only what selects it has it read.
+    pub(super) async fn manifest(&self, ctx: &Context<'_>, job: JobId) -> Result<&str> {
+        let asked = ctx.data::<Asked>()?;
+        let all = self.manifests.get_or_init(|| asked.farm.manifests_of(&asked.caller, &self.jobs)).await;
+        Ok(known(all)?.get(&job).map(String::as_str).unwrap_or_default())
     }
 
     pub(super) async fn steps(&self, ctx: &Context<'_>, job: JobId) -> Result<&[Step]> {

@@ -40,13 +40,13 @@ pub(crate) async fn stream(web: &Web, by: Caller, job: JobId, from: Position) ->
 
 /// What there is to tell, and where the reader is after it.
 pub(crate) struct Told {
-    pub(crate) news: News,
+    pub(crate) news: JobUpdate,
     /// A [`Position`].
     pub(crate) id: String,
 }
 
 /// Something new about a job.
-pub(crate) enum News {
+pub(crate) enum JobUpdate {
     /// The job, when something happened to it.
     Job(Box<Job>),
     /// A step that is not as it was.
@@ -72,12 +72,12 @@ impl Told {
             JobView::new(job, url)
         };
         let event = match self.news {
-            News::Job(job) => event("job", &view(*job)),
-            News::Step(step) => event("step", &StepView::from(step)),
-            News::Log { open, offset, bytes } => {
+            JobUpdate::Job(job) => event("job", &view(*job)),
+            JobUpdate::Step(step) => event("step", &StepView::from(step)),
+            JobUpdate::Log { open, offset, bytes } => {
                 event("log", &Piece { log: log_name(open), offset, bytes: encode(&bytes) })
             }
-            News::End(job) => event("end", &view(*job)),
+            JobUpdate::End(job) => event("end", &view(*job)),
         };
         event.id(self.id)
     }
@@ -151,7 +151,7 @@ impl Follower {
         }
     }
 
-    fn told(&self, news: News) -> Told {
+    fn told(&self, news: JobUpdate) -> Told {
         Told { news, id: self.at.to_string() }
     }
 
@@ -162,7 +162,7 @@ impl Follower {
         if self.is_final && events.is_empty() && self.drain_all(&mut events).await? {
             self.ended = true;
             let job = self.web.farm.job(&self.by, self.job).await?;
-            events.push(self.told(News::End(Box::new(job))));
+            events.push(self.told(JobUpdate::End(Box::new(job))));
         }
         Ok(events)
     }
@@ -183,11 +183,11 @@ impl Follower {
         }
         let job = self.web.farm.job(&self.by, self.job).await?;
         self.is_final = job.status.is_final();
-        let mut events = vec![self.told(News::Job(Box::new(job)))];
+        let mut events = vec![self.told(JobUpdate::Job(Box::new(job)))];
         let steps = self.web.farm.steps(&self.by, self.job).await?;
         for (position, step) in steps.iter().enumerate() {
             if self.steps.get(position) != Some(step) {
-                events.push(self.told(News::Step(step.clone())));
+                events.push(self.told(JobUpdate::Step(step.clone())));
             }
         }
         self.steps = steps;
@@ -253,7 +253,7 @@ impl Follower {
         if !bytes.is_empty() {
             let bytes = bytes.to_vec();
             self.at.advance(open.name(), bytes.len() as u64);
-            events.push(self.told(News::Log { open, offset: at, bytes }));
+            events.push(self.told(JobUpdate::Log { open, offset: at, bytes }));
         }
         let at_end = self.at.of(open.name()) >= slice.size;
         Ok(((at_end, at_end && slice.complete), limit.is_some()))

@@ -17,8 +17,7 @@ use tokio::time::timeout;
 pub(crate) const NEEDLE_MAX: usize = 256;
 /// Lines that one answer holds.
 pub(crate) const HITS_MAX: usize = 200;
-/// Bytes that one answer looks at, and how long it takes; what is left is for the next one.
-const LOOKED_AT: u64 = 256 << 20;
+/// How long one answer takes; what is left is for the next one.
 const LOOKED_FOR: Duration = Duration::from_secs(2);
 /// After so long other requests have their turn.
 const TURN: Duration = Duration::from_millis(10);
@@ -47,7 +46,7 @@ pub(crate) async fn search(farm: &Farm, open: OpenLog, needle: &str, from: Landm
     let size = farm.read_log(open, 0, 0).await?.size;
     let needle: String = needle.chars().take(NEEDLE_MAX).collect::<String>().to_ascii_lowercase();
     let finder = Finder::new(needle.as_bytes());
-    let mut reader = Reader::new(farm, open, from, size).up_to(LOOKED_AT);
+    let mut reader = Reader::new(farm, open, from, size).up_to(farm.settings().requests.search_bytes);
     let mut found = Found::default();
     let started = Instant::now();
     let mut turn = started;

@@ -121,13 +121,17 @@ pub(super) struct Bench<L> {
 }
 
 pub(super) async fn farm_with<L: Logs + 'static>(logs: Arc<L>) -> Bench<L> {
+    farm_of(logs, RequestLimits::default()).await
+}
+
+async fn farm_of<L: Logs + 'static>(logs: Arc<L>, requests: RequestLimits) -> Bench<L> {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("db").display());
     let store = SqlStore::open(&url, Arc::new(SystemClock)).await.unwrap();
     let blobs = DiskBlobs::open(&folder.path().join("blobs"), store.clone()).await.unwrap();
     let settings = Settings {
         origin: "http://127.0.0.1".into(),
-        requests: RequestLimits::default(),
+        requests,
         builds: BuildLimits::default(),
         lost_after: Duration::from_secs(600),
         unused_blobs: Duration::from_secs(86_400),
@@ -154,6 +158,20 @@ pub(super) async fn farm_with<L: Logs + 'static>(logs: Arc<L>) -> Bench<L> {
 impl Bench<Computed> {
     async fn new(text: Text) -> Bench<Computed> {
         farm_with(Arc::new(Computed { text, read: AtomicU64::new(0) })).await
+    }
+
+    /// Numbers of the lines that hold a text, and how many searches it took. A busy machine makes it more.
+    async fn search(&self, needle: &str) -> (Vec<u64>, usize) {
+        let (mut from, mut numbers, mut answers) = (Landmark::default(), vec![], 0);
+        loop {
+            let found = search(&self.farm, self.open, needle, from).await.unwrap();
+            answers += 1;
+            numbers.extend(found.lines.iter().map(|(number, _)| *number));
+            match found.next {
+                Some(next) => from = next,
+                None => return (numbers, answers),
+            }
+        }
     }
 
     /// Numbers and texts of a window's lines.
@@ -226,21 +244,23 @@ async fn a_line_without_an_end_is_cut() {
 #[tokio::test]
 async fn search_goes_through_the_whole_log_and_on_from_where_it_stopped() {
     let bench = Bench::new(Text::Lines(100_000)).await;
-    let found = search(&bench.farm, bench.open, "54321", Landmark::default()).await.unwrap();
-    assert_eq!((found.lines.len(), found.lines[0].0, found.next), (1, 54_322, None));
-    let mut from = Landmark::default();
-    let mut numbers = vec![];
-    loop {
-        let found = search(&bench.farm, bench.open, "99", from).await.unwrap();
-        numbers.extend(found.lines.iter().map(|(number, _)| *number));
-        match found.next {
-            Some(next) => from = next,
-            None => break,
-        }
-    }
+    assert_eq!(bench.search("54321").await.0, [54_322]);
     let expected: Vec<u64> =
         (0..100_000u64).filter(|n| n.to_string().contains("99")).map(|n| n + 1).collect();
-    assert_eq!(numbers, expected);
+    assert_eq!(bench.search("99").await.0, expected);
+}
+
+#[tokio::test]
+async fn one_search_looks_at_so_many_bytes() {
+    let logs = Arc::new(Computed { text: Text::Lines(100_000), read: AtomicU64::new(0) });
+    let size = logs.size();
+    let limits = RequestLimits { search_bytes: size / 10, ..RequestLimits::default() };
+    let bench = farm_of(logs, limits).await;
+    let first = search(&bench.farm, bench.open, "54321", Landmark::default()).await.unwrap();
+    let next = first.next.unwrap();
+    assert!(first.lines.is_empty() && next.offset <= size / 10 + LANDMARKS_EVERY, "{next:?} of {size}");
+    let (found, answers) = bench.search("54321").await;
+    assert!(found == [54_322] && answers > 5, "{found:?} in {answers}");
 }
 
 proptest! {

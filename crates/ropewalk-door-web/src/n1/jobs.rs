@@ -173,8 +173,8 @@ pub(crate) async fn manifest(
     Caller(by): Caller,
     Address(number): Address<JobId>,
 ) -> Result<Response, Failed> {
-    let job = web.farm.job(&by, number).await?;
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], job.manifest).into_response())
+    let manifest = web.farm.manifest(&by, number).await?;
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], manifest).into_response())
 }
 
 /// Queues a pending job.

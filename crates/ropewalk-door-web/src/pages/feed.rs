@@ -1,5 +1,6 @@
 //! Feeds: RSS 2.0, as builds.sr.ht has them.
 
+use super::addresses;
 use super::conditional::Fetched;
 use super::failure::Failure;
 use super::form::Fields;
@@ -50,7 +51,10 @@ pub(super) async fn show(
     let origin = &web.farm.settings().origin;
     let feed = Feed {
         title: if tags.is_empty() { format!("Jobs of ~{user}") } else { format!("~{user}/{tags}") },
-        link: if tags.is_empty() { format!("{origin}/~{user}") } else { format!("{origin}/~{user}/{tags}") },
+        link: addresses::trail(user, tags.split('/'))
+            .pop()
+            .map(|(_, at)| format!("{origin}{at}"))
+            .unwrap_or_default(),
         items: jobs.iter().map(|job| item(web, job)).collect(),
     };
     let xml = feed

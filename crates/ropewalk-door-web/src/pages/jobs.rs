@@ -11,14 +11,14 @@ use axum::extract::State;
 use axum::response::Response;
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
+use ropewalk_core::farm::job_path;
 use ropewalk_core::jobs::{JobQuery, PAGE_MAX};
+use ropewalk_model::ids::JobId;
 use ropewalk_model::job::Job;
 use ropewalk_model::time::Time;
 
 /// Jobs of one page.
 pub(super) const ROWS: usize = 25;
-/// Jobs that one search looks at; it goes on from there on the next page.
-const LOOKED_AT: usize = 2000;
 
 /// A job as lists show it.
 pub(super) struct Row {
@@ -54,7 +54,7 @@ impl Row {
 
     /// Address of the job's page.
     pub(super) fn link(&self) -> String {
-        format!("/~{}/job/{}", self.owner, self.number)
+        job_path(&self.owner, JobId(self.number))
     }
 }
 
@@ -78,6 +78,7 @@ pub(super) async fn find(
 ) -> Result<Part, Error> {
     let mut part = Part { rows: vec![], next: before, is_cut: false };
     let mut looked_at = 0;
+    let most = web.farm.settings().requests.search_jobs;
     loop {
         let asked = JobQuery {
             owner: query.owner().map(String::from),
@@ -85,6 +86,7 @@ pub(super) async fn find(
             ..JobQuery::default()
         };
         let limit = if query.is_indexed() { u32::try_from(rows).unwrap_or(PAGE_MAX) } else { PAGE_MAX };
+        let limit = limit.min(most.saturating_sub(looked_at)).max(1);
         let page = web.farm.jobs(by, asked, part.next, limit).await?;
         let is_last = page.next.is_none();
         for job in page.items {
@@ -102,7 +104,7 @@ pub(super) async fn find(
             part.next = None;
             return Ok(part);
         }
-        if part.rows.len() >= rows || looked_at >= LOOKED_AT {
+        if part.rows.len() >= rows || looked_at >= most {
             part.is_cut = part.rows.len() < rows;
             return Ok(part);
         }

@@ -1,5 +1,6 @@
 //! Pages: complete without script, alive with it. Every view is an address.
 
+mod addresses;
 mod assets;
 mod badge;
 mod conditional;

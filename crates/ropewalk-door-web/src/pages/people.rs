@@ -5,15 +5,11 @@ use super::form::{Address, Fields};
 use super::frame::Frame;
 use super::jobs::{List, show_list};
 use super::query::Query;
-use super::{badge, feed};
+use super::{addresses, badge, feed};
 use crate::Web;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
-/// What stays as it is in a segment of an address.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// `/~NAME`, and `/~NAME.svg`: names have no dots.
 pub(super) async fn show(
@@ -51,12 +47,8 @@ pub(super) async fn below(
 }
 
 async fn list(web: &Web, frame: Frame, user: &str, tags: &str, fields: &Fields) -> Result<Response, Failure> {
-    let mut address = format!("/~{}", utf8_percent_encode(user, SEGMENT));
-    let mut crumbs = vec![(format!("~{user}"), address.clone())];
-    for tag in tags.split('/').filter(|tag| !tag.is_empty()) {
-        address = format!("{address}/{}", utf8_percent_encode(tag, SEGMENT));
-        crumbs.push((tag.to_string(), address.clone()));
-    }
+    let crumbs = addresses::trail(user, tags.split('/'));
+    let address = crumbs.last().map(|(_, address)| address.clone()).unwrap_or_default();
     let heading = match tags {
         "" => format!("Jobs of ~{user}"),
         tags => tags.to_string(),

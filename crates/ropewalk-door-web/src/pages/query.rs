@@ -219,7 +219,6 @@ mod tests {
             visibility: Visibility::Public,
             note: Some("Fix the Parser".into()),
             tags: vec!["slug".into(), "main".into()],
-            manifest: String::new(),
             secrets: true,
             image: Some("freebsd/latest".into()),
             runner: Some("k2".into()),

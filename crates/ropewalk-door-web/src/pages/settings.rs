@@ -1,5 +1,6 @@
 //! What a job's owner may change of it: who may see it, and its tags.
 
+use super::addresses;
 use super::failure::Failure;
 use super::form::{Address, Fields, Sent};
 use super::frame::{Frame, answer, page};
@@ -100,7 +101,7 @@ pub(super) async fn change(
     let job = job::of_owner(&web, &frame.by, &owner, number).await?;
     let form = Labels::read(&fields, whom(&job, &frame.by))?;
     match web.farm.update(&frame.by, number, form.visibility, Some(tags(&form.tags))).await {
-        Ok(job) => Ok(Redirect::to(&job::address(&job)).into_response()),
+        Ok(job) => Ok(Redirect::to(&addresses::of_job(&job)).into_response()),
         // What the person wrote is not lost.
         Err(error) if error.kind == Kind::Malformed => {
             Ok(answer(StatusCode::BAD_REQUEST, &sheet(frame, &job, form, Some(error.message))))
@@ -114,7 +115,7 @@ fn sheet(frame: Frame, job: &Job, form: Labels, problem: Option<String>) -> Sett
         frame: frame.at("jobs"),
         number: job.id.0,
         title: show::title(job),
-        address: job::address(job),
+        address: addresses::of_job(job),
         form,
         problem,
     }

@@ -1,10 +1,11 @@
 //! One log on a page of its own: any part of it, and search through all of it.
 
+use super::addresses;
 use super::failure::Failure;
 use super::form::{Address, Fields};
 use super::frame::{Frame, page};
 use super::job::lines::{Lines, Pen};
-use super::job::{address, of_owner};
+use super::job::of_owner;
 use super::show;
 use crate::Web;
 use crate::log::clock::Clock;
@@ -85,7 +86,7 @@ pub(super) async fn show(
         (None, None) => Wanted::Tail(BYTES),
     };
     let window = read(&web.farm, open, wanted, LINES, BYTES).await?;
-    let address = format!("{}/log/{}", address(&job), label.anchor);
+    let address = format!("{}/log/{}", addresses::of_job(&job), label.anchor);
     let raw = format!("/api/n1/jobs/{number}/logs/{}", label.number());
     let clock = Clock::of(&web.farm, open, &window).await?;
     let terminal = Terminal::default();
@@ -105,7 +106,7 @@ pub(super) async fn show(
     let step_page = StepPage {
         job: number.0,
         job_title: show::title(&job),
-        job_address: super::job::address(&job),
+        job_address: addresses::of_job(&job),
         has_lines: !window.lines.is_empty(),
         has_times: clock.has_times(),
         shows_times,

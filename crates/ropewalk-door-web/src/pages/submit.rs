@@ -1,5 +1,6 @@
 //! Submitting a manifest, a new one or that of an earlier job.
 
+use super::addresses;
 use super::failure::Failure;
 use super::form::{Address, Fields, Sent};
 use super::frame::{Frame, answer, page};
@@ -118,7 +119,7 @@ pub(super) async fn submit(
         execute: fields.get("go") != Some("later"),
     };
     match web.farm.submit(&frame.by, request).await {
-        Ok(job) => Ok(Redirect::to(&address(&job)).into_response()),
+        Ok(job) => Ok(Redirect::to(&addresses::of_job(&job)).into_response()),
         // What the person wrote is not lost.
         Err(error) if matches!(error.kind, Kind::Malformed | Kind::Forbidden | Kind::TooMany) => {
             let status = match error.kind {
@@ -141,16 +142,17 @@ pub(super) async fn again(
 ) -> Result<Response, Failure> {
     access::owner(&frame.by)?;
     let job = web.farm.job(&frame.by, number).await?;
+    let manifest = web.farm.manifest(&frame.by, number).await?;
     let note = job.note.clone().unwrap_or_default();
     let is_marked = note.contains('\n') || note.is_empty() || note.ends_with("(resubmitted)");
     let draft = Draft {
-        manifest: job.manifest.clone(),
+        secrets: may_have_secrets(&frame.by, &job, &manifest),
+        manifest,
         note: if is_marked { note } else { format!("{note} (resubmitted)") },
         tags: job.tags.join("/"),
         visibility: job.visibility,
-        secrets: may_have_secrets(&frame.by, &job),
     };
-    let origin = Some((job.id.0, address(&job)));
+    let origin = Some((job.id.0, addresses::of_job(&job)));
     Ok(page(&sheet(&web, frame.at("submit"), origin, draft, None, true)))
 }
 
@@ -162,10 +164,11 @@ pub(super) async fn resubmit(
     Sent(_): Sent,
 ) -> Result<Response, Failure> {
     let job = web.farm.job(&frame.by, number).await?;
-    let note = format!("Resubmission of build [#{}]({})", job.id, address(&job));
-    let secrets = if may_have_secrets(&frame.by, &job) { None } else { Some(false) };
+    let note = format!("Resubmission of build [#{}]({})", job.id, addresses::of_job(&job));
+    let manifest = web.farm.manifest(&frame.by, number).await?;
+    let secrets = if may_have_secrets(&frame.by, &job, &manifest) { None } else { Some(false) };
     let request = Request {
-        manifest: job.manifest,
+        manifest,
         note: Some(note),
         tags: job.tags,
         visibility: job.visibility,
@@ -173,19 +176,15 @@ pub(super) async fn resubmit(
         execute: job.status != JobStatus::Pending,
     };
     let again = web.farm.submit(&frame.by, request).await?;
-    Ok(Redirect::to(&address(&again)).into_response())
+    Ok(Redirect::to(&addresses::of_job(&again)).into_response())
 }
 
 /// Whether a copy of a job may have the secrets that its manifest names: of the caller's own job, unless that one was
 /// refused them. Somebody else's manifest would do with them what it likes.
-fn may_have_secrets(by: &Caller, job: &Job) -> bool {
-    let names_none = parse(&job.manifest, &ManifestLimits::default())
+fn may_have_secrets(by: &Caller, job: &Job, manifest: &str) -> bool {
+    let names_none = parse(manifest, &ManifestLimits::default())
         .is_ok_and(|manifest| manifest.secrets.is_empty() && manifest.oauth.is_none());
     access::owner(by).is_ok_and(|user| user.id == job.owner) && (job.secrets || names_none)
-}
-
-fn address(job: &Job) -> String {
-    format!("/~{}/job/{}", job.owner_name, job.id)
 }
 
 fn read(fields: &Fields, otherwise: Visibility) -> Result<Draft, Error> {

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// Columns of [`read_job`], from `jobs j JOIN users u`.
 pub(super) const SELECT: &str = "SELECT j.id, j.kind, j.owner, u.name AS owner_name, j.job_group, j.round, j.status, \
-    j.cause, j.visibility, j.note, j.tags, j.manifest, j.image, j.secrets, j.runner, j.created, j.updated, j.queued, \
+    j.cause, j.visibility, j.note, j.tags, j.image, j.secrets, j.runner, j.created, j.updated, j.queued, \
     j.started, j.ended FROM jobs j JOIN users u ON u.id = j.owner";
 
 pub(super) fn read_job(row: &Row) -> Result<Job, StoreError> {
@@ -29,7 +29,6 @@ pub(super) fn read_job(row: &Row) -> Result<Job, StoreError> {
         visibility: word(row, "visibility")?,
         note: row.get("note")?,
         tags: from_json(row, "tags")?,
-        manifest: row.get("manifest")?,
         image: row.get("image")?,
         secrets: row.get("secrets")?,
         runner: row.get("runner")?,
@@ -84,6 +83,12 @@ fn by_job<T>(
         found.entry(JobId(row.get("job")?)).or_default().push(read(&row)?);
     }
     Ok(found)
+}
+
+pub(super) async fn manifests(db: &Database, jobs: &[JobId]) -> Result<HashMap<JobId, String>, StoreError> {
+    let sql = "SELECT id, manifest FROM jobs WHERE id IN ({})";
+    let rows = rows_of(db, "read the manifests of jobs", sql, jobs).await?;
+    rows.iter().map(|row| Ok((JobId(row.get("id")?), row.get("manifest")?))).collect()
 }
 
 pub(super) async fn steps(db: &Database, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<Step>>, StoreError> {

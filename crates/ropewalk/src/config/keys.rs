@@ -58,6 +58,12 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("limits.handshake-within", "Seconds in which a TLS handshake must end."),
     ("limits.unused-blobs", "Seconds for which a stored file that no job refers to is kept."),
     ("limits.upload", "Bytes of an uploaded file."),
+    ("limits.upload-parts", "Parts of one upload: its fields and files."),
+    ("limits.search-bytes", "Bytes of a log that one search looks at; the next one goes on from there."),
+    (
+        "limits.search-jobs",
+        "Jobs that one search of a list, or a badge, looks at; the next search goes on from there.",
+    ),
     ("limits.group", "Members of a group of jobs."),
     ("limits.artifact-days", "Days for which a published file can be downloaded."),
     ("limits.graphql-query", "Bytes of a GraphQL document."),

@@ -1,13 +1,14 @@
 //! A job's page while it runs: the lines as they are shown, and what became of the steps.
 
 use super::lines::Pen;
-use super::{address, of_owner};
+use super::of_owner;
 use crate::Web;
-use crate::live::job::{Follower, News, Position, Told};
+use crate::live::job::{Follower, JobUpdate, Position, Told};
 use crate::live::{answer, event, last_event_id};
 use crate::log::clock::Clock;
 use crate::log::name::Label;
 use crate::log::window::{LINE_MAX, Line, line_start};
+use crate::pages::addresses;
 use crate::pages::failure::Failure;
 use crate::pages::form::{Address, Fields};
 use crate::pages::frame::Frame;
@@ -111,7 +112,7 @@ impl Writer {
                 terminal: Terminal::default(),
             });
         }
-        let page = address(job);
+        let page = addresses::of_job(job);
         Ok(Writer { web: web.clone(), page, logs, started: job.started, is_set_up: false })
     }
 
@@ -119,17 +120,17 @@ impl Writer {
         let now = self.web.farm.now();
         let mut events = vec![];
         for told in news {
-            if let News::Step(step) = &told.news {
+            if let JobUpdate::Step(step) = &told.news {
                 events.extend(self.set_up(step).map(|event| event.id(&told.id)));
             }
             let written = match told.news {
-                News::Log { open, bytes, .. } => self.lines(open, &bytes).await,
-                News::Step(step) => self.step(&step, now),
-                News::Job(job) => {
+                JobUpdate::Log { open, bytes, .. } => self.lines(open, &bytes).await,
+                JobUpdate::Step(step) => self.step(&step, now),
+                JobUpdate::Job(job) => {
                     self.started = job.started;
                     Some(event("job", &NewJob { status: job.status.into() }))
                 }
-                News::End(job) => Some(event("end", &NewJob { status: job.status.into() })),
+                JobUpdate::End(job) => Some(event("end", &NewJob { status: job.status.into() })),
             };
             events.extend(written.map(|event| event.id(told.id)));
         }

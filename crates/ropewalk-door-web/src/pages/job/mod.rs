@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::form::{Address, Fields, Sent};
 use super::frame::{Frame, page};
 use crate::Web;
+use crate::pages::addresses;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::CONTENT_TYPE;
@@ -41,8 +42,9 @@ pub(super) async fn manifest(
     frame: Frame,
     Address((owner, number)): Address<(String, JobId)>,
 ) -> Result<Response, Failure> {
-    let job = of_owner(&web, &frame.by, &owner, number).await?;
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], job.manifest).into_response())
+    of_owner(&web, &frame.by, &owner, number).await?;
+    let manifest = web.farm.manifest(&frame.by, number).await?;
+    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], manifest).into_response())
 }
 
 pub(super) async fn cancel(
@@ -52,7 +54,7 @@ pub(super) async fn cancel(
     Sent(_): Sent,
 ) -> Result<Response, Failure> {
     let job = web.farm.cancel(&frame.by, number).await?;
-    Ok(Redirect::to(&address(&job)).into_response())
+    Ok(Redirect::to(&addresses::of_job(&job)).into_response())
 }
 
 pub(super) async fn start(
@@ -62,10 +64,5 @@ pub(super) async fn start(
     Sent(_): Sent,
 ) -> Result<Response, Failure> {
     let job = web.farm.start(&frame.by, number).await?;
-    Ok(Redirect::to(&address(&job)).into_response())
-}
-
-/// Address of a job's page.
-pub(super) fn address(job: &Job) -> String {
-    format!("/~{}/job/{}", job.owner_name, job.id)
+    Ok(Redirect::to(&addresses::of_job(&job)).into_response())
 }

@@ -5,6 +5,7 @@ use crate::Web;
 use crate::log::clock::Clock;
 use crate::log::name::{Label, Pointed};
 use crate::log::window::{Wanted, Window, read};
+use crate::pages::addresses;
 use crate::pages::show::{self, Status};
 use crate::terminal::Terminal;
 use ropewalk_core::access::Caller;
@@ -103,7 +104,7 @@ impl Panes<'_> {
         is_open: bool,
         bytes: u64,
     ) -> Result<Pane, Error> {
-        let page = format!("{}/log/{}", super::address(self.job), label.anchor);
+        let page = format!("{}/log/{}", addresses::of_job(self.job), label.anchor);
         let raw = format!("/api/n1/jobs/{}/logs/{}", self.job.id, label.number());
         let pointed = self.pointed.filter(|pointed| pointed.anchor == label.anchor);
         let wanted = match pointed {
@@ -117,7 +118,7 @@ impl Panes<'_> {
             _ => read(&self.web.farm, open, wanted, LINES, bytes).await?,
         };
         let clock = Clock::of(&self.web.farm, open, &window).await?;
-        let job_page = super::address(self.job);
+        let job_page = addresses::of_job(self.job);
         let terminal = Terminal::default();
         let mut pen = Pen { anchor: &label.anchor, page: &job_page, raw: &raw, clock: &clock, terminal };
         let lines = pen.write(&window.lines, pointed);

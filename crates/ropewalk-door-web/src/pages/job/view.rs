@@ -5,6 +5,7 @@ use super::pane::{Pane, Panes};
 use crate::Web;
 use crate::live::job::Position;
 use crate::log::name::{Label, Pointed};
+use crate::pages::addresses;
 use crate::pages::form::Fields;
 use crate::pages::frame::Frame;
 use crate::pages::markdown::{self, Note};
@@ -159,7 +160,7 @@ pub(super) async fn read(web: &Web, mut frame: Frame, job: Job, fields: &Fields)
     Ok(JobPage {
         number: job.id.0,
         owner: job.owner_name.clone(),
-        address: super::address(&job),
+        address: addresses::of_job(&job),
         title: show::title(&job),
         crumbs: crumbs(&job),
         status: Status::of(job.status.into()),
@@ -195,20 +196,11 @@ pub(super) async fn read(web: &Web, mut frame: Frame, job: Job, fields: &Fields)
 
 /// The owner, then each tag with what stands before it.
 fn crumbs(job: &Job) -> Vec<(String, String)> {
-    let owner = (format!("~{}", job.owner_name), format!("/~{}", job.owner_name));
-    std::iter::once(owner).chain(tags(job)).collect()
+    addresses::trail(&job.owner_name, job.tags.iter().map(String::as_str))
 }
 
 fn tags(job: &Job) -> Vec<(String, String)> {
-    let mut address = format!("/~{}", job.owner_name);
-    let tag = |tag: &String| {
-        address = format!(
-            "{address}/{}",
-            percent_encoding::utf8_percent_encode(tag, percent_encoding::NON_ALPHANUMERIC)
-        );
-        (tag.clone(), address.clone())
-    };
-    job.tags.iter().map(tag).collect()
+    crumbs(job).split_off(1)
 }
 
 fn beads(steps: &[Step], panes: &[Pane]) -> Vec<Bead> {

@@ -3,10 +3,12 @@
 use super::farm::{Farm, MANIFEST};
 use super::on_both_engines;
 use crate::server::{Engine, Server};
+use crate::web::visitor::Visitor;
 use serde_json::json;
 
 on_both_engines! {
     a_list_asks_the_database_no_more_for_many_jobs_than_for_two
+    lists_read_no_manifest
 }
 
 /// Every list of the schema below a list of jobs, some twice, and what `hut export` asks.
@@ -58,4 +60,34 @@ async fn a_list_asks_the_database_no_more_for_many_jobs_than_for_two(engine: Eng
     let many = statements(&farm, 24).await;
     assert!(few > 5, "the statements are not in the log: {few}");
     assert_eq!(many, few, "statements for 24 jobs against those for 2");
+}
+
+/// The column of the manifests is away: whatever reads it fails.
+async fn lists_read_no_manifest(engine: Engine) {
+    let farm = Farm::of(Server::start_on(engine, &["--no-runner"], &[]).await);
+    pair(&farm).await;
+    let server = &farm.server;
+    let visitor = Visitor::admin(server).await;
+    let token = server.token();
+    let rename = "ALTER TABLE jobs RENAME COLUMN";
+    server.change_database(&format!("{rename} manifest TO manifest_away")).await;
+    for page in ["/", "/-/jobs", "/-/jobs?q=x", "/~alice", "/~alice/rss.xml", "/~alice.svg"] {
+        assert_eq!(visitor.get(page).await.status, 200, "{page}");
+    }
+    let client = server.client();
+    for path in ["/api/n1/jobs", "/api/n1/jobs/1", "/api/n1/waiting", "/api/jobs"] {
+        let (status, answer) = client.get(path, Some(&token)).await;
+        assert!(status == 200 || path == "/api/n1/waiting" && status == 404, "{path}: {status} {answer}");
+    }
+    let data = farm.ask(&farm.alice, LIST, json!({})).await;
+    assert_eq!(data["jobs"]["results"].as_array().unwrap().len(), 2);
+    // Where it is asked for, it is read.
+    assert_eq!(client.get("/api/n1/jobs/1/manifest", Some(&token)).await.0, 503);
+    let body = json!({ "query": "{ jobs { results { manifest } } }" });
+    let (_, refused) = client.send("POST", "/query", Some(&farm.alice), body.clone()).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "ERR_INTERNAL");
+    server.change_database(&format!("{rename} manifest_away TO manifest")).await;
+    let (_, answer) = client.send("POST", "/query", Some(&farm.alice), body).await;
+    let first = answer["data"]["jobs"]["results"][0]["manifest"].as_str().unwrap();
+    assert!(first.starts_with(MANIFEST), "{answer}");
 }

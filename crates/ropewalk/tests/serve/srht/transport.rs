@@ -130,3 +130,17 @@ async fn everybody_may_know_the_scopes_and_the_schema() {
     assert_eq!((status, String::from_utf8(sdl).unwrap().as_str()), (200, ropewalk_door_srht::sdl()));
     assert_eq!(farm.get("/query/metrics", None, None).await.0, 200);
 }
+
+#[tokio::test]
+async fn an_upload_has_so_many_parts() {
+    let farm = Farm::with_limits(&[("ROPEWALK_LIMITS__UPLOAD_PARTS", "2")]).await;
+    let send = async |files: &[(&str, &str)]| {
+        let text = multipart(&json!({ "query": "{ version { major } }" }), &json!({}), files);
+        let request = farm.client.request("POST", "/query", Some(&farm.alice));
+        answer(request.header("content-type", "multipart/form-data; boundary=B").body(text)).await
+    };
+    assert_eq!(send(&[]).await, (200, json!({ "data": { "version": { "major": 0 } } })));
+    let (status, body) = send(&[("contents", "x")]).await;
+    let words = body["errors"][0]["message"].as_str().unwrap();
+    assert!(status == 400 && words.contains("more than 2 parts (limits.upload-parts)"), "{status} {body}");
+}

@@ -200,7 +200,7 @@ async fn srht_72_badges_say_how_the_newest_job_went() {
         assert_eq!(page.header("cross-origin-resource-policy"), "cross-origin", "READMEs are on other sites");
         page
     };
-    badge("/~admin.svg").await.holds(&[">unknown<", ">builds<"]);
+    badge("/~admin/no/such.svg").await.holds(&[">unknown<", ">builds<"]);
     let good = "image: host\ntasks:\n  - a: 'true'\n";
     submitted(&visitor, &[("manifest", good), ("tags", "a/b"), ("visibility", "private")]).await;
     server.wait_for(1, "success");
@@ -392,4 +392,20 @@ async fn every_page_says_what_a_browser_may_do_with_it() {
     assert_eq!(visitor.get("/-/assets/0/../x").await.status, 404);
     let program = visitor.request("GET", "/nowhere").header("accept", "application/json");
     assert_eq!(visitor.send(program).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_search_and_a_badge_look_at_so_many_jobs() {
+    let server =
+        Server::start_with_variables(&["--no-runner"], &[("ROPEWALK_LIMITS__SEARCH_JOBS", "2")]).await;
+    let visitor = Visitor::admin(&server).await;
+    for note in ["the oldest", "second", "third"] {
+        submitted(&visitor, &[("manifest", MANIFEST), ("note", note)]).await;
+    }
+    let page = visitor.get("/-/jobs?q=oldest").await;
+    page.holds(&["None of the jobs that were looked at match. Older ones may.", "rel=\"next\""]);
+    let older = page.text.split("rel=\"next\"").next().unwrap().rsplit("href=\"").next().unwrap();
+    let older = older.split('"').next().unwrap().replace("&amp;", "&");
+    visitor.get(&older).await.holds(&["the oldest"]);
+    visitor.get("/-/jobs?q=third").await.holds(&["#3"]);
 }
