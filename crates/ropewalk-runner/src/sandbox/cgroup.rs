@@ -4,6 +4,7 @@
 use super::spec::Limits;
 use super::weaken::{Guard, is_off};
 use std::fs::{create_dir_all, read_to_string, remove_dir, write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Where control groups are mounted.
@@ -135,11 +136,10 @@ pub fn groups(name: &str) -> Vec<PathBuf> {
 /// Removes the groups of a sandbox, also those that a killed supervisor left. False when one of them
 /// still has a process that is about to end.
 pub fn remove(groups: &[PathBuf]) -> bool {
-    let gone = |folder: &PathBuf| match remove_dir(folder) {
-        Ok(()) => true,
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    };
-    groups.iter().filter(|folder| !gone(folder)).count() == 0
+    // Whatever else is said will be said again: where control groups are mounted read-only, of every folder.
+    let busy =
+        |folder: &PathBuf| remove_dir(folder).is_err_and(|error| error.kind() == ErrorKind::ResourceBusy);
+    groups.iter().filter(|folder| busy(folder)).count() == 0
 }
 
 #[cfg(test)]
@@ -164,6 +164,15 @@ mod tests {
         assert_eq!(kills("low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 0\n"), 2);
         assert_eq!(kills("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"), 1);
         assert_eq!(kills(""), 0);
+    }
+
+    #[test]
+    fn only_a_group_with_processes_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        write(&file, "").unwrap();
+        assert!(remove(&[folder.path().join("none"), file.join("below a file"), file]));
+        assert!(!remove(&[Path::new("/proc").into()]), "a mount is busy");
     }
 
     #[test]
