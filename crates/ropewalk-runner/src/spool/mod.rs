@@ -35,7 +35,7 @@ pub use head::{Head, LocalSource, Settings};
 pub use lock::Lock;
 pub use logs::{log_file, times_file};
 pub use process::{Process, Supervisor};
-pub use remove::{clean, sweep_unfinished};
+pub use remove::{TRIAL, clean, clean_by, sweep_unfinished};
 pub(crate) use times::Times;
 
 use create::UNFINISHED;

@@ -8,8 +8,11 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Removes what the build wrote in the spool at `path`; all of a spool whose making or removal was cut short. Files of a
-/// build belong to the id range and can be removed only from inside it, so the process must have one thread; it stays in
+/// Start of the name of a data folder that one build tries out and that is removed after it.
+pub const TRIAL: &str = ".trial-";
+
+/// Removes what the build wrote in the spool at `path`; all of a spool whose making or removal was cut short, and all of a
+/// [`TRIAL`]'s folder. Files of a build belong to the id range and can be removed only from inside it, so the process must have one thread; it stays in
 /// the range.
 ///
 /// # Errors
@@ -21,7 +24,8 @@ pub fn clean(path: &Path) -> Result<(), SpoolError> {
         let why = "it is no spool: a file `lock` or `plan.json` is missing".to_owned();
         return Err(SpoolError::Malformed { path, why });
     }
-    let target = if is_unfinished(&path) { path.clone() } else { path.join(LAYER) };
+    let whole = is_unfinished(&path) || is_trial(&path);
+    let target = if whole { path.clone() } else { path.join(LAYER) };
     if !target.exists() {
         return Ok(());
     }
@@ -55,15 +59,28 @@ pub fn sweep_unfinished(folder: &Path, program: &Path) {
 fn is_spool(path: &Path) -> bool {
     let holds = |folder: &Path, file: &str| folder.join(file).is_file();
     let whole = holds(path, "lock") && holds(path, "plan.json");
-    whole || (is_unfinished(path) && path.parent().is_some_and(|folder| holds(folder, "lock")))
+    let unfinished = is_unfinished(path) && path.parent().is_some_and(|folder| holds(folder, "lock"));
+    whole || unfinished || is_trial(path)
+}
+
+/// Whether `ropewalk run` had it as its data folder.
+fn is_trial(path: &Path) -> bool {
+    is_called(path, TRIAL) && path.join("run/lock").is_file()
 }
 
 fn is_unfinished(path: &Path) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(UNFINISHED))
+    is_called(path, UNFINISHED)
 }
 
-/// Lets a process of its own, which may enter the range, [`clean`] the spool at `path`.
-fn clean_by(program: &Path, path: &Path) -> Result<(), SpoolError> {
+fn is_called(path: &Path, start: &str) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(start))
+}
+
+/// Lets a process of its own, which may enter the range, [`clean`] the spool or trial at `path`.
+///
+/// # Errors
+/// When `program` cannot be started, or says why it did not.
+pub fn clean_by(program: &Path, path: &Path) -> Result<(), SpoolError> {
     let mut clean = Command::new(program);
     clean.arg("clean").arg(path).stdin(Stdio::null()).stdout(Stdio::null());
     let output = clean.output().at("start", program)?;

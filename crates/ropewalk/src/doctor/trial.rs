@@ -1,21 +1,24 @@
 //! The one check that proves the others: a build that does nothing.
 
 use super::checks::Finding;
+use ropewalk_runner::spool::{TRIAL, clean_by};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// Time for opening a sandbox with its network and running one step.
 const WITHIN: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
+const OURSELVES: &str = "/proc/self/exe";
 const MANIFEST: &str = "image: host\ntasks:\n  - nothing: 'true'\n";
 
 /// Runs a build in a sandbox with a network by nat, as `ropewalk run` does.
 pub(super) fn build(data: &Path) -> Finding {
     let name = "trial build";
     let started = Instant::now();
-    match tempfile::tempdir_in(data).and_then(|folder| run(folder.path())) {
+    match tempfile::Builder::new().prefix(TRIAL).tempdir_in(data).and_then(try_in) {
         Ok(None) => {
             Finding::good(name, format!("ran in a sandbox in {:.1} s", started.elapsed().as_secs_f64()))
         }
@@ -30,9 +33,17 @@ pub(super) fn build(data: &Path) -> Finding {
     }
 }
 
+/// Runs the build with its data in the folder, and removes what belongs to the id range there, too.
+fn try_in(folder: TempDir) -> std::io::Result<Option<String>> {
+    let words = run(folder.path())?;
+    // Without a range there is nothing that this account could not remove itself, as it does now.
+    let _ = clean_by(Path::new(OURSELVES), folder.path());
+    Ok(words)
+}
+
 /// None when it succeeded, else its last words.
 fn run(data: &Path) -> std::io::Result<Option<String>> {
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(OURSELVES);
     command.arg("--data").arg(data).args(["run", "-"]).current_dir(data);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     if let Some(mut input) = child.stdin.take() {

@@ -168,6 +168,8 @@ fn doctor_shows_every_value_with_its_origin() {
     }
     let broken = report["checks"].as_array().unwrap().iter().any(|check| check["verdict"] == "broken");
     assert_eq!(output.status.code(), Some(i32::from(broken)));
+    let left: Vec<_> = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["ropewalk.toml"]);
 }
 
 #[tokio::test]
