@@ -21,7 +21,8 @@ trap : INT
 
 for _ in $(seq 300); do
     kill -0 "$server" 2>/dev/null || { wait "$server" || exit $?; exit 1; }
-    if [ -S "$data/admin.sock" ] && curl --noproxy '*' -fs "$origin/readyz" >/dev/null; then break; fi
+    # Not the answer of another server on this folder, with which ours is about to end.
+    if grep -qsx "$server" "$data/lock" && curl --noproxy '*' -fs "$origin/readyz" >/dev/null; then break; fi
     sleep 0.1
 done
 
