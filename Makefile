@@ -29,9 +29,11 @@ fuzz:
 coverage-of-spec:
 	scripts/coverage-of-spec.sh
 
-# How long parts of a stored log of 1 GiB take to open and to search, beside what wc and cat take for the same file.
+# How long parts of a stored log of 1 GiB take to open and to search, and the first look at a running one after a
+# restart, beside what wc and cat take for the same file.
 measure-log:
 	ROPEWALK_LOG_MIB=1024 cargo nextest run -p ropewalk-door-web --no-capture -E 'test(a_stored_log_opens_anywhere)'
+	scripts/measure-first-look.sh
 
 # How long an evaluation of 1,000 jobs takes, beside the bare nix-instantiate with the same walker.
 measure-evaluation:
