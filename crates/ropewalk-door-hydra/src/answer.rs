@@ -19,6 +19,8 @@ pub(crate) enum Failed {
     Search(&'static str),
     /// A jobset that is called otherwise now: the path of the same address with its new name.
     Moved(String),
+    /// A file that was collected.
+    Gone(String),
 }
 
 impl<E: Into<Error>> From<E> for Failed {
@@ -34,6 +36,7 @@ impl IntoResponse for Failed {
             Failed::Search(why) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "error": why }))).into_response()
             }
+            Failed::Gone(why) => (StatusCode::GONE, Json(json!({ "error": why }))).into_response(),
             Failed::Moved(path) => led(StatusCode::MOVED_PERMANENTLY, &path),
         }
     }

@@ -1,7 +1,9 @@
 //! Which address is whose.
 
 use crate::answer::Failed;
-use crate::{builds, evaluations, jobs, jobsets, lists, logs, origin, projects, push, search, session};
+use crate::{
+    builds, downloads, evaluations, jobs, jobsets, lists, logs, origin, projects, push, search, session,
+};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -94,6 +96,11 @@ fn of_builds() -> Routes<Hydra> {
         .post("/build/{build}/bump", builds::bump)
         .get("/build/{build}/keep/{keep}", builds::keep)
         .post("/build/{build}/keep/{keep}", builds::keep)
+        .get("/build/{build}/download/{product}", downloads::show)
+        .get("/build/{build}/download/{product}/", downloads::show)
+        .get("/build/{build}/download/{product}/{*rest}", downloads::show_below)
+        .get("/build/{build}/download-by-type/{type}/{subtype}", downloads::by_type)
+        .get("/build/{build}/download-by-type/{type}/{subtype}/{*rest}", downloads::by_type_below)
         .get("/build/{build}/log", logs::of_build)
         .get("/build/{build}/log/raw", logs::of_build)
         .get("/build/{build}/log/tail", logs::tail_of_build)

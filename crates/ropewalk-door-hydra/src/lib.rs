@@ -6,6 +6,7 @@
 mod answer;
 mod builds;
 mod door;
+mod downloads;
 mod evaluations;
 mod fields;
 mod jobs;

@@ -30,8 +30,8 @@ let sh = name: script: derivation {
 }
 "#;
 
-struct World {
-    farm: Farm,
+pub(super) struct World {
+    pub(super) farm: Farm,
     _repository: tempfile::TempDir,
 }
 
@@ -44,9 +44,14 @@ fn git(folder: &Path, arguments: &[&str]) {
 impl World {
     /// A jobset that was evaluated, and of whose builds only the one for another system waits.
     async fn start(engine: Engine) -> World {
+        World::of(engine, RELEASE, 2).await
+    }
+
+    /// A jobset of this expression that was evaluated, and so many of whose builds are finished.
+    pub(super) async fn of(engine: Engine, release: &str, finished: usize) -> World {
         let farm = Farm::start_with(engine, &[], &[("ROPEWALK_NIX__UNSUPPORTED_AFTER", "100000")]).await;
         let repository = tempfile::tempdir().unwrap();
-        std::fs::write(repository.path().join("release.nix"), RELEASE).unwrap();
+        std::fs::write(repository.path().join("release.nix"), release).unwrap();
         git(repository.path(), &["init", "-q"]);
         git(repository.path(), &["add", "."]);
         git(repository.path(), &["commit", "-qm", "a release"]);
@@ -54,7 +59,7 @@ impl World {
         let jobset = super::client::created_jobset(repository.path().to_str().unwrap());
         assert_eq!(farm.jobset("p", "j", jobset).await.status, 201);
         let world = World { farm, _repository: repository };
-        world.until("two finished builds", async || world.latest("").await.len() == 2).await;
+        world.until("its finished builds", async || world.latest("").await.len() == finished).await;
         world.until("the jobset's rest", async || world.overview().await["starttime"].is_null()).await;
         world
     }
@@ -67,7 +72,7 @@ impl World {
         }
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> Answer {
         self.farm.get(path).await
     }
 
@@ -81,7 +86,7 @@ impl World {
     }
 
     /// Number of the finished build of a job.
-    async fn build(&self, job: &str) -> i64 {
+    pub(super) async fn build(&self, job: &str) -> i64 {
         self.latest(&format!("&job={job}")).await[0]["id"].as_i64().unwrap()
     }
 

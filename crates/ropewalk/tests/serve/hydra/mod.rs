@@ -3,6 +3,7 @@
 
 mod builds;
 mod client;
+mod downloads;
 mod jobsets;
 mod negotiation;
 mod projects;
