@@ -1,7 +1,7 @@
 //! Nix: what an evaluation and the build of a derivation ask of a runner, and what they answer.
 //!
 //! An evaluation answers with an [`EvaluationResult`] as JSON in the artifact [`RESULT`]; the build of a derivation with
-//! a [`Realised`] as JSON in the fact [`REALISED`].
+//! a [`Realised`] as JSON in facts [`REALISED`], which are joined in their order.
 
 use crate::work::Requirement;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Name of the artifact that an evaluation leaves.
 pub const RESULT: &str = "evaluation.json";
-/// Name of the fact that the build of a derivation leaves.
+/// Name of the facts that the build of a derivation leaves.
 pub const REALISED: &str = "nix.realised";
 
 /// What a plan of the backend `nix` runs.

@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("hydra_36_every_outcome_of_a_derivation_has_its_cause", outcomes),
     ("hydra_38_all_outputs_are_made_and_one_may_lack_out", several_outputs),
     ("hydra_39_products_release_name_and_metrics_are_reported", products),
+    ("hydra_39_many_products_are_told_in_pieces", many_products),
     ("hydra_40_a_folder_is_a_product_and_a_file_is_none", defaults),
     ("hydra_43_log_lines_come_before_the_build_ends", live),
     ("hydra_52_a_cancelled_derivation_leaves_no_process", cancelled),
@@ -70,6 +71,10 @@ in rec {
     echo "file shadow /etc/passwd" >> $out/nix-support/hydra-build-products
     echo product-1.0pre7 > $out/nix-support/hydra-release-name
     printf 'coverage 87.5 %%\nsize 4096 B\ncount 7\n' > $out/nix-support/hydra-metrics
+  '' {};
+  manyProducts = sh "many-products-1.0" ''
+    mkdir -p $out/nix-support; : > "$out/ä b"
+    i=0; while [ $i -lt 300 ]; do echo "file type$i \"$out/ä b\""; i=$((i+1)); done > $out/nix-support/hydra-build-products
   '' {};
   folder = sh "folder-1.0" "mkdir $out; echo x > $out/x" {};
   victim = sh "victim-1.0" "mkdir $out; echo good > $out/file" {};
@@ -147,13 +152,19 @@ impl<'a> Mill<'a> {
         (id, self.farm.ended(id))
     }
 
-    fn realised(&self, id: i64) -> Option<Realised> {
-        self.farm.server.facts(id).into_iter().find_map(|fact| match fact {
-            AttemptFact::Resolved { key, value } if key == REALISED => {
-                Some(serde_json::from_str(&value).unwrap())
-            }
+    /// What the build said of its outputs, in the pieces in which it came.
+    fn pieces(&self, id: i64) -> Vec<String> {
+        let facts = self.farm.server.facts(id).into_iter();
+        let of_outputs = facts.filter_map(|fact| match fact {
+            AttemptFact::Resolved { key, value } if key == REALISED => Some(value),
             _ => None,
-        })
+        });
+        of_outputs.collect()
+    }
+
+    fn realised(&self, id: i64) -> Option<Realised> {
+        let text = self.pieces(id).concat();
+        (!text.is_empty()).then(|| serde_json::from_str(&text).unwrap())
     }
 
     fn log(&self, id: i64) -> String {
@@ -262,6 +273,19 @@ fn products(bench: &Bench) {
     let metrics: Vec<_> =
         realised.metrics.iter().map(|(name, m)| (name.as_str(), m.value, m.unit.as_deref())).collect();
     assert_eq!(metrics, [("count", 7.0, None), ("coverage", 87.5, Some("%")), ("size", 4096.0, Some("B"))]);
+}
+
+/// The queue keeps 8,192 characters of a fact.
+fn many_products(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    let (id, outcome) = mill.build("manyProducts");
+    assert_eq!(outcome, Outcome::Success);
+    let pieces = mill.pieces(id);
+    assert!(pieces.len() > 1 && pieces.iter().all(|piece| piece.chars().count() <= 8192), "{}", pieces.len());
+    let products = mill.realised(id).unwrap().products;
+    let subtypes = (0..300).map(|n| format!("type{n}"));
+    assert!(products.iter().map(|product| &product.subtype).eq(subtypes.collect::<Vec<_>>().iter()));
+    assert!(products.iter().all(|product| product.name == "ä b"));
 }
 
 fn defaults(bench: &Bench) {

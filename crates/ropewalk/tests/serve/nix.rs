@@ -37,6 +37,10 @@ in rec {
   depFailure = sh "dep-failure-1.0" "cat ${broken} > $out" {};
   timeout = sh "timeout-1.0" "while :; do sleep 1; echo on; done" {} // { meta.timeout = 2; };
   failedFlag = sh "failed-flag-1.0" "mkdir -p $out/nix-support; : > $out/nix-support/failed" {};
+  manyProducts = sh "many-products-1.0" ''
+    mkdir -p $out/nix-support; : > $out/file
+    i=0; while [ $i -lt 300 ]; do echo "file type$i $out/file"; i=$((i+1)); done > $out/nix-support/hydra-build-products
+  '' {};
   product = sh "product-1.0" ''
     mkdir -p $out/nix-support; echo data > $out/disk.iso
     echo "file iso $out/disk.iso" > $out/nix-support/hydra-build-products
@@ -185,6 +189,8 @@ async fn hydra_32_to_36_a_jobset_of_a_repository_is_evaluated_and_built(engine: 
     let product = beside.build("product").await;
     assert_eq!((product.products.len(), product.release_name.as_deref()), (1, Some("product-1.0pre7")));
     assert_eq!(product.metrics["coverage"].value, 87.5);
+    let many = beside.build("manyProducts").await.products;
+    assert_eq!((many.len(), many[299].subtype.as_str()), (300, "type299"));
     let parts =
         beside.farm.nix_constituents(&beside.admin, beside.build("aggregate").await.id).await.unwrap();
     assert_eq!(parts.len(), 2);

@@ -26,6 +26,9 @@ const ERRORS: usize = 100;
 /// Exit code of a step that was ended from outside: 128 + SIGKILL.
 const KILLED: i32 = 137;
 
+/// Bytes of a fact: fewer than the 8,192 characters that the queue keeps of a text.
+const FACT: usize = 8000;
+
 /// What was heard of a build.
 #[derive(Default)]
 struct Heard {
@@ -159,7 +162,9 @@ impl Attempt<'_> {
         let realised =
             Reader { store: &tools.store, sizes: &sizes, go_on: &mut go_on }.read(&task.outputs)?;
         let text = serde_json::to_string(&realised).map_err(unable)?;
-        self.resolved(REALISED, text)?;
+        for piece in pieces(&text, FACT) {
+            self.resolved(REALISED, piece)?;
+        }
         Ok(realised)
     }
 
@@ -190,6 +195,16 @@ impl Attempt<'_> {
     }
 }
 
+/// A text in pieces of at most so many bytes; a character is never cut.
+fn pieces(text: &str, most: usize) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (piece, after) = rest.split_at_checked(rest.floor_char_boundary(most))?;
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 fn pass(breach: Option<Breach>) -> Result<(), Stop> {
     breach.map_or(Ok(()), |breach| Err(Passed::from(breach).into()))
 }
@@ -210,4 +225,19 @@ fn check(tools: &Tools, task: &Realise) -> Result<(), Stop> {
 fn failure(task: &Realise, heard: &Heard, status: ExitStatus) -> (i32, Stop) {
     let failure = Failure { exit: status.code(), errors: &heard.errors, drv: &task.drv_path };
     (failure.exit_of_builder(), Stop::new(failure.cause(), failure.message()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn pieces_are_short_and_make_the_whole(text in any::<String>(), most in 4_usize..40) {
+            let all: Vec<&str> = pieces(&text, most).collect();
+            prop_assert!(all.iter().all(|piece| (1..=most).contains(&piece.len())));
+            prop_assert_eq!(all.concat(), text);
+        }
+    }
 }
