@@ -121,23 +121,22 @@ pub async fn hydra_36_builds_end_with_hydras_numbers(env: Env) {
     let world = with_jobset(env).await;
     let wrong = FoundJob { system: "i586-haiku".into(), ..job("wrongSystem", "w") };
     let odd = FoundJob { system: "no word".into(), ..job("odd", "odd") };
-    let names = ["success", "failure", "depFailure", "timeout", "slowDep", "flag", "log", "infra"];
+    let names = ["success", "failure", "depFailure", "timeout", "slowDep", "flag", "onFlag", "log", "infra"];
     let mut jobs: Vec<FoundJob> = names.iter().map(|name| job(name, name)).collect();
     jobs.extend([wrong, odd]);
-    let found = found(jobs, &[("depFailure", "inner"), ("slowDep", "timeout")]);
+    let found = found(jobs, &[("depFailure", "inner"), ("slowDep", "timeout"), ("onFlag", "flag")]);
     world.evaluated("j", found).await;
     assert_eq!(world.build("odd").await.status, Some(9), "no machine can have such a system");
     let failing = [
         ("failure", Cause::StepFailed),
         ("inner", Cause::StepFailed),
         ("timeout", Cause::Silence),
-        ("flag", Cause::OutputFlag),
         ("log", Cause::LogLimit),
         ("infra", Cause::Infrastructure),
     ];
     world.build_all(&failing).await;
     let ended = world.statuses(&names).await;
-    assert_eq!(ended, [0, 1, 2, 7, 7, 6, 10, 3].map(Some));
+    assert_eq!(ended, [0, 1, 2, 7, 7, 6, 0, 10, 3].map(Some));
     let inner = world.build("depFailure").await.message.expect("a message");
     assert!(inner.contains("/nix/store/inner.drv failed: it was step-failed"), "{inner}");
     let begun = ropewalk_core::port::Clock::now(&*world.env.clock);

@@ -232,7 +232,7 @@ impl World {
         self.tend().await;
     }
 
-    /// Builds all that waits; what is named fails for that cause.
+    /// Builds all that waits; what is named fails for that cause, and `flag` says itself that it failed.
     pub async fn build_all(&self, failing: &[(&str, Cause)]) {
         loop {
             let leases = self.env.lease(self.runner, 1).await;
@@ -240,7 +240,10 @@ impl World {
             let NixTask::Realise(realise) = self.task(lease) else { panic!("no derivation") };
             match failing.iter().find(|(name, _)| drv(name) == realise.drv_path) {
                 Some((_, cause)) => self.failed(lease, *cause).await,
-                None => self.realised(lease, &Realised { size: 7, ..Realised::default() }).await,
+                None => {
+                    let is_failed = realise.drv_path == drv("flag");
+                    self.realised(lease, &Realised { size: 7, is_failed, ..Realised::default() }).await;
+                }
             }
         }
     }

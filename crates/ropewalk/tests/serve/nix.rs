@@ -37,6 +37,7 @@ in rec {
   depFailure = sh "dep-failure-1.0" "cat ${broken} > $out" {};
   timeout = sh "timeout-1.0" "while :; do sleep 1; echo on; done" {} // { meta.timeout = 2; };
   failedFlag = sh "failed-flag-1.0" "mkdir -p $out/nix-support; : > $out/nix-support/failed" {};
+  onFlag = sh "on-flag-1.0" "test -e ${failedFlag}/nix-support/failed && echo made > $out" {};
   manyProducts = sh "many-products-1.0" ''
     mkdir -p $out/nix-support; : > $out/file
     i=0; while [ $i -lt 300 ]; do echo "file type$i $out/file"; i=$((i+1)); done > $out/nix-support/hydra-build-products
@@ -54,8 +55,17 @@ in rec {
 }
 "#;
 
-const JOBS: [&str; 8] =
-    ["success", "failure", "depFailure", "timeout", "failedFlag", "product", "foreign", "aggregate"];
+const JOBS: [&str; 9] = [
+    "success",
+    "failure",
+    "depFailure",
+    "timeout",
+    "failedFlag",
+    "onFlag",
+    "product",
+    "foreign",
+    "aggregate",
+];
 
 /// The core on a server's database, as another server has it.
 struct Beside {
@@ -181,7 +191,7 @@ async fn hydra_32_to_36_a_jobset_of_a_repository_is_evaluated_and_built(engine: 
     for job in JOBS {
         statuses.push(beside.build(job).await.status.unwrap());
     }
-    assert_eq!(statuses, [0, 1, 2, 7, 6, 0, 9, 0]);
+    assert_eq!(statuses, [0, 1, 2, 7, 6, 0, 0, 9, 0]);
     let success = beside.build("success").await;
     assert_eq!((success.priority, success.description.as_deref()), (250, Some("works")));
     let path = success.outputs["out"].clone().unwrap();
