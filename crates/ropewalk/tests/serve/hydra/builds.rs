@@ -32,7 +32,7 @@ let sh = name: script: derivation {
 
 pub(super) struct World {
     pub(super) farm: Farm,
-    _repository: tempfile::TempDir,
+    repository: tempfile::TempDir,
 }
 
 fn git(folder: &Path, arguments: &[&str]) {
@@ -58,13 +58,19 @@ impl World {
         farm.project("p").await;
         let jobset = super::client::created_jobset(repository.path().to_str().unwrap());
         assert_eq!(farm.jobset("p", "j", jobset).await.status, 201);
-        let world = World { farm, _repository: repository };
+        let world = World { farm, repository };
         world.until("its finished builds", async || world.latest("").await.len() == finished).await;
         world.until("the jobset's rest", async || world.overview().await["starttime"].is_null()).await;
         world
     }
 
-    async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    /// Commits another expression.
+    pub(super) fn change(&self, release: &str) {
+        std::fs::write(self.repository.path().join("release.nix"), release).unwrap();
+        git(self.repository.path(), &["commit", "-qam", "a change"]);
+    }
+
+    pub(super) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !holds().await {
             assert!(Instant::now() < deadline, "waited for {what}: {}", self.overview().await);
@@ -76,7 +82,7 @@ impl World {
         self.farm.get(path).await
     }
 
-    async fn overview(&self) -> Value {
+    pub(super) async fn overview(&self) -> Value {
         self.get("/api/jobsets?project=p").await.data()[0].clone()
     }
 

@@ -7,6 +7,7 @@ mod downloads;
 mod jobsets;
 mod negotiation;
 mod projects;
+mod results;
 mod sessions;
 
 pub(crate) use crate::srht::on_both_engines;
