@@ -59,5 +59,31 @@ pub(super) fn fingerprint(usr: Usr) -> String {
             text += &format!("{path} {} {}.{}\n", meta.len(), meta.mtime(), meta.mtime_nsec());
         }
     }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts.lines().filter_map(below_usr).for_each(|mount| text += &mount);
     oci::sha256(text.as_bytes()).replacen("sha256", NAME, 1)
+}
+
+/// What of a line of `mountinfo` says what is seen at `/usr` or below it: device, folder of it, place.
+fn below_usr(line: &str) -> Option<String> {
+    let mut words = line.split(' ').skip(2);
+    let (device, root, place) = (words.next()?, words.next()?, words.next()?);
+    let is_below = place.strip_prefix("/usr").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    is_below.then(|| format!("{device} {root} {place}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_mount_below_usr_is_another_image() {
+        let line = |place: &str| format!("30 22 254:1 /tmp/x {place} rw,relatime - ext4 /dev/vda1 rw");
+        assert_eq!(below_usr(&line("/usr/local")).as_deref(), Some("254:1 /tmp/x /usr/local\n"));
+        assert!(below_usr(&line("/usr")).is_some());
+        for place in ["/", "/usrlocal", "/srv/usr"] {
+            assert_eq!(below_usr(&line(place)), None, "{place}");
+        }
+        assert_eq!(below_usr("30 22"), None);
+    }
 }
