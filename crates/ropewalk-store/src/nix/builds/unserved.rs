@@ -13,6 +13,9 @@ const CLASSES: usize = 4096;
 /// Works of one class of which the age is looked at.
 const LOOKED_AT: u32 = 1000;
 
+/// A runner of which nothing was heard for less than this may be busy: it renews its leases every 10 s.
+const HEARD: Duration = Duration::from_secs(60);
+
 /// Goes from one class that has ready works to the next by the queue's own index: what it costs is the number of such
 /// classes, not that of the works.
 pub(in crate::nix) async fn unserved(
@@ -20,12 +23,13 @@ pub(in crate::nix) async fn unserved(
     (now, after, limit): &(Time, Duration, u32),
 ) -> Result<Vec<(WorkId, String)>, StoreError> {
     let since = now.minus(*after).0;
+    let heard_since = now.minus((*after).max(HEARD)).0;
     let (mut found, mut class) = (vec![], 0_i64);
     for _ in 0..CLASSES {
         let sql = "SELECT class FROM works WHERE status = 'ready' AND class > $1 ORDER BY class LIMIT 1";
         let Some(row) = tx.query_one(sql, vec![class.into()]).await? else { break };
         class = row.get("class")?;
-        let Some(asks) = asks_in_vain(tx, class, since).await? else { continue };
+        let Some(asks) = asks_in_vain(tx, class, heard_since).await? else { continue };
         let sql = format!(
             "SELECT id FROM (SELECT id, created FROM works WHERE status = 'ready' AND class = $1 LIMIT {LOOKED_AT}) w
             WHERE created <= $2 LIMIT $3"
