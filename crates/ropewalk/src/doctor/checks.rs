@@ -1,7 +1,7 @@
 //! What this machine can do.
 
 use super::trial;
-use crate::config::{Config, Network};
+use crate::config::{Config, Network, nix::FOLDER};
 use crate::tls::Certificate;
 use ropewalk_runner::nix::Tools;
 use ropewalk_runner::nix::labels::features;
@@ -189,7 +189,14 @@ fn nat(router: Option<PathBuf>) -> Finding {
 /// Derivations are built in a sandbox of Nix's own.
 fn nix(config: &Config, data: &Path) -> Finding {
     let name = "nix";
-    let settings = match config.nix.of_runner(data) {
+    // Whoever asks need not be the account whose store it will be: one that is not there yet is made for this look only.
+    let is_made = data.join(FOLDER).exists();
+    let look = match (!is_made).then(|| tempfile::tempdir_in(data)).transpose() {
+        Ok(look) => look,
+        Err(error) => return Finding::broken(name, error.to_string(), "name another folder with --data"),
+    };
+    let place = look.as_ref().map_or(data, |folder| folder.path());
+    let settings = match config.nix.of_runner(place) {
         Ok(Some(settings)) => settings,
         Ok(None) => return Finding::good(name, "not installed: no jobsets are evaluated or built here"),
         Err(error) => return Finding::broken(name, error.to_string(), "or empty nix.program and nix.store"),
@@ -205,7 +212,8 @@ fn nix(config: &Config, data: &Path) -> Finding {
     };
     let words: Vec<_> = features.into_iter().collect();
     let programs = settings.programs.display();
-    let found = format!("{programs}, store {}, builds {}", tools.store.display(), words.join(" "));
+    let store = tools.store.strip_prefix(place).map_or(tools.store.clone(), |store| data.join(store));
+    let found = format!("{programs}, store {}, builds {}", store.display(), words.join(" "));
     match tools.shell() {
         Some(_) if tools.is_own() && range::find().is_err() => Finding::weak(
             name,
