@@ -232,7 +232,7 @@ proptest! {
             let line = line.concat();
             let line = line.split(|byte| *byte == b'\n').next().unwrap();
             let shown = terminal.line(line);
-            prop_assert_eq!(text_of(&shown.html), shown.text.clone());
+            prop_assert_eq!(text_of(&shown.html), crate::visible::visible(&shown.text));
             prop_assert!(shown.text.chars().all(|c| c == '\t' || !is_misleading(c)));
             prop_assert!(shown.text.chars().count() <= COLUMNS_MAX);
         }
