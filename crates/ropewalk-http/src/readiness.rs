@@ -26,7 +26,9 @@ impl Readiness {
     /// Passes when nothing stands in the way of requests and builds.
     pub async fn check(&self) -> Result<(), Error> {
         if let Some(why) = self.runner.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            return Err(unready("the runner of this server ended, no builds are run: its log says why").because(why));
+            return Err(
+                unready("the runner of this server ended, no builds are run: its log says why").because(why)
+            );
         }
         let (data, room) = (PathBuf::from(&*self.data), self.room);
         // A disk that hangs must not hold other requests.

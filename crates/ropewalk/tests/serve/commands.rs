@@ -207,7 +207,10 @@ async fn a_server_whose_runner_ended_is_not_ready_and_says_why() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     };
     let words = refusal["error"].as_str().unwrap();
-    assert!(words.contains("runner") && !words.contains('/'), "where the farm's files lie is not told: {words}");
+    assert!(
+        words.contains("runner") && !words.contains('/'),
+        "where the farm's files lie is not told: {words}"
+    );
     assert_eq!(client.get("/healthz", None).await.0, 200);
     assert_eq!(client.get("/api/n1/jobs", None).await.0, 200, "what is kept can still be read");
 }
