@@ -10,14 +10,14 @@ use tower::ServiceExt;
 
 /// All addresses of this door.
 pub fn door(web: Web) -> Router {
-    let people = pages::people()
-        .into_router()
-        .fallback(pages::nothing_here)
-        .method_not_allowed_fallback(pages::wrong_method)
-        .with_state(web.clone());
+    let behind = |routes: Routes<Web>| {
+        let router = routes.into_router().fallback(pages::nothing_here);
+        router.method_not_allowed_fallback(pages::wrong_method).with_state(web.clone())
+    };
+    let (people, shared) = (behind(pages::people()), behind(pages::shared()));
     table()
         .into_router()
-        .fallback(move |request| elsewhere(people, request))
+        .fallback(move |request| elsewhere(people, shared, request))
         .method_not_allowed_fallback(pages::wrong_method)
         .with_state(web)
 }
@@ -30,14 +30,20 @@ fn table() -> Routes<Web> {
 pub fn routes() -> Vec<Route> {
     let people = pages::people().into_table().into_iter();
     let people = people.map(|route| Route { path: route.path.replacen("/~/", "/~", 1), ..route });
-    table().into_table().into_iter().chain(people).collect()
+    table().into_table().into_iter().chain(people).chain(pages::shared().into_table()).collect()
 }
 
-/// People's pages have no word of their own at the start, so that routes cannot find them.
-async fn elsewhere(people: Router, mut request: Request) -> Response {
-    let Some(uri) = pages::to_people(request.uri()) else { return pages::nothing_here(request).await };
-    *request.uri_mut() = uri;
-    match people.oneshot(request).await {
+/// People's pages have no word of their own at the start, so that routes cannot find them; and those at another door's
+/// addresses must not be found before that door was asked.
+async fn elsewhere(people: Router, shared: Router, mut request: Request) -> Response {
+    let answered = match pages::to_people(request.uri()) {
+        Some(uri) => {
+            *request.uri_mut() = uri;
+            people.oneshot(request).await
+        }
+        None => shared.oneshot(request).await,
+    };
+    match answered {
         Ok(response) => response,
         Err(never) => match never {},
     }

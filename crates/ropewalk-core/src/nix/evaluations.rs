@@ -44,6 +44,19 @@ impl Farm {
         Ok(EvaluationPage { evaluations, total })
     }
 
+    /// Evaluations of a jobset that had new builds, newest first: those whose ordinal lies below a number.
+    pub async fn evaluations_below(
+        &self,
+        by: &Caller,
+        jobset: i64,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<EvaluationRow>, Error> {
+        access::projects(by, Mode::Ro)?;
+        let from = before.map_or(i64::MAX, |before| before.saturating_sub(1));
+        Ok(self.store.evaluations(jobset, from, limit.min(super::LIST_MAX)).await?)
+    }
+
     /// Evaluations of all jobsets that had new builds, newest first, below a number.
     pub async fn newest_evaluations(
         &self,

@@ -10,7 +10,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use ropewalk_core::access::Caller;
-use ropewalk_core::error::Error;
+use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::jobs::JobQuery;
 use ropewalk_model::status::JobStatus;
 use ropewalk_model::time::Time;
@@ -29,6 +29,7 @@ struct HomePage {
     failed: Vec<Row>,
     own: Vec<Row>,
     runners: Vec<Runner>,
+    has_projects: bool,
 }
 
 impl HomePage {
@@ -49,6 +50,7 @@ struct WelcomePage {
     frame: Frame,
     rows: Vec<Row>,
     origin: String,
+    has_projects: bool,
 }
 
 struct Runner {
@@ -67,7 +69,8 @@ pub(super) async fn show(State(web): State<Web>, frame: Frame) -> Result<Respons
 
 async fn welcome(web: &Web, frame: Frame) -> Result<Response, Failure> {
     let rows = jobs(web, &frame.by, None, web.farm.now()).await?;
-    Ok(page(&WelcomePage { frame, rows, origin: web.farm.settings().origin.clone() }))
+    let has_projects = has_projects(web, &frame.by).await?;
+    Ok(page(&WelcomePage { frame, rows, origin: web.farm.settings().origin.clone(), has_projects }))
 }
 
 async fn health(web: &Web, frame: Frame) -> Result<Response, Failure> {
@@ -95,8 +98,19 @@ async fn health(web: &Web, frame: Frame) -> Result<Response, Failure> {
         failed: jobs(web, &frame.by, Some(JobStatus::Failed), now).await?,
         own: own.iter().map(|job| Row::new(job, now)).collect(),
         runners: runners.collect(),
+        has_projects: has_projects(web, &frame.by).await?,
         frame,
     }))
+}
+
+/// Whether there is a project that everybody is shown.
+async fn has_projects(web: &Web, by: &Caller) -> Result<bool, Error> {
+    match web.farm.find_projects(by, "", 1).await {
+        Ok(found) => Ok(!found.is_empty()),
+        // A token that was made for something else.
+        Err(error) if error.kind == Kind::Forbidden => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// How many there are, when no more than [`FEW`] were asked for.

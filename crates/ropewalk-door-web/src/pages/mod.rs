@@ -14,6 +14,7 @@ pub(crate) mod job;
 mod jobs;
 mod login;
 mod markdown;
+mod nix;
 mod people;
 mod query;
 mod settings;
@@ -25,6 +26,7 @@ mod tokens;
 pub(crate) use failure::{nothing_here, render, wrong_method};
 
 use crate::Web;
+use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
@@ -55,6 +57,7 @@ pub(crate) fn routes() -> Routes<Web> {
         .get("/-/tokens", tokens::show)
         .post("/-/tokens", tokens::create)
         .post("/-/tokens/{token}/revoke", tokens::revoke)
+        .get("/-/projects", nix::list)
         .around(|router| router.route_layer(from_fn(failure::as_page)).route_layer(from_fn(protect)))
         .get("/-/assets/{version}/{name}", assets::serve)
         .get("/favicon.ico", assets::favicon)
@@ -72,10 +75,18 @@ pub(crate) fn people() -> Routes<Web> {
         .post("/~/{user}/job/{job}/settings/details", settings::change)
         .get("/~/{user}/job/{job}/log/{log}", step::show)
         .get("/~/{user}/{*path}", people::below);
-    routes.around(|router| {
-        let pages = router.route_layer(from_fn(failure::as_page)).route_layer(from_fn(protect));
-        pages.route_layer(from_fn(tell_route))
-    })
+    routes.around(behind_a_fallback)
+}
+
+/// Pages at addresses that another door has for programs. They must not match before it is known who is asked: the
+/// other door would read the variable parts twice.
+pub(crate) fn shared() -> Routes<Web> {
+    nix::routes().around(behind_a_fallback)
+}
+
+fn behind_a_fallback(router: Router<Web>) -> Router<Web> {
+    let pages = router.route_layer(from_fn(failure::as_page)).route_layer(from_fn(protect));
+    pages.route_layer(from_fn(tell_route))
 }
 
 /// The address of a person's page as the routes have it; none for other addresses.

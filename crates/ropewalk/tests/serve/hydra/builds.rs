@@ -104,7 +104,7 @@ impl World {
         queue[0]["id"].as_i64().unwrap()
     }
 
-    async fn evaluation(&self) -> Value {
+    pub(super) async fn evaluation(&self) -> Value {
         self.get("/jobset/p/j/evals").await.data()["evals"][0].clone()
     }
 }

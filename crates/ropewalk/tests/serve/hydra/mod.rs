@@ -6,6 +6,7 @@ mod client;
 mod downloads;
 mod jobsets;
 mod negotiation;
+mod pages;
 mod projects;
 mod results;
 mod sessions;
