@@ -11,7 +11,7 @@ use axum::response::Response;
 use http::{StatusCode, Uri};
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
-use ropewalk_core::port::{BuildFilter, BuildState};
+use ropewalk_core::port::{BuildFilter, BuildProgress};
 use serde_json::{Value, json};
 
 type Job = (String, String, String);
@@ -22,7 +22,7 @@ async fn filter(
     by: &Caller,
     uri: &Uri,
     (project, jobset, job): &Job,
-    state: BuildState,
+    state: BuildProgress,
 ) -> Result<BuildFilter, Failed> {
     let found = find(hydra, by, uri, project, jobset).await?;
     Ok(BuildFilter {
@@ -41,7 +41,7 @@ pub(crate) async fn shield(
     Address(job): Address<Job>,
     uri: Uri,
 ) -> Result<Json<Value>, Failed> {
-    let filter = filter(&hydra, &by, &uri, &job, BuildState::Finished).await?;
+    let filter = filter(&hydra, &by, &uri, &job, BuildProgress::Finished).await?;
     let newest = hydra.farm.newest_nix_builds(&by, &filter, None, 1).await?.pop();
     let build = newest.ok_or_else(|| Error::missing("finished build of this job"))?;
     let (color, message) = match build.status {
@@ -60,7 +60,7 @@ async fn to_latest(
     system: Option<String>,
     rest: &str,
 ) -> Result<Response, Failed> {
-    let filter = BuildFilter { system, ..filter(hydra, by, uri, job, BuildState::Succeeded).await? };
+    let filter = BuildFilter { system, ..filter(hydra, by, uri, job, BuildProgress::Succeeded).await? };
     let id = hydra.farm.newest_nix_build(by, &filter).await?;
     Ok(led(StatusCode::FOUND, &below(hydra, &format!("build/{id}"), rest, uri)))
 }
@@ -72,7 +72,7 @@ async fn to_finished(
     job: &Job,
     rest: &str,
 ) -> Result<Response, Failed> {
-    let filter = filter(hydra, by, uri, job, BuildState::Succeeded).await?;
+    let filter = filter(hydra, by, uri, job, BuildProgress::Succeeded).await?;
     let id = hydra.farm.latest_finished_build(by, &filter).await?;
     Ok(led(StatusCode::FOUND, &below(hydra, &format!("build/{id}"), rest, uri)))
 }

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use ropewalk_core::error::Error;
 use ropewalk_core::nix::{BUILDS_MAX, EVALUATIONS_PAGE};
-use ropewalk_core::port::{BuildFilter, BuildState};
+use ropewalk_core::port::{BuildFilter, BuildProgress};
 use serde_json::{Value, json};
 
 /// Builds that one answer shows of the queue.
@@ -33,7 +33,7 @@ pub(crate) async fn latest(
         jobset: of("jobset"),
         job: of("job"),
         system: of("system"),
-        state: BuildState::Finished,
+        state: BuildProgress::Finished,
     };
     if filter.jobset.is_some() && filter.project.is_none() {
         return Err(Error::malformed("a jobset is named with its project: `&project=NAME`").into());

@@ -3,7 +3,7 @@
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
-use crate::port::{Build, BuildFilter, BuildState, Counts, EvaluationRow, Jobset, Role, StoreError};
+use crate::port::{Build, BuildFilter, BuildProgress, Counts, EvaluationRow, Jobset, Role, StoreError};
 use ropewalk_model::grant::Mode;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::nix::Metric;
@@ -212,7 +212,7 @@ impl Farm {
         let filter = BuildFilter {
             project: Some(jobset.project_name.clone()),
             jobset: Some(jobset.name.clone()),
-            state: BuildState::Open,
+            state: BuildProgress::Open,
             ..BuildFilter::default()
         };
         let mut before = None;

@@ -31,7 +31,7 @@ pub use jobs::{
 };
 pub use logs::{LogRef, LogSlice, LogTime, Logs};
 pub use nix::{
-    Build, BuildFilter, BuildState, Builds, Counts, Declarative, DerivationAttempt, DueJobset, Enabled,
+    Build, BuildFilter, BuildProgress, Builds, Counts, Declarative, DerivationAttempt, DueJobset, Enabled,
     EndedBuild, EndedEvaluation, Evaluated, EvaluatedJobset, EvaluationRow, Evaluations, FailedDerivation,
     Failure, InputKind, Jobset, JobsetFields, JobsetInput, JobsetProgress, JobsetSave, JobsetTrigger,
     NewDerivation, NewEvaluation, NewMember, NewNixBuild, NewProject, NixRoots, Project, ProjectFields,

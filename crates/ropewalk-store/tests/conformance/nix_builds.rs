@@ -7,7 +7,7 @@ use ropewalk_core::access::Caller;
 use ropewalk_core::error::Kind;
 use ropewalk_core::nix::Restart;
 use ropewalk_core::port::{
-    BuildFilter, BuildState, Builds, Enabled, InputKind, Jobs, JobsetFields, JobsetInput, Role, Waiting,
+    BuildFilter, BuildProgress, Builds, Enabled, InputKind, Jobs, JobsetFields, JobsetInput, Role, Waiting,
 };
 use ropewalk_core::port::{Evaluations, Queue};
 use ropewalk_model::ids::JobId;
@@ -228,7 +228,7 @@ pub async fn hydra_49_the_latest_builds_are_found(env: Env) {
         state,
     };
     let newest = async |filter: &BuildFilter| world.farm.newest_nix_build(&world.admin, filter).await;
-    let good = filter(Some("a"), BuildState::Succeeded);
+    let good = filter(Some("a"), BuildProgress::Succeeded);
     assert_eq!(newest(&good).await.unwrap_err().kind, Kind::Missing);
     let (name, lease) = world.next().await;
     assert_eq!(name, "1");
@@ -247,7 +247,7 @@ pub async fn hydra_49_the_latest_builds_are_found(env: Env) {
     assert_eq!(finished().await.expect("one"), first);
     let evaluation = world.farm.latest_evaluation(&world.admin, id).await.expect("one");
     assert_eq!(world.build("a").await.evaluations, [evaluation]);
-    assert!(newest(&filter(None, BuildState::Open)).await.is_err());
+    assert!(newest(&filter(None, BuildProgress::Open)).await.is_err());
 }
 
 pub async fn hydra_50_an_aggregate_waits_for_its_constituents_and_fails_with_one(env: Env) {

@@ -123,12 +123,12 @@ pub struct BuildFilter {
     /// For this system.
     pub system: Option<String>,
     /// How far they are.
-    pub state: BuildState,
+    pub state: BuildProgress,
 }
 
 /// How far builds are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BuildState {
+pub enum BuildProgress {
     /// However far.
     #[default]
     Any,

@@ -7,7 +7,7 @@ mod projects;
 mod roots;
 
 pub use builds::{
-    Build, BuildFilter, BuildState, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow,
+    Build, BuildFilter, BuildProgress, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow,
     FailedDerivation, Failure,
 };
 pub use evaluations::{

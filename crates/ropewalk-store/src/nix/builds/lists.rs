@@ -3,7 +3,7 @@
 use super::read::metric;
 use crate::db::{Database, Engine, Row, Tx};
 use crate::nix::evaluations::{FINISHED, numbered, sum};
-use ropewalk_core::port::{BuildFilter, BuildState, Counts, StoreError};
+use ropewalk_core::port::{BuildFilter, BuildProgress, Counts, StoreError};
 use ropewalk_model::nix::Metric;
 use ropewalk_model::time::Time;
 use sea_orm::Value;
@@ -51,10 +51,10 @@ impl Narrowed {
             narrowed.with("b.system = ?", system.as_str());
         }
         let state = match filter.state {
-            BuildState::Any => None,
-            BuildState::Open => Some("NOT b.finished"),
-            BuildState::Finished => Some("b.finished"),
-            BuildState::Succeeded => Some("b.status = 0"),
+            BuildProgress::Any => None,
+            BuildProgress::Open => Some("NOT b.finished"),
+            BuildProgress::Finished => Some("b.finished"),
+            BuildProgress::Succeeded => Some("b.status = 0"),
         };
         narrowed.conditions.extend(state.map(String::from));
         narrowed
@@ -93,7 +93,7 @@ pub(in crate::nix) async fn latest_finished(
     db: &Database,
     filter: &BuildFilter,
 ) -> Result<Option<i64>, StoreError> {
-    let filter = BuildFilter { state: BuildState::Succeeded, ..filter.clone() };
+    let filter = BuildFilter { state: BuildProgress::Succeeded, ..filter.clone() };
     let narrowed = Narrowed::by(&filter);
     let sql = format!(
         "SELECT b.job AS id FROM nix_builds b WHERE {} AND EXISTS (SELECT 1 FROM nix_evaluation_builds m
