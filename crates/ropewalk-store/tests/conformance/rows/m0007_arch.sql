@@ -1,7 +1,7 @@
 INSERT INTO arch_targets (id, owner, kind, url, branch, repo, schedule, path, revision)
 VALUES (1, 1, 'git', 'https://example.org/p.git', '', 'main', '0 3', '', 1);
 INSERT INTO arch_target_archs (id, target, value, next_at) VALUES (1, 1, 'x86_64', 1782900000000020);
-INSERT INTO arch_agents (arch, runner, polled) VALUES ('x86_64', 1, 1782900000000021);
+INSERT INTO arch_agents (arch, runner) VALUES ('x86_64', 1);
 INSERT INTO arch_builds (job, target, arch, open) VALUES (1, 1, 'x86_64', TRUE);
 INSERT INTO arch_logs (id, target, start_time, end_time, arch, exit_code, sha256, size, job)
 VALUES (1, 1, 1782900, 1782901, 'x86_64', 0, 'bb', 3, 1);
