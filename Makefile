@@ -12,6 +12,7 @@ test:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	cargo metadata --quiet --locked --format-version 1 --manifest-path fuzz/Cargo.toml >target/fuzz-packages.json
 	cargo deny --log-level error check licenses bans sources
 	scripts/check-papers.sh
 

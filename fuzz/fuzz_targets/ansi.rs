@@ -6,6 +6,10 @@
 #[path = "../../crates/ropewalk-door-web/src/terminal/mod.rs"]
 mod terminal;
 
+#[allow(dead_code, reason = "half of it is for templates")]
+#[path = "../../crates/ropewalk-door-web/src/visible.rs"]
+mod visible;
+
 use libfuzzer_sys::fuzz_target;
 use terminal::{COLUMNS_MAX, Place, ROWS_MAX, Shown, Terminal};
 
