@@ -74,7 +74,7 @@ pub(crate) fn evaluate(
     overseer.say(&format_args!("Evaluating {expression}"))?;
     let mut subject = Subject {
         tools: machine.tools,
-        cell: Spec { builds, ..cell.clone() },
+        cell: Spec { builds, forks: builds, ..cell.clone() },
         arguments: arguments(&resolved),
         search: search(&resolved),
         expression,

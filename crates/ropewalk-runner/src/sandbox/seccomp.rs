@@ -68,6 +68,11 @@ const DENIED: &[i64] = &[
     #[cfg(target_arch = "x86_64")]
     SYS_modify_ldt,
 ];
+/// Calls that make a process and nothing else.
+#[cfg(target_arch = "x86_64")]
+const FORKS: &[i64] = &[SYS_fork, SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const FORKS: &[i64] = &[];
 /// Socket families that stay. `AF_VSOCK` above all must go: no network namespace contains it.
 const FAMILIES: &[i32] = &[AF_UNIX, AF_INET, AF_INET6, AF_NETLINK];
 const TIOCSTI: u32 = 0x5412;
@@ -120,6 +125,30 @@ pub fn filter() -> Vec<sock_filter> {
     program
 }
 
+/// A program for a process that may have threads but no children. It may still become another program.
+#[must_use]
+pub(crate) fn childless() -> Vec<sock_filter> {
+    let allow = ret(SECCOMP_RET_ALLOW);
+    let mut program = vec![
+        load(DATA_ARCH),
+        op(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
+        errno(ENOSYS),
+        load(DATA_NR),
+        when(BPF_JGT, call(NEWEST)),
+        errno(ENOSYS),
+        // As above: libc falls back to clone.
+        when(BPF_JEQ, call(SYS_clone3)),
+        errno(ENOSYS),
+    ];
+    for nr in FORKS {
+        program.extend([when(BPF_JEQ, call(*nr)), errno(EPERM)]);
+    }
+    let thread = when(BPF_JSET, call(i64::from(CLONE_THREAD)));
+    program.extend([skip_unless(call(SYS_clone), 4), load(DATA_ARG0), thread, allow, errno(EPERM)]);
+    program.push(allow);
+    program
+}
+
 /// `socket` only for the listed families.
 fn families(allow: sock_filter) -> Vec<sock_filter> {
     let mut checks = vec![load(DATA_ARG0)];
@@ -155,12 +184,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn verdict(arch: u32, nr: u32, arg0: u64, arg1: u64) -> u32 {
+        verdict_of(&filter(), arch, nr, arg0, arg1)
+    }
+
+    fn verdict_of(filter: &[sock_filter], arch: u32, nr: u32, arg0: u64, arg1: u64) -> u32 {
         let mut data = [0; 64];
         data[0..4].copy_from_slice(&nr.to_ne_bytes());
         data[4..8].copy_from_slice(&arch.to_ne_bytes());
         data[16..24].copy_from_slice(&arg0.to_ne_bytes());
         data[24..32].copy_from_slice(&arg1.to_ne_bytes());
-        run(&filter(), &data, Order::Machine)
+        run(filter, &data, Order::Machine)
     }
 
     fn refused(e: i32) -> u32 {
@@ -195,6 +228,19 @@ mod tests {
             let new_user = 0x1000_0000;
             assert_eq!(verdict(ARCH, call(nr), 17, 0), SECCOMP_RET_ALLOW);
             assert_eq!(verdict(ARCH, call(nr), new_user | 17, 0), refused(EPERM));
+        }
+    }
+
+    #[test]
+    fn who_is_childless_has_threads_only() {
+        let verdict = |nr: i64, arg0| verdict_of(&childless(), ARCH, call(nr), arg0, 0);
+        // As glibc calls it for a thread and for a fork.
+        assert_eq!(verdict(SYS_clone, 0x3d_0f00), SECCOMP_RET_ALLOW);
+        assert_eq!(verdict(SYS_clone, 0x0120_0011), refused(EPERM));
+        assert_eq!(verdict(SYS_clone3, 0), refused(ENOSYS));
+        assert!(FORKS.iter().all(|nr| verdict(*nr, 0) == refused(EPERM)));
+        for nr in [SYS_execve, SYS_read, SYS_flock] {
+            assert_eq!(verdict(nr, 0), SECCOMP_RET_ALLOW);
         }
     }
 

@@ -103,6 +103,33 @@ pub(crate) fn hydra_71_hard_errors_leave_good_jobs_alone(home: &Path) {
     }
 }
 
+/// A line editor takes control characters for commands: one throws away what was told before it, and what follows would
+/// be a line of its own.
+pub(crate) fn no_name_is_taken_for_a_command(home: &Path) {
+    let world = World::new(home);
+    let text = format!(
+        r#"let {SH}
+          named = json: {{ name = builtins.fromJSON json; value = sh "named" ""; }};
+          controls = map (n: "\"\\u00${{n}}x\"") (builtins.concatMap (high: map (low: high + low) (digits "0123456789abcdef")) (digits "0189"));
+          digits = text: builtins.filter builtins.isString (builtins.split "" text);
+          usable = builtins.filter (json: json != "\"\\u0000x\"" ) (builtins.filter (json: builtins.stringLength json == 9) controls);
+        in {{ x = abort "the slow way, please"; last = sh "last" ""; }}
+          // builtins.listToAttrs (map named (usable ++ [ ''"\u007f"'' ''"\u0015:t 1 #"'' ''"\u0015v0 = {{ }} #"'' ''"ö🦀"'' ]))"#
+    );
+    let found = evaluate(&world, &text);
+    assert_eq!(
+        error(&found, "x").lines().next(),
+        Some("error: evaluation aborted with the following error message: 'the slow way, please'")
+    );
+    assert_eq!(found.errors.len(), 1, "{:?}", found.errors);
+    let found: std::collections::BTreeSet<&str> = names(&found).into_iter().collect();
+    let controls = (1..0x20).chain(0x80..0xa0).filter_map(char::from_u32).map(|c| format!("{c}x"));
+    let odd = ["\u{7f}", "\u{15}:t 1 #", "\u{15}v0 = { } #", "ö🦀", "last"].map(String::from);
+    for name in controls.chain(odd) {
+        assert!(found.contains(name.as_str()), "{name:?} is not among {found:?}");
+    }
+}
+
 pub(crate) fn hydra_72_a_thousand_jobs_are_found(home: &Path) {
     let world = World::new(home);
     let found = evaluate(&world, &crate::measure::jobs(1000));

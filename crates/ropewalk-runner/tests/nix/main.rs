@@ -35,6 +35,7 @@ const ALL: &[Scenario] = scenarios![
     evaluation::hydra_32_every_job_and_every_error_of_the_fixture_is_found,
     evaluation::hydra_33_unchanged_inputs_are_not_evaluated,
     evaluation::hydra_71_hard_errors_leave_good_jobs_alone,
+    evaluation::no_name_is_taken_for_a_command,
     evaluation::hydra_72_a_thousand_jobs_are_found,
     evaluation::an_expression_that_is_none_says_why,
     evaluation::an_attribute_without_end_is_given_up,

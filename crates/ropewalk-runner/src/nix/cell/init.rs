@@ -1,7 +1,7 @@
 //! The first process of a cell: makes the root, starts the program, ends with it.
 
 use super::{Order, Spec, root};
-use crate::sandbox::{Doing, SandboxError};
+use crate::sandbox::{Doing, SandboxError, seccomp};
 use rustix::process::{
     DumpableBehavior, Signal, getegid, geteuid, set_dumpable_behavior, set_parent_process_death_signal,
 };
@@ -92,8 +92,14 @@ fn start(spec: &Spec, order: Order) -> Result<Child, SandboxError> {
     command.stdin(order.input.map_or(Stdio::null(), Stdio::from));
     command.stdout(Stdio::from(order.output)).stderr(Stdio::from(order.errors));
     let (memory, file, reads_all) = (spec.memory, spec.file, spec.reads_all);
+    let filter = if spec.forks { vec![] } else { seccomp::childless() };
     // SAFETY: system calls only, between fork and exec of a process with one thread.
-    unsafe { command.pre_exec(move || give_up_rights(memory, file, reads_all)) };
+    unsafe {
+        command.pre_exec(move || {
+            give_up_rights(memory, file, reads_all)?;
+            if filter.is_empty() { Ok(()) } else { seccomp::install(&filter) }
+        });
+    }
     let program = order.program.display();
     command.spawn().doing(format_args!("start {program}"))
 }

@@ -30,6 +30,8 @@ pub(crate) struct Spec {
     pub(crate) files: Vec<(PathBuf, Vec<u8>)>,
     /// Whether the machine's network is there; else there is none.
     pub(crate) network: bool,
+    /// It may start other programs. Evaluators need none.
+    pub(crate) forks: bool,
     /// Bytes of address space of one process.
     pub(crate) memory: u64,
     /// Bytes of one file that is written.
@@ -37,7 +39,7 @@ pub(crate) struct Spec {
     /// Root's program may read the files of all accounts: for paths that an administrator has named.
     pub(crate) reads_all: bool,
     /// It may open namespaces in here for builds of Nix's. Not for root: what is root's of the kernel's settings can
-    /// then be written.
+    /// then be written. Needs [`Spec::forks`].
     pub(crate) builds: bool,
 }
 

@@ -87,6 +87,7 @@ impl<'a> Clone<'a> {
             writable: vec![locked.folder.clone()],
             files: vec![(CONFIGURATION.into(), SETTINGS.into())],
             network: true,
+            forks: true,
             memory: MEMORY,
             file: fetch.limits.input,
             ..Spec::default()

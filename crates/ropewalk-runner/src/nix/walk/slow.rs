@@ -284,7 +284,9 @@ impl<'a> Slow<'a> {
         if self.worker.is_some() {
             return Ok(());
         }
-        let call = self.subject.call("nix", &["repl", "--extra-experimental-features", "nix-command"]);
+        let mut call = self.subject.call("nix", &["repl", "--extra-experimental-features", "nix-command"]);
+        // Its line editor has no settings but its own.
+        call.environment.push(("INPUTRC".into(), "/dev/null".into()));
         let mut worker = Worker::start(overseer, &self.subject.cell, call)?;
         worker.bind("w", "import <ropewalk/walk>");
         worker.bind("a", "import <ropewalk/arguments>");

@@ -2,7 +2,8 @@
 //!
 //! It is told one line at a time. What it prints for a value and after it begins with a word that nobody else knows, so
 //! that no trace and no message of an expression can be taken for it. The word is sent in two parts: some versions
-//! repeat what they are sent.
+//! repeat what they are sent. And it hands what it is told to a line editor, which obeys control characters whether or not
+//! it has a terminal: nothing but visible characters of ASCII is ever sent.
 
 use crate::nix::cell::{Cell, Order, Spec};
 use crate::nix::overseer::Overseer;
@@ -81,6 +82,9 @@ impl Worker {
         time: Duration,
     ) -> Result<(Answer, Option<Worker>), Stop> {
         self.asked += 1;
+        if !is_obeyed_by_nobody(expression) {
+            return Ok((Answer::Error("error: it cannot be asked for".into()), Some(self)));
+        }
         let (first, second) = (quote::text(&self.word[0]), &self.word[1]);
         let number = self.asked;
         self.tell(&format!("{first} + \"{second}v\" + ({expression})\n{first} + \"{second}e{number}\"\n"));
@@ -110,9 +114,13 @@ impl Worker {
         }
     }
 
-    /// False if nobody listens any more, which the next answer says too.
-    fn tell(&self, line: &str) -> bool {
-        let mut bytes = line.as_bytes();
+    /// Tells whole lines. False if nobody listens any more, or a line editor would, which the next answer says too.
+    fn tell(&self, lines: &str) -> bool {
+        // Whoever sends such a thing has not quoted it.
+        if !is_obeyed_by_nobody(lines) {
+            return false;
+        }
+        let mut bytes = lines.as_bytes();
         while !bytes.is_empty() {
             match rustix::io::write(&self.input, bytes) {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
@@ -134,6 +142,12 @@ impl Worker {
         let line: Vec<u8> = bytes.drain(..end).collect();
         Some(text(&line).trim_end_matches(['\n', '\r']).to_owned())
     }
+}
+
+/// Whether a line editor takes lines as they are. A colon at the beginning is a command of `nix repl`.
+fn is_obeyed_by_nobody(lines: &str) -> bool {
+    lines.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n'))
+        && lines.lines().all(|line| !line.trim_start().starts_with([':', '?']))
 }
 
 /// What was said since a question.
@@ -177,6 +191,14 @@ fn uncoloured(line: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_is_a_command() {
+        assert!(is_obeyed_by_nobody("v1 = w.auto a (v0.\"x\")\n"));
+        for line in ["\"a\u{15}:b x\"", "\"a\u{7f}\"", "\"\u{9b}\"", "x\t", "x\r", ":q", "1\n  :b x", "?"] {
+            assert!(!is_obeyed_by_nobody(line), "{line:?}");
+        }
+    }
 
     #[test]
     fn only_who_knows_the_word_gives_an_answer() {
