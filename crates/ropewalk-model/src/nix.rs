@@ -264,6 +264,8 @@ pub struct Realised {
     pub release_name: Option<String>,
     /// `nix-support/failed` is there: the build itself says that it failed.
     pub is_failed: bool,
+    /// Something was built for them; else they were valid before.
+    pub is_built: bool,
 }
 
 impl Eq for Realised {}

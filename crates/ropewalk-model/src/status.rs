@@ -207,8 +207,6 @@ pub enum Cause {
     UnsupportedSystem,
     /// A declared output was not made.
     OutputMissing,
-    /// The build itself marked its output as failed.
-    OutputFlag,
     /// A fixed output has another hash.
     HashMismatch,
     /// Two builds of the same thing differ.

@@ -3,6 +3,7 @@
 mod cancel;
 mod groups;
 mod list;
+mod place;
 mod read;
 mod restart;
 mod submit;

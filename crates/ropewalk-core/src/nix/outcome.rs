@@ -49,7 +49,6 @@ impl BuildStatus {
             | Cause::NoReport
             | Cause::Infrastructure => BuildStatus::ABORTED,
             Cause::Cancelled | Cause::Superseded => BuildStatus::CANCELLED,
-            Cause::OutputFlag => BuildStatus::FAILED_WITH_OUTPUT,
             Cause::Timeout | Cause::Silence => BuildStatus::TIMED_OUT,
             Cause::UnsupportedSystem => BuildStatus::UNSUPPORTED,
             Cause::LogLimit => BuildStatus::LOG_LIMIT,
@@ -61,7 +60,7 @@ impl BuildStatus {
     /// Of a build that needs a derivation which ended so.
     pub fn of_needed(cause: Cause) -> BuildStatus {
         match BuildStatus::of(cause) {
-            BuildStatus::FAILED | BuildStatus::FAILED_WITH_OUTPUT => BuildStatus::DEPENDENCY_FAILED,
+            BuildStatus::FAILED => BuildStatus::DEPENDENCY_FAILED,
             other => other,
         }
     }

@@ -54,9 +54,11 @@ impl Projection {
             format!("{} failed: {said}", culprit.drv_path)
         });
         let own = || end.message.clone().or_else(|| culprit.and_then(|culprit| culprit.message.clone()));
+        // What a restart found collected was built again.
+        let was_built = end.realised.as_ref().is_some_and(|realised| realised.is_built);
         Projection {
             status: build_status(ending),
-            is_cached: is_old && (!end.was_run || end.had_succeeded),
+            is_cached: is_old && !was_built && (!end.was_run || end.had_succeeded),
             started: end.started.unwrap_or(end.ended),
             stopped: end.ended,
             realised: end.realised.clone(),

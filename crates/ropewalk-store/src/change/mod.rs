@@ -11,6 +11,7 @@ mod attempt;
 mod cascade;
 mod interest;
 mod job;
+mod made;
 mod share;
 mod step;
 mod turn;
@@ -18,6 +19,7 @@ mod work;
 
 pub(crate) use attempt::AttemptRow;
 pub(crate) use job::JobRow;
+pub(crate) use made::MadeJob;
 pub(crate) use share::drop_old_usage;
 pub(crate) use step::{StepChange, set_step};
 pub(crate) use turn::{take_turn, take_turn_for_attempt, take_turn_for_job, take_turn_for_work};

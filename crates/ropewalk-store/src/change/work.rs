@@ -1,11 +1,13 @@
 //! Rows of works and their status.
 
 use super::{Change, End, narrow, optional_word, word};
-use crate::db::{Channel, Row, Tx};
+use crate::db::{Channel, Row, Tx, numbered};
 use ropewalk_core::port::{Loss, StoreError};
 use ropewalk_model::ids::{ShareGroupId, WorkId};
 use ropewalk_model::status::{Cause, WorkStatus};
 use ropewalk_model::time::Time;
+use sea_orm::Value;
+use std::collections::{BTreeMap, HashMap};
 
 /// A work as rules see it.
 #[derive(Clone, Debug)]
@@ -33,6 +35,9 @@ pub(crate) struct WorkRow {
 
 const SELECT: &str = "SELECT id, share_group, status, released, not_before, unmet, wanted, attempts, lost, \
     loss_attempts, loss_cause, cancel, cause, culprit, replaced_by FROM works";
+/// The same with the key.
+const SELECT_WITH_KEY: &str = "SELECT id, share_group, status, released, not_before, unmet, wanted, attempts, lost, \
+    loss_attempts, loss_cause, cancel, cause, culprit, replaced_by, key FROM works";
 
 impl WorkRow {
     fn read(row: &Row) -> Result<WorkRow, StoreError> {
@@ -61,6 +66,25 @@ impl WorkRow {
             Some(row) => WorkRow::read(&row),
             None => Err(StoreError::Missing(format!("work {id}"))),
         }
+    }
+
+    /// The same for many; ids that no work has are left out.
+    pub(crate) async fn lock_all(tx: &Tx, ids: &[WorkId]) -> Result<BTreeMap<WorkId, WorkRow>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let tail = format!(" ORDER BY id{}", tx.for_update());
+        let rows = tx.for_all(&format!("{SELECT} WHERE id"), &[], &ids, &tail).await?;
+        rows.iter().map(|row| WorkRow::read(row).map(|work| (work.id, work))).collect()
+    }
+
+    /// The unfinished works with these keys, locked; so many keys as one statement takes.
+    pub(crate) async fn lock_by_keys(tx: &Tx, keys: &[&str]) -> Result<HashMap<String, WorkRow>, StoreError> {
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (which, lock) = (numbered(1, keys.len()), tx.for_update());
+        let sql = format!("{SELECT_WITH_KEY} WHERE key IN ({which}) AND ended IS NULL ORDER BY id{lock}");
+        let rows = tx.query_all(&sql, keys.iter().map(|key| Value::from(*key)).collect()).await?;
+        rows.iter().map(|row| Ok((row.get("key")?, WorkRow::read(row)?))).collect()
     }
 
     /// The unfinished work with this key, locked.
@@ -114,7 +138,7 @@ impl Change<'_> {
         Ok(true)
     }
 
-    fn check(&self, work: &WorkRow, next: WorkStatus) -> Result<(), StoreError> {
+    pub(super) fn check(&self, work: &WorkRow, next: WorkStatus) -> Result<(), StoreError> {
         if work.status.may_become(next) {
             return Ok(());
         }

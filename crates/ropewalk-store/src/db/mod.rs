@@ -12,7 +12,7 @@ mod tx;
 mod wake;
 
 pub use operation::{Operation, Write};
-pub use tx::{Row, Tx};
+pub use tx::{Row, Tx, numbered};
 pub use wake::Channel;
 
 use postgres::Postgres;

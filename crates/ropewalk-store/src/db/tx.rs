@@ -8,6 +8,14 @@ use sea_orm::{
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// Values that one statement gets: SQLite takes 32,766 and PostgreSQL 65,535.
+const VALUES: usize = 8_000;
+
+/// `$FROM, …` for so many values.
+pub fn numbered(from: usize, count: usize) -> String {
+    (from..from + count).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ")
+}
+
 /// A transaction. Statements are the same on both engines: `$1` … `$n` for values, and the methods here for what
 /// differs.
 pub struct Tx {
@@ -44,6 +52,43 @@ impl Tx {
         let statement = Statement::from_sql_and_values(backend(self.engine), sql, values);
         let done = self.transaction.execute_raw(statement).await.map_err(|e| self.failed(e))?;
         Ok(done.rows_affected())
+    }
+
+    /// Inserts rows, each with the same number of values, by few statements. `head` is `INSERT INTO table (columns)`,
+    /// `tail` what follows the values. Answers with what a `RETURNING` in it says, of no particular order.
+    pub async fn insert_all(
+        &self,
+        head: &str,
+        rows: Vec<Vec<Value>>,
+        tail: &str,
+    ) -> Result<Vec<Row>, StoreError> {
+        let width = rows.first().map_or(1, Vec::len).max(1);
+        let (mut rows, mut answer) = (rows.into_iter().peekable(), vec![]);
+        while rows.peek().is_some() {
+            let part: Vec<Vec<Value>> = rows.by_ref().take(VALUES / width).collect();
+            let places = (0..part.len()).map(|at| format!("({})", numbered(at * width + 1, width)));
+            let sql = format!("{head} VALUES {} {tail}", places.collect::<Vec<_>>().join(", "));
+            answer.extend(self.query_all(&sql, part.into_iter().flatten().collect()).await?);
+        }
+        Ok(answer)
+    }
+
+    /// Runs a statement for rows of these numbers, by parts if they are many: `sql` gets what stands in `IN (…)` after
+    /// its own values, and `tail` follows that.
+    pub async fn for_all(
+        &self,
+        sql: &str,
+        values: &[Value],
+        ids: &[i64],
+        tail: &str,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut answer = vec![];
+        for part in ids.chunks(VALUES / 2) {
+            let sql = format!("{sql} IN ({}){tail}", numbered(values.len() + 1, part.len()));
+            let part = part.iter().map(|id| Value::from(*id));
+            answer.extend(self.query_all(&sql, values.iter().cloned().chain(part).collect()).await?);
+        }
+        Ok(answer)
     }
 
     /// ` FOR UPDATE` where rows must be locked; nothing on SQLite, where writers are alone.

@@ -2,13 +2,13 @@
 
 use crate::change::{Change, WorkRow};
 use crate::db::Tx;
-use crate::queue::class_of;
-use ropewalk_core::port::{NewWork, StoreError};
+use ropewalk_core::port::{Loss, NewWork, StoreError};
 use ropewalk_model::ids::{ClassId, ShareGroupId, WorkId};
 use ropewalk_model::link::Outcome;
-use ropewalk_model::plan::SealedPlan;
 use ropewalk_model::status::{Cause, WorkStatus};
 use ropewalk_model::time::Time;
+use sea_orm::Value;
+use std::collections::HashMap;
 
 /// What a new row of `works` holds.
 pub(super) struct Blank {
@@ -29,25 +29,54 @@ pub(super) struct Placed {
     pub(super) id: WorkId,
     /// False: an unfinished work with the same key was there.
     pub(super) new: bool,
-    /// It needs a work that ended without success; that work's culprit.
-    pub(super) doomed_by: Option<WorkId>,
 }
 
-/// Prepares what a new work refers to.
-pub(super) async fn blank(tx: &Tx, new: &NewWork) -> Result<Blank, StoreError> {
-    keep_plan(tx, &new.plan).await?;
-    let (name, shares) = &new.share_group;
-    Ok(Blank {
-        key: new.key.clone(),
-        plan: new.plan.hash.clone(),
-        class: class_of(tx, &new.requirement).await?,
-        share_group: share_group(tx, name, *shares).await?,
-        priority: i64::from(new.priority),
-        not_before: new.not_before,
-        loss_attempts: i64::from(new.loss.attempts.max(1)),
-        loss_cause: new.loss.cause,
-        ended: new.ended.clone(),
-    })
+impl Blank {
+    pub(super) fn new(new: &NewWork, class: ClassId, share_group: ShareGroupId) -> Blank {
+        Blank {
+            key: new.key.clone(),
+            plan: new.plan.hash.clone(),
+            class,
+            share_group,
+            priority: i64::from(new.priority),
+            not_before: new.not_before,
+            loss_attempts: i64::from(new.loss.attempts.max(1)),
+            loss_cause: new.loss.cause,
+            ended: new.ended.clone(),
+        }
+    }
+
+    /// The row that was just made of it.
+    pub(super) fn row(&self, id: WorkId) -> WorkRow {
+        let (status, cause, _) = self.end();
+        WorkRow {
+            id,
+            share_group: self.share_group,
+            status,
+            released: status.is_final(),
+            not_before: self.not_before,
+            unmet: 0,
+            wanted: 0,
+            attempts: 0,
+            lost: 0,
+            loss: Loss {
+                attempts: u32::try_from(self.loss_attempts).unwrap_or(u32::MAX),
+                cause: self.loss_cause,
+            },
+            cancel: None,
+            cause,
+            culprit: None,
+            replaced_by: None,
+        }
+    }
+
+    fn end(&self) -> (WorkStatus, Option<Cause>, Option<&str>) {
+        match &self.ended {
+            None => (WorkStatus::Held, None, None),
+            Some(Outcome::Success) => (WorkStatus::Succeeded, None, None),
+            Some(Outcome::Failure { cause, message }) => (WorkStatus::Failed, Some(*cause), Some(message)),
+        }
+    }
 }
 
 /// Makes a work, or joins the unfinished one with its key.
@@ -61,55 +90,60 @@ pub(super) async fn place(
             && let Some(found) = WorkRow::lock_by_key(change.tx, key).await?
         {
             raise_priority(change.tx, found.id, blank.priority).await?;
-            return Ok(Placed { id: found.id, new: false, doomed_by: None });
+            return Ok(Placed { id: found.id, new: false });
         }
         // Somebody else may have made one with the same key since; then no row comes back.
-        if let Some(id) = insert(change, blank).await? {
-            let doomed_by = if blank.ended.is_some() { None } else { add_needs(change, id, needs).await? };
-            return Ok(Placed { id, new: true, doomed_by });
+        if let Some(id) = insert(change, &[blank]).await?.into_values().next() {
+            if blank.ended.is_none() {
+                add_needs(change, id, needs).await?;
+            }
+            return Ok(Placed { id, new: true });
         }
     }
 }
 
-async fn insert(change: &Change<'_>, blank: &Blank) -> Result<Option<WorkId>, StoreError> {
-    let (status, cause, message) = match &blank.ended {
-        None => (WorkStatus::Held, None, None),
-        Some(Outcome::Success) => (WorkStatus::Succeeded, None, None),
-        Some(Outcome::Failure { cause, message }) => {
-            (WorkStatus::Failed, Some(cause.to_string()), Some(message.clone()))
-        }
-    };
-    let sql =
+/// Makes works, each of another key, and answers with the numbers by their keys. One whose key belongs to an unfinished
+/// work is not made.
+pub(super) async fn insert(
+    change: &Change<'_>,
+    blanks: &[&Blank],
+) -> Result<HashMap<Option<String>, WorkId>, StoreError> {
+    let head =
         "INSERT INTO works (key, plan, class, share_group, priority, bump, status, released, not_before,
-            unmet, wanted, attempts, lost, loss_attempts, loss_cause, cause, message, created, ended)
-        VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, 0, 0, 0, 0, $9, $10, $11, $12, $13, $14)
-        ON CONFLICT DO NOTHING RETURNING id";
-    let values = vec![
-        blank.key.clone().into(),
-        blank.plan.as_str().into(),
-        blank.class.0.into(),
-        blank.share_group.0.into(),
-        blank.priority.into(),
-        status.to_string().into(),
-        status.is_final().into(),
-        blank.not_before.map(|time| time.0).into(),
-        blank.loss_attempts.into(),
-        blank.loss_cause.to_string().into(),
-        cause.into(),
-        message.into(),
-        change.now.0.into(),
-        status.is_final().then_some(change.now.0).into(),
-    ];
-    change.tx.query_one(sql, values).await?.map(|row| row.get("id").map(WorkId)).transpose()
+            unmet, wanted, attempts, lost, loss_attempts, loss_cause, cause, message, created, ended)";
+    let row = |blank: &&Blank| {
+        let (status, cause, message) = blank.end();
+        let zero = || Value::from(0_i64);
+        vec![
+            blank.key.clone().into(),
+            blank.plan.as_str().into(),
+            blank.class.0.into(),
+            blank.share_group.0.into(),
+            blank.priority.into(),
+            zero(),
+            status.to_string().into(),
+            status.is_final().into(),
+            blank.not_before.map(|time| time.0).into(),
+            zero(),
+            zero(),
+            zero(),
+            zero(),
+            blank.loss_attempts.into(),
+            blank.loss_cause.to_string().into(),
+            cause.map(|cause| cause.to_string()).into(),
+            message.map(ToOwned::to_owned).into(),
+            change.now.0.into(),
+            status.is_final().then_some(change.now.0).into(),
+        ]
+    };
+    let rows = blanks.iter().map(row).collect();
+    let made = change.tx.insert_all(head, rows, "ON CONFLICT DO NOTHING RETURNING id, key").await?;
+    made.iter().map(|row| Ok((row.get("key")?, WorkId(row.get("id")?)))).collect()
 }
 
-/// Ties a new work to what it needs. Returns the culprit if one of those has ended without success.
-async fn add_needs(
-    change: &mut Change<'_>,
-    work: WorkId,
-    needs: &[WorkId],
-) -> Result<Option<WorkId>, StoreError> {
-    let (mut unmet, mut doomed_by) = (0_i64, None);
+/// Ties a new work to what it needs.
+async fn add_needs(change: &mut Change<'_>, work: WorkId, needs: &[WorkId]) -> Result<(), StoreError> {
+    let mut unmet = 0_i64;
     let mut needs = needs.to_vec();
     needs.sort_unstable();
     needs.dedup();
@@ -122,17 +156,14 @@ async fn add_needs(
             WorkStatus::Succeeded => {}
             status => {
                 unmet += 1;
-                if status.is_final() {
-                    doomed_by = doomed_by.or(Some(needed.culprit.unwrap_or(id)));
-                } else {
+                if !status.is_final() {
                     change.want(id).await?;
                 }
             }
         }
     }
     let sql = "UPDATE works SET unmet = $2 WHERE id = $1";
-    change.tx.execute(sql, vec![work.0.into(), unmet.into()]).await?;
-    Ok(doomed_by)
+    change.tx.execute(sql, vec![work.0.into(), unmet.into()]).await.map(drop)
 }
 
 async fn raise_priority(tx: &Tx, work: WorkId, priority: i64) -> Result<(), StoreError> {
@@ -140,13 +171,8 @@ async fn raise_priority(tx: &Tx, work: WorkId, priority: i64) -> Result<(), Stor
     tx.execute(sql, vec![work.0.into(), priority.into()]).await.map(|_| ())
 }
 
-async fn keep_plan(tx: &Tx, plan: &SealedPlan) -> Result<(), StoreError> {
-    let sql = "INSERT INTO plans (hash, json) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
-    tx.execute(sql, vec![plan.hash.as_str().into(), plan.json.as_str().into()]).await.map(|_| ())
-}
-
 /// The share group of a name; made if it is new, with the weight it has now.
-async fn share_group(tx: &Tx, name: &str, shares: i32) -> Result<ShareGroupId, StoreError> {
+pub(super) async fn share_group(tx: &Tx, name: &str, shares: i32) -> Result<ShareGroupId, StoreError> {
     let shares = i64::from(shares.max(1));
     let sql = "SELECT id, shares FROM share_groups WHERE name = $1";
     if let Some(row) = tx.query_one(sql, vec![name.into()]).await? {

@@ -24,6 +24,7 @@ mod nix;
 mod nix_builds;
 mod nix_farm;
 mod queue;
+mod statements;
 mod trouble;
 
 /// Makes `sqlite::MODULE::NAME` and `postgres::MODULE::NAME` of each `async fn NAME(env: Env)` in `MODULE`.
@@ -80,6 +81,7 @@ on_both_engines! {
         hydra_61_what_cannot_be_fetched_is_told_and_forgotten
         hydra_63_the_newest_evaluations_and_last_successes_are_wanted
         hydra_72_a_thousand_jobs_are_taken_over_and_read_in_pages
+        hydra_72_a_thousand_jobs_take_few_more_statements_than_ten
         a_failure_is_remembered_until_a_restart_or_its_time
         an_evaluation_is_taken_over_once_however_many_servers_look
         a_result_that_cannot_be_used_fails_and_frees_its_jobset

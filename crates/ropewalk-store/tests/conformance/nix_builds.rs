@@ -3,6 +3,7 @@
 
 use crate::env::Env;
 use crate::nix_farm::{World, drv, fields, found, job, out, result, user, world};
+use crate::statements;
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Kind;
 use ropewalk_core::nix::Restart;
@@ -183,6 +184,7 @@ pub async fn hydra_39_what_a_build_made_is_kept(env: Env) {
         .into(),
         release_name: Some("product-1".into()),
         is_failed: false,
+        is_built: true,
     };
     world.realised(&lease, &realised).await;
     let build = world.build("product").await;
@@ -330,6 +332,12 @@ pub async fn hydra_54_a_success_that_is_restarted_ends_cached(env: Env) {
     world.build_all(&[]).await;
     let build = world.build("a").await;
     assert_eq!((build.id, build.status, build.is_cached), (id, Some(0), true));
+    // What was collected meanwhile is built again.
+    world.farm.restart_build(&world.admin, id).await.expect("restarted");
+    let (_, lease) = world.next().await;
+    world.realised(&lease, &Realised { is_built: true, ..Realised::default() }).await;
+    let build = world.build("a").await;
+    assert_eq!((build.id, build.status, build.is_cached), (id, Some(0), false));
 }
 
 pub async fn hydra_55_strangers_change_nothing_and_a_role_opens_one_thing(env: Env) {
@@ -497,6 +505,16 @@ pub async fn hydra_63_the_newest_evaluations_and_last_successes_are_wanted(env: 
     assert_eq!(wanted, [out("a1"), out("a3"), out("b2"), drv("b3")]);
     world.evaluated("j", found(vec![job("a", "a4")], &[])).await;
     assert!(world.env.store.wanted_paths().await.expect("paths").contains(&drv("a4")), "it is queued");
+    // So is what a queued build needs, though nobody asked for it.
+    world.evaluated("j", found(vec![job("c", "c5")], &[("c5", "part")])).await;
+    loop {
+        let (name, lease) = world.next().await;
+        world.realised(&lease, &Realised::default()).await;
+        if name == "part" {
+            break;
+        }
+    }
+    assert!(world.env.store.wanted_paths().await.expect("paths").contains(&out("part")), "it is needed");
 }
 
 pub async fn a_failure_is_remembered_until_a_restart_or_its_time(env: Env) {
@@ -631,4 +649,52 @@ pub async fn hydra_72_a_thousand_jobs_are_taken_over_and_read_in_pages(env: Env)
         (seen, after) = (seen + page.len(), last.id);
     }
     assert_eq!(seen, 1000);
+}
+
+/// Each needs what all need and something of its own; every fifth is there already.
+fn many(prefix: &str, count: usize) -> Found {
+    let name = |at: usize| format!("{prefix}{at:04}");
+    let jobs: Vec<FoundJob> = (0..count).map(|at| job(&name(at), &name(at))).collect();
+    let own: Vec<(String, String)> = (0..count).map(|at| (name(at), format!("{}-part", name(at)))).collect();
+    let base = format!("{prefix}-base");
+    let needs: Vec<(&str, &str)> = own
+        .iter()
+        .flat_map(|(who, part)| [(who.as_str(), part.as_str()), (who.as_str(), base.as_str())])
+        .collect();
+    let mut found = found(jobs, &needs);
+    for at in (0..count).step_by(5) {
+        let derivation = found.derivations.get_mut(&drv(&name(at))).expect("a derivation");
+        let product = Product { kind: "file".into(), path: out(&name(at)), ..Product::default() };
+        derivation.realised = Some(Realised { size: 7, products: vec![product], ..Realised::default() });
+    }
+    found
+}
+
+/// How long a round trip takes depends on the machine, how many there are does not.
+pub async fn hydra_72_a_thousand_jobs_take_few_more_statements_than_ten(env: Env) {
+    let world = with_jobset(env).await;
+    world.jobset("k", fields()).await;
+    let mut taken = vec![];
+    for (jobset, count) in [("j", 10), ("k", 1000)] {
+        world.env.clock.advance(Duration::from_secs(1));
+        world.push(jobset, true).await;
+        world.tend().await;
+        let found = many(jobset, count);
+        let before = statements::count();
+        world.evaluate(&result("h", found)).await;
+        taken.push(statements::count() - before);
+        let jobset = world.progress(jobset).await.id;
+        let cached = "SELECT build FROM nix_products p JOIN nix_builds b ON b.job = p.build \
+            WHERE b.jobset = $1 AND b.finished AND b.status = 0 AND b.is_cached";
+        let rows = world.env.db().query_all("look for products", cached, vec![jobset.into()]).await;
+        assert_eq!(rows.expect("rows").len(), count / 5);
+    }
+    assert!(taken[0] > 20 && taken[1] < taken[0] + 100, "{taken:?} statements for 10 and for 1,000 jobs");
+    // What was made is what is built.
+    let waiting = "SELECT id FROM works WHERE status = 'waiting' AND unmet = 2 AND wanted = 1";
+    let rows = world.env.db().query_all("look for works", waiting, vec![]).await.expect("rows");
+    assert_eq!(rows.len(), 8 + 800);
+    let ready = "SELECT id FROM works WHERE status = 'ready' AND wanted IN (1, 8, 800)";
+    let rows = world.env.db().query_all("look for works", ready, vec![]).await.expect("rows");
+    assert_eq!(rows.len(), 8 + 800 + 2);
 }

@@ -2,6 +2,8 @@
 
 use crate::db::Tx;
 use ropewalk_core::port::StoreError;
+use ropewalk_model::nix::NixTask;
+use ropewalk_model::plan::SealedPlan;
 use std::collections::BTreeSet;
 
 /// Paths of builds `b` that are kept: outputs of what succeeded, derivations of what did not, so that it can be
@@ -17,6 +19,7 @@ pub(in crate::nix) async fn wanted(tx: &Tx, _: &()) -> Result<Vec<String>, Store
     for row in tx.query_all(sql, vec![]).await? {
         wanted.insert(row.get("path")?);
     }
+    add_needed(tx, &mut wanted).await?;
     for row in tx.query_all("SELECT id, keep FROM nix_jobsets ORDER BY id", vec![]).await? {
         let jobset: i64 = row.get("id")?;
         for evaluation in kept_evaluations(tx, jobset, row.get("keep")?).await? {
@@ -34,6 +37,21 @@ pub(in crate::nix) async fn wanted(tx: &Tx, _: &()) -> Result<Vec<String>, Store
         }
     }
     Ok(wanted.into_iter().collect())
+}
+
+/// Outputs that are there and that an unfinished work needs, of builds and of what is only on the way to one.
+async fn add_needed(tx: &Tx, wanted: &mut BTreeSet<String>) -> Result<(), StoreError> {
+    let sql = "SELECT p.hash, p.json FROM plans p WHERE p.hash IN (SELECT w.plan FROM works d
+        JOIN work_edges e ON e.work = d.id JOIN works w ON w.id = e.needs
+        WHERE d.key IS NOT NULL AND d.ended IS NULL AND w.status = 'succeeded')";
+    for row in tx.query_all(sql, vec![]).await? {
+        let plan = SealedPlan { hash: row.get("hash")?, json: row.get("json")? };
+        let plan = plan.open().map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        if let Some(NixTask::Realise(task)) = plan.nix {
+            wanted.extend(task.outputs.into_values());
+        }
+    }
+    Ok(())
 }
 
 async fn add(tx: &Tx, wanted: &mut BTreeSet<String>, which: &str) -> Result<(), StoreError> {

@@ -147,11 +147,10 @@ pub(in crate::nix) async fn settle(
         return Ok(());
     }
     clear(tx, build).await?;
-    if let Some(made) = made {
-        keep_products(tx, build, made).await?;
-        keep_metrics(tx, build, made).await?;
+    match made {
+        Some(made) => keep_made(tx, &[(build, made)]).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Forgets what an earlier round made.
@@ -162,38 +161,35 @@ pub(super) async fn clear(tx: &Tx, build: JobId) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn keep_products(tx: &Tx, build: JobId, made: &Realised) -> Result<(), StoreError> {
-    for (number, product) in (1_i64..).zip(&made.products) {
-        let sql =
-            "INSERT INTO nix_products (build, number, kind, subtype, name, path, default_path, size, sha256)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        let values = vec![
-            build.0.into(),
-            number.into(),
-            product.kind.as_str().into(),
-            product.subtype.as_str().into(),
-            product.name.as_str().into(),
-            product.path.as_str().into(),
-            product.default_path.clone().into(),
-            product.size.map(bytes).into(),
-            product.sha256.clone().into(),
-        ];
-        tx.execute(sql, values).await?;
-    }
-    Ok(())
-}
-
-async fn keep_metrics(tx: &Tx, build: JobId, made: &Realised) -> Result<(), StoreError> {
+/// Keeps products and metrics of builds that have none.
+pub(in crate::nix) async fn keep_made(tx: &Tx, made: &[(JobId, &Realised)]) -> Result<(), StoreError> {
+    let products = made.iter().flat_map(|(build, made)| {
+        (1_i64..).zip(&made.products).map(|(number, product)| {
+            vec![
+                build.0.into(),
+                number.into(),
+                product.kind.as_str().into(),
+                product.subtype.as_str().into(),
+                product.name.as_str().into(),
+                product.path.as_str().into(),
+                product.default_path.clone().into(),
+                product.size.map(bytes).into(),
+                product.sha256.clone().into(),
+            ]
+        })
+    });
+    let head =
+        "INSERT INTO nix_products (build, number, kind, subtype, name, path, default_path, size, sha256)";
+    tx.insert_all(head, products.collect(), "").await?;
     let fits = |(name, metric): &(&String, &Metric)| name.len() <= NAME_MAX && metric.value.is_finite();
-    for (name, metric) in made.metrics.iter().filter(fits) {
-        let sql = "INSERT INTO nix_metrics (build, name, value, unit) VALUES ($1, $2, $3, $4)";
-        let values =
-            vec![build.0.into(), name.as_str().into(), metric.value.into(), metric.unit.clone().into()];
-        tx.execute(sql, values).await?;
-    }
-    Ok(())
+    let metrics = made.iter().flat_map(|(build, made)| {
+        made.metrics.iter().filter(fits).map(|(name, metric)| {
+            vec![build.0.into(), name.as_str().into(), metric.value.into(), metric.unit.clone().into()]
+        })
+    });
+    tx.insert_all("INSERT INTO nix_metrics (build, name, value, unit)", metrics.collect(), "").await.map(drop)
 }
 
-fn bytes(bytes: u64) -> i64 {
+pub(in crate::nix) fn bytes(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }

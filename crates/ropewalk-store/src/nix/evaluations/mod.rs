@@ -22,10 +22,7 @@ pub(super) const FINISHED: &str = "NOT EXISTS (SELECT 1 FROM nix_builds u
     JOIN nix_evaluation_builds n ON n.build = u.job
     WHERE u.jobset = e.jobset AND NOT u.finished AND n.evaluation = e.id)";
 
-/// `$FROM, …` for so many values.
-pub(super) fn numbered(from: usize, count: usize) -> String {
-    (from..from + count).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ")
-}
+pub(super) use crate::db::numbered;
 
 /// Adds up rows of id, finished, status and number of builds.
 pub(super) fn sum(rows: &[Row]) -> Result<HashMap<i64, Counts>, StoreError> {

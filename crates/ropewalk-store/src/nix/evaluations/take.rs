@@ -4,13 +4,15 @@ use crate::change::take_turn;
 use crate::db::{Channel, Tx, Write};
 use crate::jobs::submit_in;
 use crate::nix::builds::settle;
+use ropewalk_core::nix::Projection;
 use ropewalk_core::port::{
     Evaluated, NewDerivation, NewMember, NewNixBuild, StoreError, Submitted, TakeOver, Taken,
 };
 use ropewalk_model::fault::Point;
 use ropewalk_model::ids::{JobId, WorkId};
-use ropewalk_model::nix::FoundJob;
 use ropewalk_model::time::Time;
+use sea_orm::Value;
+use std::collections::HashSet;
 
 /// Tens of thousands of builds may come of it.
 pub(in crate::nix) const TAKE: Write = Write::durable("take over an evaluation")
@@ -74,36 +76,30 @@ async fn keep(tx: &Tx, now: Time, job: JobId, jobset: i64, evaluated: &Evaluated
     let made = submit_in(tx, &(now, evaluated.submission.clone())).await?;
     keep_works(tx, &evaluated.derivations, &made.works).await?;
     let evaluation = insert(tx, now, job, jobset, evaluated).await?;
-    let mut builds = Vec::with_capacity(evaluated.members.len());
-    for member in &evaluated.members {
-        builds.push(keep_member(tx, now, jobset, member, &made).await?);
-    }
+    let builds = keep_members(tx, now, jobset, &evaluated.members, &made).await?;
     if !evaluated.is_changed {
         return Ok(());
     }
     keep_inputs(tx, evaluation, evaluated).await?;
-    for (member, build) in evaluated.members.iter().zip(&builds) {
-        let sql = "INSERT INTO nix_evaluation_builds (evaluation, build, is_new) VALUES ($1, $2, $3)
-            ON CONFLICT (evaluation, build) DO NOTHING";
-        let is_new = matches!(member, NewMember::New(_));
-        tx.execute(sql, vec![evaluation.into(), build.0.into(), is_new.into()]).await?;
-    }
-    for (aggregate, part) in &evaluated.constituents {
-        let (Some(aggregate), Some(part)) = (builds.get(*aggregate), builds.get(*part)) else { continue };
-        let sql = "INSERT INTO nix_constituents (aggregate, constituent) VALUES ($1, $2)
-            ON CONFLICT (aggregate, constituent) DO NOTHING";
-        tx.execute(sql, vec![aggregate.0.into(), part.0.into()]).await?;
-    }
+    let members = evaluated.members.iter().zip(&builds).map(|(member, build)| {
+        vec![evaluation.into(), build.0.into(), matches!(member, NewMember::New(_)).into()]
+    });
+    let head = "INSERT INTO nix_evaluation_builds (evaluation, build, is_new)";
+    tx.insert_all(head, members.collect(), "ON CONFLICT (evaluation, build) DO NOTHING").await?;
+    let parts = evaluated.constituents.iter().filter_map(|(aggregate, part)| {
+        Some(vec![builds.get(*aggregate)?.0.into(), builds.get(*part)?.0.into()])
+    });
+    let head = "INSERT INTO nix_constituents (aggregate, constituent)";
+    tx.insert_all(head, parts.collect(), "ON CONFLICT (aggregate, constituent) DO NOTHING").await?;
     mark_current(tx, jobset, evaluation).await
 }
 
 async fn keep_works(tx: &Tx, derivations: &[NewDerivation], works: &[WorkId]) -> Result<(), StoreError> {
-    for (derivation, work) in derivations.iter().zip(works) {
-        let sql = "INSERT INTO nix_works (drv, work, is_fixed) VALUES ($1, $2, $3) ON CONFLICT (drv, work) DO NOTHING";
-        let values = vec![derivation.name.as_str().into(), work.0.into(), derivation.is_fixed.into()];
-        tx.execute(sql, values).await?;
-    }
-    Ok(())
+    let rows = derivations.iter().zip(works).map(|(derivation, work)| {
+        vec![derivation.name.as_str().into(), work.0.into(), derivation.is_fixed.into()]
+    });
+    let head = "INSERT INTO nix_works (drv, work, is_fixed)";
+    tx.insert_all(head, rows.collect(), "ON CONFLICT (drv, work) DO NOTHING").await.map(drop)
 }
 
 async fn insert(
@@ -162,45 +158,77 @@ async fn keep_inputs(tx: &Tx, evaluation: i64, evaluated: &Evaluated) -> Result<
     Ok(())
 }
 
-async fn keep_member(
+/// Numbers of the members, in their order.
+async fn keep_members(
     tx: &Tx,
     now: Time,
     jobset: i64,
-    member: &NewMember,
+    members: &[NewMember],
     made: &Submitted,
-) -> Result<JobId, StoreError> {
-    match member {
-        NewMember::Known { build, drv_path: None } => Ok(*build),
-        NewMember::Known { build, drv_path: Some(drv_path) } => {
-            let sql = "UPDATE nix_builds SET drv_path = $2 WHERE job = $1";
-            tx.execute(sql, vec![build.0.into(), drv_path.as_str().into()]).await?;
-            Ok(*build)
-        }
-        NewMember::New(new) => {
-            let job = made.jobs.get(new.job);
-            let job = *job.ok_or_else(|| StoreError::Corrupt("a build without a job".into()))?;
-            insert_build(tx, now, jobset, job, new).await?;
-            if let Some(projection) = &new.ended {
-                settle::settle(tx, job, 1, projection).await?;
+) -> Result<Vec<JobId>, StoreError> {
+    let (mut builds, mut new) = (Vec::with_capacity(members.len()), vec![]);
+    for member in members {
+        let build = match member {
+            NewMember::Known { build, drv_path } => {
+                if let Some(drv_path) = drv_path {
+                    let sql = "UPDATE nix_builds SET drv_path = $2 WHERE job = $1";
+                    tx.execute(sql, vec![build.0.into(), drv_path.as_str().into()]).await?;
+                }
+                *build
             }
-            Ok(job)
-        }
+            NewMember::New(build) => {
+                let job = made.jobs.get(build.job);
+                let job = *job.ok_or_else(|| StoreError::Corrupt("a build without a job".into()))?;
+                new.push((job, &**build));
+                job
+            }
+        };
+        builds.push(build);
     }
+    insert_builds(tx, now, jobset, &new).await?;
+    Ok(builds)
 }
 
-async fn insert_build(
+async fn insert_builds(
     tx: &Tx,
     now: Time,
     jobset: i64,
-    job: JobId,
-    new: &NewNixBuild,
+    new: &[(JobId, &NewNixBuild)],
 ) -> Result<(), StoreError> {
-    let found = &new.found;
-    let sql = "INSERT INTO nix_builds (job, jobset, name, nix_name, system, drv_path, makes, description, homepage,
-            license, maintainers, priority, timeout, max_silent, is_channel, is_current, keep, bumped, created,
-            finished, is_cached)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 0, $18, $17, $17)";
-    let values = vec![
+    let ended = settle_cached(tx, new).await?;
+    let rows = new.iter().map(|(job, build)| {
+        let cached = build.ended.as_ref().filter(|_| ended.contains(&job.0));
+        row(now, jobset, *job, build, cached)
+    });
+    let head = "INSERT INTO nix_builds (job, jobset, name, nix_name, system, drv_path, makes, description, homepage,
+        license, maintainers, priority, timeout, max_silent, is_channel, is_current, keep, bumped, created, finished,
+        status, is_cached, started, stopped, size, closure_size, release_name, message)";
+    tx.insert_all(head, rows.collect(), "").await?;
+    let outputs = new.iter().flat_map(|(job, build)| {
+        build.found.outputs.iter().map(|(name, path)| {
+            let path = Some(path.clone()).filter(|path| !path.is_empty());
+            vec![job.0.into(), name.as_str().into(), path.into()]
+        })
+    });
+    tx.insert_all("INSERT INTO nix_outputs (build, name, path)", outputs.collect(), "").await?;
+    let made = new.iter().filter_map(|(job, build)| {
+        let realised = build.ended.as_ref()?.realised.as_ref()?;
+        ended.contains(&job.0).then_some((*job, realised))
+    });
+    settle::keep_made(tx, &made.collect::<Vec<_>>()).await
+}
+
+/// Which builds were there already. One whose derivation is being built all the same ends as any other.
+async fn settle_cached(tx: &Tx, new: &[(JobId, &NewNixBuild)]) -> Result<HashSet<i64>, StoreError> {
+    let ids: Vec<i64> = new.iter().filter(|(_, build)| build.ended.is_some()).map(|(job, _)| job.0).collect();
+    let sql = "UPDATE jobs SET settled = round WHERE ended IS NOT NULL AND settled < round AND id";
+    let settled = tx.for_all(sql, &[], &ids, " RETURNING id").await?;
+    settled.iter().map(|row| row.get("id")).collect()
+}
+
+fn row(now: Time, jobset: i64, job: JobId, new: &NewNixBuild, cached: Option<&Projection>) -> Vec<Value> {
+    let (found, made) = (&new.found, cached.and_then(|cached| cached.realised.as_ref()));
+    vec![
         job.0.into(),
         jobset.into(),
         found.name.as_str().into(),
@@ -218,19 +246,18 @@ async fn insert_build(
         found.is_channel.into(),
         true.into(),
         false.into(),
+        0_i64.into(),
         now.0.into(),
-    ];
-    tx.execute(sql, values).await?;
-    insert_outputs(tx, job, found).await
-}
-
-async fn insert_outputs(tx: &Tx, job: JobId, found: &FoundJob) -> Result<(), StoreError> {
-    for (name, path) in &found.outputs {
-        let sql = "INSERT INTO nix_outputs (build, name, path) VALUES ($1, $2, $3)";
-        let path = Some(path.clone()).filter(|path| !path.is_empty());
-        tx.execute(sql, vec![job.0.into(), name.as_str().into(), path.into()]).await?;
-    }
-    Ok(())
+        cached.is_some().into(),
+        cached.map(|cached| cached.status.0).into(),
+        cached.is_some_and(|cached| cached.is_cached).into(),
+        cached.map(|cached| cached.started.0).into(),
+        cached.map(|cached| cached.stopped.0).into(),
+        made.map(|made| settle::bytes(made.size)).into(),
+        made.map(|made| settle::bytes(made.closure_size)).into(),
+        made.and_then(|made| made.release_name.clone()).into(),
+        cached.and_then(|cached| cached.message.clone()).into(),
+    ]
 }
 
 /// The builds of the newest evaluation are the current ones, and no others.
