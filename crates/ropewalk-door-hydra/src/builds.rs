@@ -20,6 +20,15 @@ pub(crate) async fn show(
     Ok(Json(view::build(&hydra.farm.nix_build(&by, id).await?)))
 }
 
+/// What others need to take over a build.
+pub(crate) async fn info(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    Address(id): Address<i64>,
+) -> Result<Json<Value>, Failed> {
+    Ok(Json(view::info(&hydra.farm.nix_build(&by, id).await?)))
+}
+
 /// What an aggregate consists of.
 pub(crate) async fn constituents(
     State(hydra): State<Hydra>,

@@ -2,7 +2,8 @@
 
 use crate::answer::Failed;
 use crate::{
-    builds, downloads, evaluations, jobs, jobsets, lists, logs, origin, projects, push, search, session,
+    builds, description, downloads, evaluations, jobs, jobsets, latest, lists, logs, members, origin,
+    projects, push, search, session,
 };
 use axum::Router;
 use axum::extract::{Request, State};
@@ -63,15 +64,20 @@ fn table() -> Routes<Hydra> {
         .put("/api/push", push::push)
         .post("/api/push", push::push)
         .get("/search", search::search)
+        .get("/api/hydra/openapi.yaml", description::show)
         .merge(of_evaluations())
         .merge(of_builds())
         .merge(of_jobs())
+        .merge(of_newest())
         .merge(of_lists())
 }
 
 fn of_evaluations() -> Routes<Hydra> {
     Routes::default()
         .get("/eval/{evaluation}", evaluations::show)
+        .get("/eval/{evaluation}/errors", evaluations::show)
+        .get("/eval/{evaluation}/job/{job}", members::to_build)
+        .get("/eval/{evaluation}/job/{job}/{*rest}", members::to_build)
         .get("/eval/{evaluation}/builds", evaluations::builds)
         .get("/eval/{evaluation}/store-paths", evaluations::store_paths)
         .get("/eval/{evaluation}/cancel", evaluations::cancel)
@@ -88,6 +94,10 @@ fn of_builds() -> Routes<Hydra> {
     Routes::default()
         .get("/build/{build}", builds::show)
         .get("/build/{build}/constituents", builds::constituents)
+        .get("/build/{build}/api/get-info", builds::info)
+        .get("/build/{build}/evals", members::evaluations)
+        .get("/build/{build}/eval", members::to_evaluation)
+        .get("/build/{build}/eval/{*rest}", members::to_evaluation)
         .get("/build/{build}/restart", builds::restart)
         .post("/build/{build}/restart", builds::restart)
         .get("/build/{build}/cancel", builds::cancel)
@@ -110,12 +120,27 @@ fn of_builds() -> Routes<Hydra> {
 fn of_jobs() -> Routes<Hydra> {
     Routes::default()
         .get("/job/{project}/{jobset}/{job}/shield", jobs::shield)
-        .get("/job/{project}/{jobset}/{job}/latest", jobs::latest)
-        .get("/job/{project}/{jobset}/{job}/latest/{*rest}", jobs::latest_below)
-        .get("/job/{project}/{jobset}/{job}/latest-finished", jobs::latest_finished)
-        .get("/job/{project}/{jobset}/{job}/latest-finished/{*rest}", jobs::latest_finished_below)
-        .get("/job/{project}/{jobset}/{job}/latest-for/{system}", jobs::latest_for)
-        .get("/job/{project}/{jobset}/{job}/latest-for/{system}/{*rest}", jobs::latest_for_below)
+        .get("/job/{project}/{jobset}/{job}/build-times", jobs::build_times)
+        .get("/job/{project}/{jobset}/{job}/closure-sizes", jobs::closure_sizes)
+        .get("/job/{project}/{jobset}/{job}/output-sizes", jobs::output_sizes)
+        .get("/job/{project}/{jobset}/{job}/metric/{metric}", jobs::metric)
+        .get("/job/{project}/{jobset}/{job}/prometheus", jobs::prometheus)
+}
+
+/// Places whose newest builds have addresses of their own.
+const PLACES: &[&str] =
+    &["", "/project/{project}", "/jobset/{project}/{jobset}", "/job/{project}/{jobset}/{job}"];
+
+fn of_newest() -> Routes<Hydra> {
+    PLACES.iter().fold(Routes::default(), |routes, place| {
+        routes
+            .get(&format!("{place}/latest"), latest::latest)
+            .get(&format!("{place}/latest/{{*rest}}"), latest::latest)
+            .get(&format!("{place}/latest-for/{{system}}"), latest::latest)
+            .get(&format!("{place}/latest-for/{{system}}/{{*rest}}"), latest::latest)
+            .get(&format!("{place}/latest-finished"), latest::latest_finished)
+            .get(&format!("{place}/latest-finished/{{*rest}}"), latest::latest_finished)
+    })
 }
 
 fn of_lists() -> Routes<Hydra> {
@@ -123,6 +148,7 @@ fn of_lists() -> Routes<Hydra> {
         .get("/api/latestbuilds", lists::latest)
         .get("/api/queue", lists::waiting)
         .get("/api/nrqueue", lists::count)
+        .get("/api/nrbuilds", lists::by_time)
         .get("/queue", lists::queue)
         .get("/status", lists::running)
         .get("/machines", lists::machines)
@@ -130,7 +156,7 @@ fn of_lists() -> Routes<Hydra> {
 }
 
 /// Words of `/api/…` that are this door's.
-const API: &[&str] = &["push", "jobsets", "latestbuilds", "queue", "nrqueue"];
+const API: &[&str] = &["push", "jobsets", "latestbuilds", "queue", "nrqueue", "nrbuilds", "hydra"];
 
 /// What this door answers at an address. Pages that people look at answer programs only; whatever is no page, everybody.
 pub fn answers(method: &Method, path: &str) -> Speaks {
@@ -141,7 +167,7 @@ pub fn answers(method: &Method, path: &str) -> Speaks {
         [] if is_look => Speaks::Json,
         ["login", ..] if method == Method::POST => Speaks::Everything,
         ["api", word, ..] if API.contains(word) => Speaks::Everything,
-        ["current-user" | "logout", ..] => Speaks::Everything,
+        ["current-user" | "logout" | "latest" | "latest-for" | "latest-finished", ..] => Speaks::Everything,
         ["search" | "queue" | "status" | "machines" | "evals", ..] => page(),
         ["project" | "build" | "eval", _] | ["jobset", _, _] | ["job", _, _, _] => page(),
         ["jobset", _, _, "evals"] => page(),

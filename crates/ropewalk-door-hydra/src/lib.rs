@@ -5,14 +5,17 @@
 
 mod answer;
 mod builds;
+mod description;
 mod door;
 mod downloads;
 mod evaluations;
 mod fields;
 mod jobs;
 mod jobsets;
+mod latest;
 mod lists;
 mod logs;
+mod members;
 mod origin;
 mod parts;
 mod projects;

@@ -10,9 +10,11 @@ use ropewalk_core::error::Error;
 use ropewalk_core::nix::{BUILDS_MAX, EVALUATIONS_PAGE};
 use ropewalk_core::port::{BuildFilter, BuildProgress};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Builds that one answer shows of the queue.
 const SHOWN: u32 = 1000;
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// How many builds are asked for.
 fn number(asked: &Asked) -> Result<u32, Error> {
@@ -20,13 +22,8 @@ fn number(asked: &Asked) -> Result<u32, Error> {
     number.map(|number| number.min(BUILDS_MAX)).ok_or_else(|| Error::malformed("say how many: `?nr=NUMBER`"))
 }
 
-/// The newest finished builds.
-pub(crate) async fn latest(
-    State(hydra): State<Hydra>,
-    By(by): By,
-    asked: Asked,
-) -> Result<Json<Vec<Value>>, Failed> {
-    let number = number(&asked)?;
+/// Finished builds that are asked for.
+fn finished(asked: &Asked) -> Result<BuildFilter, Error> {
     let of = |name: &str| asked.get(name).filter(|text| !text.is_empty()).map(String::from);
     let filter = BuildFilter {
         project: of("project"),
@@ -35,10 +32,19 @@ pub(crate) async fn latest(
         system: of("system"),
         state: BuildProgress::Finished,
     };
-    if filter.jobset.is_some() && filter.project.is_none() {
-        return Err(Error::malformed("a jobset is named with its project: `&project=NAME`").into());
+    match filter.jobset.is_some() && filter.project.is_none() {
+        true => Err(Error::malformed("a jobset is named with its project: `&project=NAME`")),
+        false => Ok(filter),
     }
-    let builds = hydra.farm.newest_nix_builds(&by, &filter, None, number).await?;
+}
+
+/// The newest finished builds.
+pub(crate) async fn latest(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    asked: Asked,
+) -> Result<Json<Vec<Value>>, Failed> {
+    let builds = hydra.farm.newest_nix_builds(&by, &finished(&asked)?, None, number(&asked)?).await?;
     let view = |build| {
         let mut view = view::brief(build);
         view.insert("buildstatus".into(), build.status.into());
@@ -66,6 +72,21 @@ pub(crate) async fn waiting(
 /// How many builds are unfinished.
 pub(crate) async fn count(State(hydra): State<Hydra>, By(by): By) -> Result<Json<u64>, Failed> {
     Ok(Json(hydra.farm.open_nix_builds(&by).await?))
+}
+
+/// How many of the builds are finished that were made in each of the last hours or days, oldest first.
+pub(crate) async fn by_time(
+    State(hydra): State<Hydra>,
+    By(by): By,
+    asked: Asked,
+) -> Result<Json<Vec<u64>>, Failed> {
+    let period = match asked.get("period") {
+        Some("hour") => HOUR,
+        Some("day") => 24 * HOUR,
+        _ => return Err(Error::malformed("say by what time: `&period=hour` or `&period=day`").into()),
+    };
+    let number = number(&asked)?;
+    Ok(Json(hydra.farm.count_nix_builds(&by, &finished(&asked)?, period, number).await?))
 }
 
 pub(crate) async fn queue(State(hydra): State<Hydra>, By(by): By) -> Result<Json<Vec<Value>>, Failed> {

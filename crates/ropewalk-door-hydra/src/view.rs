@@ -158,6 +158,15 @@ pub(crate) fn build(build: &Build) -> Value {
     })
 }
 
+/// With the path of the output `out`, where there is one and it is known.
+pub(crate) fn info(build: &Build) -> Value {
+    let mut view = json!({ "buildId": build.id, "drvPath": build.drv_path });
+    if let (Some(Some(path)), Some(view)) = (build.outputs.get("out"), view.as_object_mut()) {
+        view.insert("outPath".into(), path.as_str().into());
+    }
+    view
+}
+
 fn product(product: &Product) -> Value {
     json!({
         "type": product.kind,

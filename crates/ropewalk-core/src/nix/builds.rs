@@ -6,9 +6,7 @@ use crate::farm::Farm;
 use crate::port::{Build, BuildFilter, BuildProgress, Counts, EvaluationRow, Jobset, Role, StoreError};
 use ropewalk_model::grant::Mode;
 use ropewalk_model::ids::JobId;
-use ropewalk_model::nix::Metric;
 use ropewalk_model::status::Cause;
-use ropewalk_model::time::Time;
 use std::collections::HashMap;
 
 /// Builds or evaluations of one answer, whatever was asked for.
@@ -115,17 +113,6 @@ impl Farm {
     pub async fn jobset_counts(&self, by: &Caller, jobsets: &[i64]) -> Result<HashMap<i64, Counts>, Error> {
         access::projects(by, Mode::Ro)?;
         Ok(self.store.jobset_counts(jobsets).await?)
-    }
-
-    /// Values of a metric of a job, oldest first.
-    pub async fn metric_history(
-        &self,
-        by: &Caller,
-        filter: &BuildFilter,
-        metric: &str,
-    ) -> Result<Vec<(i64, Time, Metric)>, Error> {
-        access::projects(by, Mode::Ro)?;
-        Ok(self.store.metric_history(filter, metric, BUILDS_MAX).await?)
     }
 
     /// Starts a finished build again, and all that failed because of it.

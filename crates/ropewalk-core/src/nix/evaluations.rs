@@ -100,6 +100,20 @@ impl Farm {
         found.ok_or_else(|| Error::missing("evaluation whose builds are all finished"))
     }
 
+    /// The newest evaluation that a build belongs to, none of whose builds is unfinished; missing if there is none.
+    pub async fn latest_evaluation_of_build(&self, by: &Caller, build: i64) -> Result<i64, Error> {
+        self.nix_build(by, build).await?;
+        let found = self.store.latest_evaluation_of_build(build).await?;
+        found.ok_or_else(|| Error::missing("evaluation whose builds are all finished"))
+    }
+
+    /// The build of a job in an evaluation; missing if there is none.
+    pub async fn build_of_evaluation(&self, by: &Caller, evaluation: i64, job: &str) -> Result<i64, Error> {
+        self.evaluation(by, evaluation).await?;
+        let found = self.store.build_of_evaluation(evaluation, job).await?;
+        found.ok_or_else(|| Error::missing(format_args!("such job in evaluation {evaluation}")))
+    }
+
     /// Builds of an evaluation above a number, ascending.
     pub async fn evaluation_builds(
         &self,

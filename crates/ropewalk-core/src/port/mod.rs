@@ -34,8 +34,8 @@ pub use nix::{
     Build, BuildFilter, BuildProgress, Builds, Counts, Declarative, DerivationAttempt, DueJobset, Enabled,
     EndedBuild, EndedEvaluation, Evaluated, EvaluatedJobset, EvaluationRow, Evaluations, FailedDerivation,
     Failure, InputKind, Jobset, JobsetFields, JobsetInput, JobsetProgress, JobsetSave, JobsetTrigger,
-    NewDerivation, NewEvaluation, NewMember, NewNixBuild, NewProject, NixRoots, Project, ProjectFields,
-    ProjectUpdate, Projects, Resolved, ResolvedBuild, Saved, TakeOver, Taken, Wanted,
+    MeasuredBuild, NewDerivation, NewEvaluation, NewMember, NewNixBuild, NewProject, NixRoots, Project,
+    ProjectFields, ProjectUpdate, Projects, Resolved, ResolvedBuild, Saved, TakeOver, Taken, Wanted,
 };
 pub use nix::{NixEntry, NixFiles, NixFound};
 pub use packages::{DatabaseRow, NewPackage, Packages};

@@ -67,6 +67,9 @@ on_both_engines! {
         hydra_39_what_a_build_made_is_kept
         hydra_46_builds_are_found_by_parts_of_paths
         hydra_49_the_latest_builds_are_found
+        hydra_49_the_latest_builds_of_projects_and_of_all_are_found
+        an_evaluation_leads_to_its_builds_and_back
+        builds_are_measured_and_counted_over_time
         hydra_50_an_aggregate_waits_for_its_constituents_and_fails_with_one
         hydra_52_queued_and_running_builds_are_cancelled_and_finished_ones_not
         hydra_53_a_restart_takes_along_what_failed_because_of_it

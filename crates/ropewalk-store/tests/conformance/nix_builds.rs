@@ -252,6 +252,120 @@ pub async fn hydra_49_the_latest_builds_are_found(env: Env) {
     assert!(newest(&filter(None, BuildProgress::Open)).await.is_err());
 }
 
+pub async fn hydra_49_the_latest_builds_of_projects_and_of_all_are_found(env: Env) {
+    let world = with_jobset(env).await;
+    world.jobset("k", fields()).await;
+    let foreign = FoundJob { system: "riscv64-linux".into(), ..job("c", "3") };
+    world.evaluated("j", found(vec![job("a", "1"), job("b", "2")], &[])).await;
+    world.evaluated("k", found(vec![job("a", "4"), foreign], &[])).await;
+    let newest = async |filter: &BuildFilter, before, limit| {
+        let found =
+            world.farm.newest_nix_builds(&world.admin, filter, before, limit).await.expect("an answer");
+        found.into_iter().map(|build| (build.jobset, build.job)).collect::<Vec<_>>()
+    };
+    let pair = |jobset: &str, job: &str| (jobset.to_string(), job.to_string());
+    let all = [pair("k", "c"), pair("k", "a"), pair("j", "b"), pair("j", "a")];
+    let of_project = BuildFilter { project: Some("p".into()), ..BuildFilter::default() };
+    for filter in [&of_project, &BuildFilter::default()] {
+        assert_eq!(newest(filter, None, 10).await, all);
+        assert_eq!(newest(filter, None, 1).await, all[..1]);
+        assert_eq!(newest(filter, None, 3).await, all[..3]);
+        assert_eq!(newest(filter, None, 0).await, []);
+        let third = world.farm.newest_nix_builds(&world.admin, filter, None, 3).await.expect("three")[2].id;
+        assert_eq!(newest(filter, Some(third), 10).await, all[3..]);
+        for (job, system, found) in [
+            (Some("a"), None, vec![all[1].clone(), all[3].clone()]),
+            (None, Some("riscv64-linux"), vec![all[0].clone()]),
+            (Some("a"), Some("riscv64-linux"), vec![]),
+        ] {
+            let filter = BuildFilter {
+                job: job.map(String::from),
+                system: system.map(String::from),
+                ..filter.clone()
+            };
+            assert_eq!(newest(&filter, None, 10).await, found);
+        }
+    }
+    let other = BuildFilter { project: Some("q".into()), ..BuildFilter::default() };
+    assert_eq!(newest(&other, None, 10).await, []);
+
+    // Everything of j is finished, of k nothing.
+    for lease in world.env.lease(world.runner, 4).await {
+        let NixTask::Realise(realise) = world.task(&lease) else { panic!("no derivation") };
+        if [drv("1"), drv("2")].contains(&realise.drv_path) {
+            world.realised(&lease, &Realised::default()).await;
+        }
+    }
+    let finished = async |filter: &BuildFilter| world.farm.latest_finished_build(&world.admin, filter).await;
+    let b = newest(&BuildFilter { state: BuildProgress::Finished, ..of_project.clone() }, None, 1).await;
+    assert_eq!(b, [pair("j", "b")]);
+    for filter in [&of_project, &BuildFilter::default()] {
+        let found = finished(filter).await.expect("one");
+        assert_eq!(world.farm.nix_build(&world.admin, found).await.expect("it").job, "b");
+    }
+    assert_eq!(finished(&other).await.unwrap_err().kind, Kind::Missing);
+}
+
+pub async fn an_evaluation_leads_to_its_builds_and_back(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(vec![job("a", "1"), job("b", "2")], &[])).await;
+    let (a, farm, admin) = (world.build("a").await, &world.farm, &world.admin);
+    let first = a.evaluations[0];
+    assert_eq!(farm.build_of_evaluation(admin, first, "a").await.expect("it"), a.id);
+    for (evaluation, job) in [(first, "c"), (99, "a")] {
+        let error = farm.build_of_evaluation(admin, evaluation, job).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Missing);
+    }
+    assert_eq!(farm.latest_evaluation_of_build(admin, a.id).await.unwrap_err().kind, Kind::Missing);
+    world.build_all(&[]).await;
+    assert_eq!(farm.latest_evaluation_of_build(admin, a.id).await.expect("it"), first);
+    world.evaluated("j", found(vec![job("a", "1"), job("b", "3")], &[])).await;
+    assert_eq!(world.build("a").await.evaluations.len(), 2);
+    assert_eq!(farm.latest_evaluation_of_build(admin, a.id).await.expect("it"), first, "b is queued");
+    world.build_all(&[]).await;
+    assert_eq!(farm.latest_evaluation_of_build(admin, a.id).await.expect("it"), first + 1);
+    assert_eq!(farm.latest_evaluation_of_build(admin, 99).await.unwrap_err().kind, Kind::Missing);
+}
+
+pub async fn builds_are_measured_and_counted_over_time(env: Env) {
+    let world = with_jobset(env).await;
+    let hour = Duration::from_secs(3600);
+    let counts = async |filter: &BuildFilter, number| {
+        world.farm.count_nix_builds(&world.admin, filter, hour, number).await.expect("numbers")
+    };
+    let all = BuildFilter { state: BuildProgress::Finished, ..BuildFilter::default() };
+    world.evaluated("j", found(vec![job("a", "1"), job("b", "2")], &[])).await;
+    assert_eq!(counts(&all, 1).await, [0], "nothing is finished");
+    for size in [10, 20] {
+        let (_, lease) = world.next().await;
+        world.realised(&lease, &Realised { size, closure_size: 10 * size, ..Realised::default() }).await;
+    }
+    world.env.clock.advance(2 * hour);
+    world.evaluated("j", found(vec![job("a", "3"), job("b", "2")], &[])).await;
+    let (_, lease) = world.next().await;
+    world.realised(&lease, &Realised { size: 30, ..Realised::default() }).await;
+    assert_eq!(counts(&all, 4).await, [0, 2, 0, 1]);
+    assert_eq!(counts(&all, 2).await, [0, 1]);
+    assert_eq!(counts(&all, 0).await, [0; 0]);
+    assert_eq!(counts(&all, 5000).await.len(), 100);
+    let of = |project: &str, job: Option<&str>| BuildFilter {
+        project: Some(project.into()),
+        job: job.map(String::from),
+        ..all.clone()
+    };
+    assert_eq!(counts(&of("p", None), 3).await, [2, 0, 1]);
+    assert_eq!(counts(&of("p", Some("a")), 3).await, [1, 0, 1]);
+    assert_eq!(counts(&of("q", None), 3).await, [0, 0, 0]);
+    let system = BuildFilter { system: Some("riscv64-linux".into()), ..all.clone() };
+    assert_eq!(counts(&system, 3).await, [0, 0, 0]);
+
+    let filter = BuildFilter { jobset: Some("j".into()), ..of("p", Some("a")) };
+    let measured = world.farm.measured_nix_builds(&world.admin, &filter).await.expect("builds");
+    let sizes: Vec<_> = measured.iter().map(|build| (build.size, build.closure_size)).collect();
+    assert_eq!(sizes, [(Some(10), Some(100)), (Some(30), Some(0))]);
+    assert!(measured.iter().all(|build| build.started < build.stopped && !build.is_cached));
+}
+
 pub async fn hydra_50_an_aggregate_waits_for_its_constituents_and_fails_with_one(env: Env) {
     let world = with_jobset(env).await;
     let names = Some(["c", "a", "b"].map(String::from).to_vec());

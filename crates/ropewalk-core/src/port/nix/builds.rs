@@ -185,6 +185,25 @@ impl Counts {
     }
 }
 
+/// What a build took and what it weighs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeasuredBuild {
+    /// Its number.
+    pub id: i64,
+    /// When it was made.
+    pub created: Time,
+    /// When a runner took it.
+    pub started: Option<Time>,
+    /// When it ended.
+    pub stopped: Option<Time>,
+    /// Nothing had to be run for it.
+    pub is_cached: bool,
+    /// Bytes of its outputs.
+    pub size: Option<i64>,
+    /// Bytes of its outputs and all that they refer to.
+    pub closure_size: Option<i64>,
+}
+
 /// One try at a derivation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DerivationAttempt {
@@ -218,7 +237,10 @@ pub trait Builds: Send + Sync {
         after: i64,
         limit: u32,
     ) -> Result<Vec<i64>, StoreError>;
-    /// Numbers of builds below `before`, newest first.
+    /// The build of a job in an evaluation.
+    async fn build_of_evaluation(&self, evaluation: i64, job: &str) -> Result<Option<i64>, StoreError>;
+    /// Numbers of builds below `before`, newest first. A system, and a job without its jobset, are looked for among the
+    /// newest builds only.
     async fn newest_builds(
         &self,
         filter: &BuildFilter,
@@ -257,6 +279,8 @@ pub trait Builds: Send + Sync {
     ) -> Result<Vec<EvaluationRow>, StoreError>;
     /// The newest evaluation of a jobset that had new builds, none of which is unfinished.
     async fn latest_evaluation(&self, jobset: i64) -> Result<Option<i64>, StoreError>;
+    /// The newest evaluation that a build belongs to, none of whose builds is unfinished.
+    async fn latest_evaluation_of_build(&self, build: i64) -> Result<Option<i64>, StoreError>;
     /// How far the builds of evaluations are.
     async fn evaluation_counts(&self, evaluations: &[i64]) -> Result<HashMap<i64, Counts>, StoreError>;
     /// Builds of an evaluation with one of these statuses.
@@ -270,6 +294,19 @@ pub trait Builds: Send + Sync {
         metric: &str,
         limit: u32,
     ) -> Result<Vec<(i64, Time, Metric)>, StoreError>;
+    /// The newest builds and what they took, oldest first.
+    async fn measured_builds(
+        &self,
+        filter: &BuildFilter,
+        limit: u32,
+    ) -> Result<Vec<MeasuredBuild>, StoreError>;
+    /// How many builds were made since a time, by whole widths after it. Widths without any are left out.
+    async fn count_builds(
+        &self,
+        filter: &BuildFilter,
+        from: Time,
+        width: Duration,
+    ) -> Result<BTreeMap<i64, u64>, StoreError>;
     /// Restarts builds: their next round, and that of all that failed because of them. What is remembered of failures
     /// below them is forgotten. Those that have not ended are left as they are; answers which were restarted.
     async fn restart_builds(&self, builds: &[i64]) -> Result<Vec<i64>, StoreError>;

@@ -8,7 +8,7 @@ mod roots;
 
 pub use builds::{
     Build, BuildFilter, BuildProgress, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow,
-    FailedDerivation, Failure,
+    FailedDerivation, Failure, MeasuredBuild,
 };
 pub use evaluations::{
     DueJobset, EndedEvaluation, Evaluated, EvaluatedJobset, Evaluations, NewBuild as NewNixBuild,

@@ -1,107 +1,14 @@
 //! Which builds: lists and searches, by number.
 
-use super::read::metric;
-use crate::db::{Database, Engine, Row, Tx};
-use crate::nix::evaluations::{FINISHED, numbered, sum};
-use ropewalk_core::port::{BuildFilter, BuildProgress, Counts, StoreError};
-use ropewalk_model::nix::Metric;
-use ropewalk_model::time::Time;
+use super::narrowed::LOOKED_AT;
+use crate::db::{Database, Engine, Row};
+use crate::nix::evaluations::{numbered, sum};
+use ropewalk_core::port::{Counts, StoreError};
 use sea_orm::Value;
 use std::collections::HashMap;
 
-/// Newest outputs, and newest builds, among which a part of a path is looked for.
-const LOOKED_AT: i64 = 20_000;
-
-/// Conditions on a build `b`, its jobset `s` and project `p`.
-#[derive(Default)]
-struct Narrowed {
-    conditions: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Narrowed {
-    fn with(&mut self, condition: &str, value: impl Into<Value>) {
-        self.values.push(value.into());
-        self.conditions.push(condition.replace('?', &format!("${}", self.values.len())));
-    }
-
-    /// A jobset or project is looked up by name first, so that the index of its builds is used.
-    fn by(filter: &BuildFilter) -> Narrowed {
-        let mut narrowed = Narrowed::default();
-        match (&filter.project, &filter.jobset) {
-            (Some(project), Some(jobset)) => {
-                narrowed.values.extend([project.as_str().into(), jobset.as_str().into()]);
-                narrowed.conditions.push(
-                    "b.jobset = (SELECT s.id FROM nix_jobsets s JOIN nix_projects p ON p.id = s.project
-                        WHERE p.name = $1 AND s.name = $2)"
-                        .into(),
-                );
-            }
-            (Some(project), None) => narrowed.with(
-                "b.jobset IN (SELECT s.id FROM nix_jobsets s JOIN nix_projects p ON p.id = s.project
-                    WHERE p.name = ?)",
-                project.as_str(),
-            ),
-            (None, _) => {}
-        }
-        if let Some(job) = &filter.job {
-            narrowed.with("b.name = ?", job.as_str());
-        }
-        if let Some(system) = &filter.system {
-            narrowed.with("b.system = ?", system.as_str());
-        }
-        let state = match filter.state {
-            BuildProgress::Any => None,
-            BuildProgress::Open => Some("NOT b.finished"),
-            BuildProgress::Finished => Some("b.finished"),
-            BuildProgress::Succeeded => Some("b.status = 0"),
-        };
-        narrowed.conditions.extend(state.map(String::from));
-        narrowed
-    }
-
-    fn sql(&self) -> String {
-        match self.conditions.is_empty() {
-            true => "1 = 1".into(),
-            false => self.conditions.join(" AND "),
-        }
-    }
-}
-
-fn ids(rows: &[Row]) -> Result<Vec<i64>, StoreError> {
+pub(super) fn ids(rows: &[Row]) -> Result<Vec<i64>, StoreError> {
     rows.iter().map(|row| row.get("id")).collect()
-}
-
-pub(in crate::nix) async fn newest(
-    db: &Database,
-    filter: &BuildFilter,
-    before: Option<i64>,
-    limit: u32,
-) -> Result<Vec<i64>, StoreError> {
-    let mut narrowed = Narrowed::by(filter);
-    if let Some(before) = before {
-        narrowed.with("b.job < ?", before);
-    }
-    let sql = format!(
-        "SELECT b.job AS id FROM nix_builds b WHERE {} ORDER BY b.job DESC LIMIT {limit}",
-        narrowed.sql()
-    );
-    ids(&db.query_all("list builds", &sql, narrowed.values).await?)
-}
-
-pub(in crate::nix) async fn latest_finished(
-    db: &Database,
-    filter: &BuildFilter,
-) -> Result<Option<i64>, StoreError> {
-    let filter = BuildFilter { state: BuildProgress::Succeeded, ..filter.clone() };
-    let narrowed = Narrowed::by(&filter);
-    let sql = format!(
-        "SELECT b.job AS id FROM nix_builds b WHERE {} AND EXISTS (SELECT 1 FROM nix_evaluation_builds m
-            JOIN nix_evaluations e ON e.id = m.evaluation WHERE m.build = b.job AND {FINISHED})
-        ORDER BY b.job DESC LIMIT 1",
-        narrowed.sql()
-    );
-    Ok(ids(&db.query_all("look for the latest build", &sql, narrowed.values).await?)?.pop())
 }
 
 pub(in crate::nix) async fn of_evaluation(
@@ -114,6 +21,18 @@ pub(in crate::nix) async fn of_evaluation(
         ORDER BY build LIMIT $3";
     let values = vec![evaluation.into(), after.into(), i64::from(limit).into()];
     ids(&db.query_all("list the builds of an evaluation", sql, values).await?)
+}
+
+pub(in crate::nix) async fn of_evaluation_by_job(
+    db: &Database,
+    evaluation: i64,
+    job: &str,
+) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT b.job AS id FROM nix_evaluation_builds m JOIN nix_builds b ON b.job = m.build
+        WHERE m.evaluation = $1 AND b.name = $2 ORDER BY b.job DESC LIMIT 1";
+    let row =
+        db.query_one("look up a build of an evaluation", sql, vec![evaluation.into(), job.into()]).await?;
+    row.map(|row| row.get("id")).transpose()
 }
 
 pub(in crate::nix) async fn with_status(
@@ -213,20 +132,4 @@ pub(in crate::nix) async fn jobset_counts(
     );
     let values = jobsets.iter().map(|id| (*id).into()).collect();
     sum(&db.query_all("count the builds of jobsets", &sql, values).await?)
-}
-
-pub(in crate::nix) async fn metric_history(
-    tx: &Tx,
-    (filter, name, limit): &(BuildFilter, String, u32),
-) -> Result<Vec<(i64, Time, Metric)>, StoreError> {
-    let mut narrowed = Narrowed::by(filter);
-    narrowed.with("m.name = ?", name.as_str());
-    let sql = format!(
-        "SELECT b.job, b.created, m.value, m.unit FROM nix_builds b JOIN nix_metrics m ON m.build = b.job
-        WHERE {} ORDER BY b.job DESC LIMIT {limit}",
-        narrowed.sql()
-    );
-    let rows = tx.query_all(&sql, narrowed.values).await?;
-    let read = |row: &Row| Ok((row.get("job")?, Time(row.get("created")?), metric(row)?));
-    rows.iter().rev().map(read).collect()
 }

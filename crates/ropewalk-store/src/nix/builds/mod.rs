@@ -1,8 +1,10 @@
 //! Builds.
 
 mod change;
+mod histories;
 mod lists;
 mod logs;
+mod narrowed;
 mod read;
 mod roots;
 pub(super) mod settle;
@@ -14,12 +16,13 @@ use crate::db::Channel;
 use async_trait::async_trait;
 use ropewalk_core::nix::Projection;
 use ropewalk_core::port::{
-    Build, BuildFilter, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow, Failure, StoreError,
+    Build, BuildFilter, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow, Failure, MeasuredBuild,
+    StoreError,
 };
 use ropewalk_model::ids::{JobId, WorkId};
 use ropewalk_model::nix::Metric;
 use ropewalk_model::time::Time;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -57,17 +60,21 @@ impl Builds for SqlStore {
         lists::of_evaluation(&self.db, evaluation, after, limit).await
     }
 
+    async fn build_of_evaluation(&self, evaluation: i64, job: &str) -> Result<Option<i64>, StoreError> {
+        lists::of_evaluation_by_job(&self.db, evaluation, job).await
+    }
+
     async fn newest_builds(
         &self,
         filter: &BuildFilter,
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<i64>, StoreError> {
-        lists::newest(&self.db, filter, before, limit).await
+        self.db.read("list builds", (filter.clone(), before, limit), histories::newest_of).await
     }
 
     async fn latest_finished(&self, filter: &BuildFilter) -> Result<Option<i64>, StoreError> {
-        lists::latest_finished(&self.db, filter).await
+        self.db.read("look for the latest build", filter.clone(), histories::latest_finished).await
     }
 
     async fn constituents(&self, aggregate: i64) -> Result<Vec<i64>, StoreError> {
@@ -128,6 +135,10 @@ impl Builds for SqlStore {
         evaluations::latest(&self.db, jobset).await
     }
 
+    async fn latest_evaluation_of_build(&self, build: i64) -> Result<Option<i64>, StoreError> {
+        evaluations::latest_of_build(&self.db, build).await
+    }
+
     async fn evaluation_counts(&self, ids: &[i64]) -> Result<HashMap<i64, Counts>, StoreError> {
         if ids.is_empty() {
             return Ok(HashMap::new());
@@ -150,7 +161,25 @@ impl Builds for SqlStore {
         limit: u32,
     ) -> Result<Vec<(i64, Time, Metric)>, StoreError> {
         let input = (filter.clone(), metric.to_owned(), limit);
-        self.db.read("list values of a metric", input, lists::metric_history).await
+        self.db.read("list values of a metric", input, histories::metric_history).await
+    }
+
+    async fn measured_builds(
+        &self,
+        filter: &BuildFilter,
+        limit: u32,
+    ) -> Result<Vec<MeasuredBuild>, StoreError> {
+        self.db.read("list what builds took", (filter.clone(), limit), histories::measured).await
+    }
+
+    async fn count_builds(
+        &self,
+        filter: &BuildFilter,
+        from: Time,
+        width: Duration,
+    ) -> Result<BTreeMap<i64, u64>, StoreError> {
+        let width = i64::try_from(width.as_micros()).unwrap_or(i64::MAX).max(1);
+        self.db.read("count builds by time", (filter.clone(), from, width), histories::counted).await
     }
 
     async fn restart_builds(&self, builds: &[i64]) -> Result<Vec<i64>, StoreError> {

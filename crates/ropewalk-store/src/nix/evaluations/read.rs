@@ -104,6 +104,16 @@ pub(in crate::nix) async fn latest(db: &Database, jobset: i64) -> Result<Option<
     row.map(|row| row.get("id")).transpose()
 }
 
+pub(in crate::nix) async fn latest_of_build(db: &Database, build: i64) -> Result<Option<i64>, StoreError> {
+    let sql = format!(
+        "SELECT e.id FROM nix_evaluation_builds m JOIN nix_evaluations e ON e.id = m.evaluation
+        WHERE m.build = $1 AND {} ORDER BY m.evaluation DESC LIMIT 1",
+        super::FINISHED
+    );
+    let row = db.query_one("look for the latest evaluation", &sql, vec![build.into()]).await?;
+    row.map(|row| row.get("id")).transpose()
+}
+
 #[allow(clippy::ptr_arg, reason = "an operation gets its input as it was given")]
 pub(in crate::nix) async fn counts(tx: &Tx, ids: &Vec<i64>) -> Result<HashMap<i64, Counts>, StoreError> {
     let which = super::numbered(1, ids.len());

@@ -4,6 +4,7 @@
 mod builds;
 mod client;
 mod downloads;
+mod histories;
 mod jobsets;
 mod negotiation;
 mod pages;
