@@ -25,4 +25,5 @@ pub use tools::{Tools, ToolsError, programs};
 
 pub(crate) use cell::Cell;
 pub(crate) use evaluate::{Machine, evaluate};
+pub(crate) use graph::read_drv;
 pub(crate) use overseer::Overseer;

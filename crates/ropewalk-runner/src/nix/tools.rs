@@ -154,6 +154,12 @@ impl Tools {
         self.home.is_some()
     }
 
+    /// Whether a daemon builds in the store, which is another account's.
+    #[must_use]
+    pub fn is_of_daemon(&self) -> bool {
+        !self.is_own() && rustix::fs::access(&self.store, rustix::fs::Access::WRITE_OK).is_err()
+    }
+
     /// What builds see as `/bin/sh`: a program of this machine that needs no library, or what the machine's own
     /// configuration says.
     #[must_use]
@@ -215,9 +221,7 @@ impl Tools {
                 let folder = home.parent().map_or_else(|| home.clone(), Path::to_owned);
                 (readable, vec![folder])
             }
-            None if rustix::fs::access(&self.store, rustix::fs::Access::WRITE_OK).is_ok() => {
-                (readable, vec!["/nix".into()])
-            }
+            None if !self.is_of_daemon() => (readable, vec!["/nix".into()]),
             // The daemon's socket is among it.
             None => {
                 readable.push("/nix".into());

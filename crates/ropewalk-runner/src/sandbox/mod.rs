@@ -33,6 +33,9 @@ pub(crate) use beside::Beside;
 pub(crate) use error::Doing;
 pub(crate) use watch::pids_below;
 
+/// What is added to the kernel's opinion of who ends first when there is no memory left, for all that builds.
+pub(crate) const OOM_SCORE_ADJ: &str = "800";
+
 /// The account that steps run as, by name. Its id is [`BUILD_ID`], its home [`HOME`].
 pub const BUILD: &str = "build";
 /// User and group id of the build account inside the sandbox.

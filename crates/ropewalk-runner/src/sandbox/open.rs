@@ -227,6 +227,6 @@ fn write_maps(pid: Pid) -> Result<(), SandboxError> {
         std::fs::write(format!("/proc/{pid}/{file}"), &map).doing(format_args!("write {file}"))?;
     }
     // The kernel should end builds before anything else of the host.
-    let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), "800");
+    let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), super::OOM_SCORE_ADJ);
     Ok(())
 }

@@ -74,6 +74,26 @@ pub(crate) fn enter_as_owner() -> Result<Range, SandboxError> {
     enter_with(|kind, pid, own, base| run_map(kind, [pid, 0, own, 1, 1, base, COUNT - 1]))
 }
 
+/// Moves this single-threaded process of an ordinary account into a user namespace in which nobody else is: it keeps its
+/// account and files, and may make other namespaces. Needs no range.
+///
+/// # Errors
+/// When user namespaces are forbidden, or the maps are refused.
+pub(crate) fn enter_alone() -> Result<(), SandboxError> {
+    let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
+    // SAFETY: no other thread exists, and no flag here unshares memory or descriptors.
+    unsafe { unshare_unsafe(UnshareFlags::NEWUSER) }
+        .doing("make a user namespace (are unprivileged user namespaces allowed on this host?)")?;
+    for (file, text) in [
+        ("setgroups", "deny".to_owned()),
+        ("uid_map", format!("{uid} {uid} 1")),
+        ("gid_map", format!("{gid} {gid} 1")),
+    ] {
+        std::fs::write(format!("/proc/self/{file}"), text).doing(format_args!("write {file}"))?;
+    }
+    Ok(())
+}
+
 fn enter_with(write_map: impl Fn(&str, u32, u32, u32) -> bool) -> Result<Range, SandboxError> {
     let range = find()?;
     let (uid, gid) = (getuid().as_raw(), getgid().as_raw());

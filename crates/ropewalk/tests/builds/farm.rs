@@ -48,10 +48,10 @@ pub(crate) fn agent(folder: &Path, data: &Path, program: &Path) {
         hello: Hello { version: LINK_VERSION, name: "test-runner".into(), labels, slots: 4 },
         spools: folder.join("spools"),
         data: data.into(),
-        network: if std::env::var_os("TEST_NAT").is_some() {
-            Network::Nat(Outside::default())
-        } else {
-            Network::None
+        network: match std::env::var("TEST_NAT").as_deref() {
+            Ok("host") => Network::Nat(Outside::of_host()),
+            Ok(_) => Network::Nat(Outside::default()),
+            Err(_) => Network::None,
         },
         program: program.into(),
         origins: ropewalk_runner::image::Origins::default(),

@@ -15,6 +15,7 @@ mod faults;
 mod images;
 mod leftovers;
 mod nix;
+mod nix_network;
 mod outcomes;
 mod removal;
 mod secrets;
@@ -58,7 +59,8 @@ fn main() {
             semantics::TESTS.iter().chain(sources::TESTS).chain(command::TESTS).chain(outcomes::TESTS);
         let tests =
             tests.chain(secrets::TESTS).chain(adoption::TESTS).chain(survival::TESTS).chain(removal::TESTS);
-        let tests = tests.chain(images::TESTS).chain(families::TESTS).chain(nix::TESTS);
+        let tests =
+            tests.chain(images::TESTS).chain(families::TESTS).chain(nix::TESTS).chain(nix_network::TESTS);
         let of_root = if account.title() == "root" { nix::OF_ROOT } else { &[] };
         let tests = tests.chain(of_root);
         #[cfg(feature = "faults")]

@@ -105,19 +105,27 @@ pub(crate) fn run(folder: &Path, program: &str, arguments: &[String]) {
 }
 
 /// A farm whose agent has Nix, and the tests' derivations in its store.
-struct Mill<'a> {
+pub(crate) struct Mill<'a> {
     bench: &'a Bench,
-    farm: Farm<'a>,
+    pub(crate) farm: Farm<'a>,
     mark: String,
 }
 
 impl<'a> Mill<'a> {
     fn new(bench: &'a Bench) -> Mill<'a> {
+        Mill::of(bench, JOBS, &[])
+    }
+
+    /// One with derivations of its own, and variables for its agent.
+    pub(crate) fn of(bench: &'a Bench, jobs: &str, variables: &[(&str, &str)]) -> Mill<'a> {
         let mut farm = Farm::new(bench);
+        for (name, value) in variables {
+            farm.set(name, value);
+        }
         bench.folder(FOLDER);
         farm.set("TEST_NIX", bench.folder.join(FOLDER).to_str().unwrap());
         let mark = bench.mark();
-        bench.write("jobs.nix", &JOBS.replace("MARK", &mark));
+        bench.write("jobs.nix", &jobs.replace("MARK", &mark));
         farm.start_agent();
         Mill { bench, farm, mark }
     }
@@ -147,7 +155,7 @@ impl<'a> Mill<'a> {
     }
 
     /// Builds a job to its end.
-    fn build(&mut self, job: &str) -> (i64, Outcome) {
+    pub(crate) fn build(&mut self, job: &str) -> (i64, Outcome) {
         let id = self.offer(self.task(job));
         (id, self.farm.ended(id))
     }
@@ -167,7 +175,7 @@ impl<'a> Mill<'a> {
         (!text.is_empty()).then(|| serde_json::from_str(&text).unwrap())
     }
 
-    fn log(&self, id: i64) -> String {
+    pub(crate) fn log(&self, id: i64) -> String {
         String::from_utf8(self.farm.server.log(id, LogName::Step(0))).unwrap()
     }
 }

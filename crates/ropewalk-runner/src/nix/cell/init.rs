@@ -1,7 +1,7 @@
 //! The first process of a cell: makes the root, starts the program, ends with it.
 
 use super::{Order, Spec, root};
-use crate::sandbox::{Doing, SandboxError, seccomp};
+use crate::sandbox::{Doing, OOM_SCORE_ADJ, SandboxError, seccomp};
 use rustix::process::{
     DumpableBehavior, Signal, getegid, geteuid, set_dumpable_behavior, set_parent_process_death_signal,
 };
@@ -41,6 +41,8 @@ pub(super) fn run(
     mut wait: PipeReader,
     mut told: PipeWriter,
 ) -> ! {
+    // The kernel should end evaluations before anything else of the machine.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
     let tied = tie().is_ok() && told.write_all(b"t").is_ok();
     // End of file instead of the byte: the supervisor is gone.
     let code = if tied && wait.read(&mut [0]).is_ok_and(|count| count == 1) {

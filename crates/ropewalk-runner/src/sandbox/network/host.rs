@@ -166,6 +166,17 @@ impl Outside {
     }
 }
 
+/// Variables that name this host's proxies, without passwords, for who is in the host's own network.
+pub(crate) fn proxies_of_host() -> Vec<(String, String)> {
+    let value = |name: &str| std::env::var(name).or_else(|_| std::env::var(name.to_uppercase())).ok();
+    let proxy = |name: &str| {
+        let url = Url::parse(&value(name)?)?;
+        Some((name.to_owned(), format!("{}://{}:{}", url.scheme, url.host, url.port)))
+    };
+    let no_proxy = value("no_proxy").map(|hosts| ("no_proxy".to_owned(), hosts));
+    PROXIES.into_iter().filter_map(proxy).chain(no_proxy).collect()
+}
+
 /// The parts of a URL that matter here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Url {

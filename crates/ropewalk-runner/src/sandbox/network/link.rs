@@ -72,7 +72,7 @@ fn quiet(interface: &str) {
     let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"), "1");
 }
 
-fn index(interface: &str) -> Result<u32, SandboxError> {
+pub(super) fn index(interface: &str) -> Result<u32, SandboxError> {
     let name = CString::new(interface).map_err(io::Error::from).doing("name an interface")?;
     // SAFETY: the name outlives the call.
     match unsafe { libc::if_nametoindex(name.as_ptr()) } {
@@ -148,8 +148,12 @@ fn without_checksum_offload(interface: &str) -> io::Result<()> {
 /// Makes names resolve inside.
 pub(in super::super) fn write_resolv_conf(outside: &Outside) -> Result<(), SandboxError> {
     let path = "/etc/resolv.conf";
-    let nameserver = Inside::beside(outside).nameserver;
     // In many images a link to nowhere.
     let _ = std::fs::remove_file(path);
-    std::fs::write(path, format!("nameserver {nameserver}\n")).doing(format_args!("write {path}"))
+    std::fs::write(path, resolv_conf(outside)).doing(format_args!("write {path}"))
+}
+
+/// The content of `/etc/resolv.conf` inside.
+pub(crate) fn resolv_conf(outside: &Outside) -> String {
+    format!("nameserver {}\n", Inside::beside(outside).nameserver)
 }

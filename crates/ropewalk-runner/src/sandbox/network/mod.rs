@@ -6,6 +6,7 @@
 //! frames to the router and back. So neither `/dev/net/tun` nor any privilege on the host is
 //! needed, and the filter sees every frame whatever routes or sockets a step makes.
 
+mod apart;
 mod cidr;
 mod filter;
 mod host;
@@ -17,6 +18,10 @@ mod servant;
 
 pub use cidr::{Cidr, CidrError};
 pub use host::Outside;
+
+pub(crate) use apart::{Keeper, isolate};
+pub(crate) use host::proxies_of_host;
+pub(crate) use link::resolv_conf;
 
 pub(super) use link::{connect, write_resolv_conf};
 pub(super) use pump::Pump;

@@ -6,16 +6,15 @@
 
 use super::unable;
 use crate::nix::Tools;
-use crate::sandbox::{mountfd, range};
+use crate::sandbox::range;
 use crate::spool::Spool;
 use crate::supervisor::stop::Stop;
-use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::mount::{MountPropagationFlags, mount_change};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use rustix::process::getuid;
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use std::fs::{DirBuilder, File, symlink_metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Name of the group and, with a number, of the account.
@@ -26,15 +25,15 @@ const COUNT: u32 = 256;
 const FIRST: u32 = 20_000;
 /// Data folders that do not get into each other's way.
 const FOLDERS: u64 = 128;
-/// Where programs ask for accounts before they read files.
-const CACHE: &str = "/run/nscd";
+/// Bits of a folder's mode with which others could write into it.
+const WRITABLE: u32 = 0o022;
 
 /// An account that no other build of this machine has.
 pub(super) struct BuildAccount {
     /// Files that are shown in the place of the machine's own.
     files: [(PathBuf, &'static str); 2],
-    /// Its name in the kernel says that the account is taken, for as long as Nix lives.
-    taken: OwnedFd,
+    /// Its lock says that the account is taken, for as long as Nix lives.
+    taken: File,
 }
 
 impl BuildAccount {
@@ -67,48 +66,99 @@ impl BuildAccount {
         Ok(Some(BuildAccount { files, taken }))
     }
 
-    /// What the program does before it becomes Nix: makes a mount namespace with the account in it.
-    pub(super) fn entering(&self) -> impl Fn() -> std::io::Result<()> + Send + Sync + 'static {
-        let (files, taken): (_, RawFd) = (self.files.clone(), self.taken.as_raw_fd());
-        move || {
-            // SAFETY: no other thread exists, and no flag here unshares memory or descriptors.
-            unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?;
-            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-            let show = |path: &Path, at: &str| {
-                mountfd::clone_tree(path)
-                    .and_then(|tree| mountfd::attach(&tree, at))
-                    .map_err(std::io::Error::other)
-            };
-            for (path, original) in &files {
-                show(path, original)?;
-            }
-            if Path::new(CACHE).is_dir() {
-                show(Path::new("/sys/fs"), CACHE)?;
-            }
-            // SAFETY: the supervisor holds it open while it starts us.
-            fcntl_setfd(unsafe { BorrowedFd::borrow_raw(taken) }, FdFlags::empty())?;
-            Ok(())
-        }
+    /// What is to be shown to Nix, and in the place of what.
+    pub(super) fn shown(&self) -> Vec<(PathBuf, PathBuf)> {
+        self.files.iter().map(|(path, original)| (path.clone(), original.into())).collect()
+    }
+
+    /// What Nix has to hold open for as long as it lives.
+    pub(super) fn taken(&self) -> &File {
+        &self.taken
     }
 }
 
 /// A number below the range's size that no build has, and what keeps others from it. Several farms of one account may
 /// share a range: Nix ends all processes of a build's account.
-fn free(range: range::Range, data: &Path) -> Result<(u32, OwnedFd), Stop> {
-    let failed = |error: Errno| unable(format_args!("cannot take an account for the build: {error}"));
+fn free(range: range::Range, data: &Path) -> Result<(u32, File), Stop> {
+    let folder = folder(data)?;
     let mut hash = DefaultHasher::new();
     data.hash(&mut hash);
     let first = FIRST + u32::try_from(hash.finish() % FOLDERS).unwrap_or(0) * COUNT;
     for id in first..first + COUNT {
-        let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None);
-        let socket = socket.map_err(failed)?;
-        let name = format!("ropewalk-build-account-{}", range.uid + id);
-        let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(failed)?;
-        match bind(&socket, &address) {
-            Ok(()) => return Ok((id, socket)),
-            Err(Errno::ADDRINUSE) => {}
-            Err(error) => return Err(failed(error)),
+        let taken = claim(&folder, range, id).map_err(|error| {
+            unable(format_args!("cannot take an account for the build in {}: {error}", folder.display()))
+        })?;
+        if let Some(taken) = taken {
+            return Ok((id, taken));
         }
     }
     Err(unable("all accounts for builds are in use"))
+}
+
+/// Takes an account; none if a build has it.
+fn claim(folder: &Path, range: range::Range, id: u32) -> std::io::Result<Option<File>> {
+    let file = File::create(folder.join((range.uid + id).to_string()))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Where the locks are. Neither builds nor other accounts can reach in; farms of one account share it where the machine
+/// has a place for that.
+fn folder(data: &Path) -> Result<PathBuf, Stop> {
+    let uid = getuid().as_raw();
+    let shared = match uid {
+        0 => vec!["/run/ropewalk".into()],
+        _ => vec![format!("/run/user/{uid}/ropewalk"), format!("/tmp/ropewalk-{uid}")],
+    };
+    let mut folders = shared.into_iter().map(PathBuf::from).chain([data.join("nix-accounts")]);
+    folders.find(|folder| is_ours(folder, uid)).ok_or_else(|| {
+        unable(format_args!("there is no folder for the locks of accounts, not even {}", data.display()))
+    })
+}
+
+/// Whether nobody else can write into this folder, which is made if need be.
+fn is_ours(folder: &Path, uid: u32) -> bool {
+    let _ = DirBuilder::new().mode(0o700).create(folder);
+    symlink_metadata(folder)
+        .is_ok_and(|meta| meta.is_dir() && meta.uid() == uid && meta.mode() & WRITABLE == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn an_account_is_one_builds_only_until_its_lock_is_closed() {
+        let data = tempfile::tempdir().unwrap();
+        let range = range::Range { uid: 4_000_000_000, gid: 4_000_000_000 };
+        let taken =
+            |count: usize| (0..count).map(|_| free(range, data.path()).ok()).collect::<Option<Vec<_>>>();
+        let all = taken(COUNT as usize).unwrap();
+        let mut ids: Vec<u32> = all.iter().map(|(id, _)| *id).collect();
+        ids.dedup();
+        assert_eq!(ids.len(), COUNT as usize);
+        // What somebody else binds or locks elsewhere takes none.
+        assert!(free(range, data.path()).is_err_and(|stop| stop.message.contains("in use")));
+        drop(all);
+        assert!(taken(1).is_some());
+    }
+
+    #[test]
+    fn locks_lie_where_nobody_else_can_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let uid = getuid().as_raw();
+        let [own, open, link] = ["own", "open", "link"].map(|name| folder.path().join(name));
+        assert!(is_ours(&own, uid) && is_ours(&own, uid));
+        assert!(!is_ours(&own, uid + 1));
+        assert!(is_ours(&open, uid));
+        std::fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
+        assert!(!is_ours(&open, uid));
+        symlink(&own, &link).unwrap();
+        assert!(!is_ours(&link, uid));
+    }
 }

@@ -6,7 +6,7 @@
 use super::super::attempt::Attempt;
 use super::super::stop::Stop;
 use super::unable;
-use crate::sandbox::pids_below;
+use crate::sandbox::{OOM_SCORE_ADJ, pids_below};
 use crate::spool::Process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
@@ -166,6 +166,8 @@ impl Child {
         // SAFETY: this process has one thread, and the closure calls the kernel only.
         unsafe {
             command.pre_exec(move || {
+                // The kernel should end builds before anything else of the machine.
+                let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
                 set_parent_process_death_signal(Some(Signal::TERM))?;
                 // The supervisor may be dead already.
                 if getppid() == Some(parent) { Ok(()) } else { Err(Errno::SRCH.into()) }
@@ -203,14 +205,22 @@ impl Child {
         let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 10_000_000 }));
     }
 
+    /// What it has started, and itself.
+    fn below(&self) -> Vec<i32> {
+        pids_below(own()).into_iter().filter(|pid| !self.others.contains(pid)).collect()
+    }
+
     /// Kills what is left of it and of all that it started.
     fn sweep(&mut self) {
         let until = Instant::now() + HARD;
         loop {
-            let left: Vec<i32> =
-                pids_below(own()).into_iter().filter(|pid| !self.others.contains(pid)).collect();
+            let found: Vec<Process> = self.below().into_iter().filter_map(Process::of).collect();
+            // Below us again: the number has not become another process's before it was looked at.
+            let left = self.below();
+            for process in found.into_iter().filter(|process| left.contains(&process.pid)) {
+                let _ = process.kill();
+            }
             for pid in left.iter().filter_map(|pid| Pid::from_raw(*pid)) {
-                let _ = kill_process(pid, Signal::KILL);
                 // Orphans are our children; one that is not is reaped by its parent, or comes to us.
                 if pid != self.pid {
                     let _ = waitpid(Some(pid), WaitOptions::NOHANG);

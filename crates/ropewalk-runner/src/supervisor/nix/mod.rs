@@ -4,11 +4,13 @@ mod account;
 mod child;
 mod evaluate;
 mod realise;
+mod surroundings;
 
 use super::attempt::Attempt;
 use super::stop::Stop;
 use crate::nix::Tools;
-use ropewalk_model::nix::NixTask;
+use ropewalk_model::limits::BuildLimits;
+use ropewalk_model::nix::{NixTask, Realise};
 use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
 
@@ -38,15 +40,37 @@ pub(super) fn time(plan: &Plan) -> u64 {
     let limits = &plan.limits;
     match &plan.nix {
         // Nix itself counts the build's time; locks and reading the outputs come on top.
-        Some(NixTask::Realise(task)) => {
-            task.timeout.unwrap_or(limits.build_time).saturating_add(limits.settle)
-        }
+        Some(NixTask::Realise(task)) => timeout(task, limits).saturating_add(limits.settle),
         // It counts its time itself, and says what took it.
         Some(NixTask::Evaluate(evaluation)) => evaluation.limits.time.saturating_add(limits.settle),
         None => limits.build_time,
     }
 }
 
+/// Seconds that the build of a derivation may take. Nix takes 0 for no end.
+fn timeout(task: &Realise, limits: &BuildLimits) -> u64 {
+    task.timeout.filter(|seconds| *seconds > 0).unwrap_or(limits.build_time)
+}
+
 fn unable(why: impl std::fmt::Display) -> Stop {
     Stop::new(Cause::Infrastructure, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn no_time_is_not_no_end() {
+        let limits = BuildLimits { build_time: 7, ..BuildLimits::default() };
+        let task = |timeout| Realise {
+            drv_path: String::new(),
+            outputs: BTreeMap::new(),
+            timeout,
+            max_silent: 0,
+            max_output: None,
+        };
+        assert_eq!([Some(3), Some(0), None].map(|seconds| timeout(&task(seconds), &limits)), [3, 7, 7]);
+    }
 }

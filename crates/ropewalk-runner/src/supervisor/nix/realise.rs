@@ -2,9 +2,9 @@
 
 use super::super::attempt::Attempt;
 use super::super::stop::Stop;
-use super::account::{BuildAccount, GROUP};
 use super::child::{Care, Channel};
-use super::{STEP, unable};
+use super::surroundings::Surroundings;
+use super::{STEP, timeout, unable};
 use crate::backend::Passed;
 use crate::nix::Tools;
 use crate::nix::files::is_store_path;
@@ -18,7 +18,6 @@ use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::link::{AttemptFact, LogName};
 use ropewalk_model::nix::{REALISED, Realise, Realised};
 use ropewalk_model::status::Cause;
-use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus};
 
 /// Errors of Nix's that are kept.
@@ -60,12 +59,8 @@ impl Attempt<'_> {
     /// The error has the step's exit code beside it.
     fn build_derivation(&mut self, tools: &Tools, task: &Realise) -> Result<(), (i32, Stop)> {
         let mut command = self.command(tools, task).map_err(|stop| (1, stop))?;
-        let account = BuildAccount::take(self.spool, tools).map_err(|stop| (1, stop))?;
-        if let Some(account) = &account {
-            command.args(["--option", "build-users-group", GROUP]);
-            // SAFETY: this process has one thread, so its child may run ordinary code.
-            unsafe { command.pre_exec(account.entering()) };
-        }
+        let around = Surroundings::make(self.spool, tools, task).map_err(|stop| (1, stop))?;
+        around.surround(&mut command);
         let mut heard = Heard::default();
         let mut lines = std::mem::take(&mut heard.lines);
         let mut hear = |attempt: &mut Self, channel, bytes: &[u8]| match channel {
@@ -76,7 +71,7 @@ impl Attempt<'_> {
         let mut limited = None;
         let mut look = |attempt: &mut Self, root| match &mut limited {
             None => attempt.limit(tools, task, root).map(|beside| limited = Some(beside)),
-            Some(beside) => pass(beside.breach()),
+            Some(beside) => pass(beside.breach()).and_then(|()| around.not_lost()),
         };
         let ended = self.attend(command, Care { hear: &mut hear, look: &mut look });
         let rest = lines.rest().map_or(Ok(()), |line| self.take_message(task, &mut heard, &line));
@@ -86,7 +81,7 @@ impl Attempt<'_> {
         }
         // A builder that the kernel ended for want of memory looks like one that failed.
         let passed = limited.map_or(Ok(()), |mut beside| pass(beside.last_breach()));
-        passed.map_err(|stop| (KILLED, stop))?;
+        passed.and_then(|()| around.not_lost()).map_err(|stop| (KILLED, stop))?;
         Err(failure(task, &heard, status))
     }
 
@@ -103,21 +98,30 @@ impl Attempt<'_> {
 
     fn command(&self, tools: &Tools, task: &Realise) -> Result<Command, Stop> {
         let limits = &self.plan.limits;
+        let timeout = timeout(task, limits);
         let folder = self.spool.layer();
         std::fs::create_dir_all(&folder)
             .map_err(|error| unable(format_args!("cannot create {}: {error}", folder.display())))?;
         let mut command = tools.command("nix-store");
         command.args(["--realise", &task.drv_path, "--log-format", "internal-json", "-v"]);
         for (option, value) in [
-            ("timeout", task.timeout.unwrap_or(limits.build_time)),
-            ("max-silent-time", task.max_silent),
+            ("timeout", timeout),
+            // Nix takes 0 for no end.
+            ("max-silent-time", if task.max_silent == 0 { timeout } else { task.max_silent.min(timeout) }),
             ("max-build-log-size", limits.log_step),
             ("cores", limits.cpus.into()),
             ("max-jobs", 1),
         ] {
             command.args(["--option", option, &value.to_string()]);
         }
-        for option in [["sandbox", "true"], ["sandbox-fallback", "false"]] {
+        let options = [
+            ["sandbox", "true"],
+            ["sandbox-fallback", "false"],
+            // Ours is the log; and what is built elsewhere knows no limit of ours.
+            ["keep-build-log", "false"],
+            ["builders", ""],
+        ];
+        for option in options {
             command.arg("--option").args(option);
         }
         // Not in /tmp: what a killed build leaves goes with the spool.
