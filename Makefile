@@ -1,5 +1,5 @@
 # The short names for what a person does here. See README.md.
-.PHONY: run test test-kill fuzz lint coverage-of-spec measure-log measure-evaluation screenshots
+.PHONY: run test test-kill fuzz lint coverage-of-spec bench measure-log measure-evaluation measure-publish screenshots
 
 # Builds the release binary, serves, runs examples/hello.yml and goes on serving.
 run:
@@ -29,6 +29,10 @@ fuzz:
 # Are all rows of the acceptance tables shown by tests of their names? make test asks it too.
 coverage-of-spec:
 	scripts/coverage-of-spec.sh
+
+# What the release binary takes, beside what the machine itself takes for the same; see docs/run/performance.md.
+bench:
+	scripts/bench.sh
 
 # How long parts of a stored log of 1 GiB take to open and to search, and the first look at a running one after a
 # restart, beside what wc and cat take for the same file.

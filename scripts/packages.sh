@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that the programs of a purpose are on this machine: packages.sh run | test
+# Makes sure that the programs of a purpose are on this machine: packages.sh run | test | bench
 # On Debian and Ubuntu missing ones are installed, as root or through sudo; elsewhere it says what to install.
 set -euo pipefail
 
@@ -8,11 +8,13 @@ run="git:git curl:curl newuidmap:uidmap slirp4netns:slirp4netns cc:gcc"
 test="$run hg:mercurial mmdebstrap:mmdebstrap ip:iproute2 nft:nftables sudo:sudo c++:g++ jq:jq python3:python3 docker-registry:docker-registry skopeo:skopeo openssl:openssl \
     chromium:chromium node:nodejs npm:npm script:bsdutils makepkg:makepkg pacman:pacman-package-manager bsdtar:libarchive-tools \
     fakeroot:fakeroot zstd:zstd xz:xz-utils nix-store:nix-bin busybox:busybox-static"
+bench="$test strace:strace setpriv:util-linux"
 
 case "${1:-}" in
     run) wanted=$run ;;
     test) wanted=$test ;;
-    *) echo "usage: packages.sh run|test" >&2; exit 2 ;;
+    bench) wanted=$bench ;;
+    *) echo "usage: packages.sh run|test|bench" >&2; exit 2 ;;
 esac
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -21,7 +23,7 @@ for pair in $wanted; do
     program=${pair%%:*} package=${pair#*:}
     if ! command -v "$program" >/dev/null; then packages+=("$package"); fi
 done
-if [ "$1" = test ] && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
+if [ "$1" != run ] && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
     packages+=(postgresql)
 fi
 # A browser without any font draws nothing.
