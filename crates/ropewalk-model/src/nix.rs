@@ -57,6 +57,14 @@ pub struct EvaluationLimits {
     pub error: usize,
     /// Bytes of one fetched input.
     pub input: u64,
+    /// Seconds for fetching one input, whatever it asks for itself.
+    pub fetch_time: u64,
+    /// Bytes that all programs of the evaluation may have written, whatever became of them.
+    pub disk: u64,
+    /// Bytes of all clones that the machine keeps.
+    pub clones: u64,
+    /// Seconds for which a clone is kept that no evaluation uses.
+    pub clones_age: u64,
 }
 
 impl Default for EvaluationLimits {
@@ -68,6 +76,10 @@ impl Default for EvaluationLimits {
             jobs: 100_000,
             error: 16 << 10,
             input: 4 << 30,
+            fetch_time: 1800,
+            disk: 24 << 30,
+            clones: 16 << 30,
+            clones_age: 30 * 86_400,
         }
     }
 }

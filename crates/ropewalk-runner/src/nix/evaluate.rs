@@ -8,7 +8,7 @@ use super::walk::{self, Record, Subject, Walked, name};
 use super::{Tools, quote, roots};
 use crate::supervisor::Stop;
 use ipnet::IpNet;
-use ropewalk_model::nix::{Evaluation, EvaluationResult, Found, FoundJob, Input};
+use ropewalk_model::nix::{Derivation, Evaluation, EvaluationResult, Found, FoundJob, Input};
 use ropewalk_model::status::Cause;
 use rustix::process::geteuid;
 use sha2::{Digest, Sha256};
@@ -58,6 +58,7 @@ pub(crate) fn evaluate(
         until,
         roots: Rooted::new(machine.tools.roots(), &machine.attempt),
     };
+    input::sweep(&machine.clones, limits.clones, Duration::from_secs(limits.clones_age));
     let resolved = input::resolve(overseer, &mut fetch, &evaluation.inputs)?;
     let mut result = EvaluationResult {
         hash: hash(evaluation, &resolved),
@@ -82,9 +83,9 @@ pub(crate) fn evaluate(
         limits,
         until,
     };
-    let walked = walk::walk(overseer, &mut subject)?;
+    let walked = walked(overseer, machine.tools, &mut subject)?;
     let graph = Graph { tools: machine.tools, cell: &cell, until };
-    let found = found(overseer, machine, &graph, walked)?;
+    let found = found(overseer, &graph, walked)?;
     if found.jobs.len() + found.errors.len() > limits.jobs {
         let message = format_args!("the expression has more than {} jobs", limits.jobs);
         return Err(Stop::new(Cause::StepFailed, message));
@@ -149,29 +150,16 @@ fn hash(evaluation: &Evaluation, resolved: &BTreeMap<String, Resolved>) -> Strin
 }
 
 /// The jobs with what has to be built for them, kept in the store.
-fn found(
-    overseer: &mut dyn Overseer,
-    machine: &Machine<'_>,
-    graph: &Graph<'_>,
-    walked: Walked,
-) -> Result<Found, Stop> {
+fn found(overseer: &mut dyn Overseer, graph: &Graph<'_>, walked: Walked) -> Result<Found, Stop> {
     let Walked { jobs: records, mut errors } = walked;
     let wanted: BTreeSet<String> = records.iter().map(|record| record.drv_path.clone()).collect();
-    keep(machine.tools, &wanted)?;
     let derivations = graph.needed(overseer, &wanted)?;
     let mut jobs = vec![];
     for record in records {
         let own = name(&record.path);
-        let known = derivations.get(&record.drv_path);
-        match known.filter(|_| !own.is_empty()) {
-            Some(derivation) => jobs.push(job(own, record, derivation)),
-            None => {
-                let text = if own.is_empty() {
-                    "error: the expression is a derivation: put it into a set, under the name of the job"
-                        .to_owned()
-                } else {
-                    format!("error: {:?} is no derivation of the store", record.drv_path)
-                };
+        match usable(&own, &record, derivations.get(&record.drv_path)) {
+            Ok(derivation) => jobs.push(job(own, record, derivation)),
+            Err(text) => {
                 walk::say_error(overseer, &own, &text)?;
                 errors.push((own, text));
             }
@@ -182,10 +170,29 @@ fn found(
     Ok(Found { jobs, errors, derivations })
 }
 
-fn job(own: String, record: Record, derivation: &ropewalk_model::nix::Derivation) -> FoundJob {
+/// The derivation of a job that can be built, or why it cannot.
+fn usable<'a>(own: &str, record: &Record, known: Option<&'a Derivation>) -> Result<&'a Derivation, String> {
+    match known {
+        _ if own.is_empty() => {
+            Err("error: the expression is a derivation: put it into a set, under the name of the job".into())
+        }
+        None => Err(format!("error: {:?} is no derivation of the store", record.drv_path)),
+        Some(derivation) if derivation.outputs.is_empty() => Err(
+            "error: where its outputs lie is known only after the build (it is content-addressed, or needs such a \
+             derivation), and such builds are not supported"
+                .into(),
+        ),
+        Some(derivation) => Ok(derivation),
+    }
+}
+
+fn job(own: String, record: Record, derivation: &Derivation) -> FoundJob {
     let meta = record.meta;
     let joined = |words: Option<Vec<String>>| words.filter(|words| !words.is_empty()).map(|w| w.join(", "));
-    let seconds = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+    // To Nix, 0 would be no end.
+    let seconds = |number: Option<i64>| {
+        number.and_then(|number| u64::try_from(number).ok()).filter(|seconds| *seconds > 0)
+    };
     let clamped = |number: i64| i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX });
     FoundJob {
         name: own,
@@ -205,13 +212,28 @@ fn job(own: String, record: Record, derivation: &ropewalk_model::nix::Derivation
     }
 }
 
-/// Keeps derivations from being collected until whoever queues their builds does.
-fn keep(tools: &Tools, drvs: &BTreeSet<String>) -> Result<(), Stop> {
+/// Finds the jobs, whose derivations are kept from being collected until whoever queues their builds does so.
+fn walked(overseer: &mut dyn Overseer, tools: &Tools, subject: &mut Subject<'_>) -> Result<Walked, Stop> {
+    let walked = walk::walk(overseer, subject)?;
+    if keep(tools, &walked)? {
+        return Ok(walked);
+    }
+    // Between the end of an evaluator and now nothing kept them. What is missing again was never there.
+    overseer.say(&"Derivations were collected while others were evaluated: evaluating once more")?;
+    let walked = walk::walk(overseer, subject)?;
+    keep(tools, &walked)?;
+    Ok(walked)
+}
+
+/// Keeps the derivations of jobs. False if one of them is not there.
+fn keep(tools: &Tools, walked: &Walked) -> Result<bool, Stop> {
     let lies_in_store = |drv: &&String| {
         // An expression may call anything a derivation.
         let Ok(base) = Path::new(drv).strip_prefix(&tools.store) else { return false };
         base.components().count() == 1 && base.extension().is_some_and(|ending| ending == "drv")
     };
-    roots::add(tools, drvs.iter().filter(lies_in_store))
-        .map_err(|error| Stop::new(Cause::Infrastructure, error))
+    let drvs: BTreeSet<&String> =
+        walked.jobs.iter().map(|record| &record.drv_path).filter(lies_in_store).collect();
+    roots::add(tools, drvs.iter().copied()).map_err(|error| Stop::new(Cause::Infrastructure, error))?;
+    Ok(drvs.into_iter().all(|drv| Path::new(drv).symlink_metadata().is_ok()))
 }

@@ -23,7 +23,6 @@ mod walk;
 pub use settings::{Settings, Store};
 pub use tools::{Tools, ToolsError, programs};
 
-pub(crate) use cell::Cell;
 pub(crate) use evaluate::{Machine, evaluate};
 pub(crate) use graph::read_drv;
 pub(crate) use overseer::Overseer;

@@ -1,6 +1,5 @@
 //! What a task of Nix's has of its supervisor.
 
-use super::cell::Cell;
 use crate::supervisor::Stop;
 use rustix::fd::BorrowedFd;
 use std::fmt::Display;
@@ -16,6 +15,7 @@ pub(crate) trait Overseer {
     /// The same without sleeping, in the midst of work.
     fn glance(&mut self) -> Result<(), Stop>;
 
-    /// Notes a cell, so that whoever cleans up after a killed supervisor can wait for its end.
-    fn note(&mut self, cell: &Cell) -> Result<(), Stop>;
+    /// Takes in the first process of a cell before it begins: notes it, so that whoever cleans up after a killed
+    /// supervisor can wait for its end, and limits it.
+    fn take_in(&mut self, first: i32) -> Result<(), Stop>;
 }

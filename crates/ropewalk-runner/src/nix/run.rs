@@ -80,12 +80,6 @@ impl From<SandboxError> for Stop {
     }
 }
 
-impl From<SandboxError> for RunError {
-    fn from(error: SandboxError) -> RunError {
-        RunError::Stop(error.into())
-    }
-}
-
 /// Runs a program to its end, in an empty folder.
 pub(crate) fn run(
     overseer: &mut dyn Overseer,
@@ -107,8 +101,7 @@ pub(crate) fn run(
         output: output_end,
         errors: errors_end,
     };
-    let cell = Cell::start(spec, order)?;
-    overseer.note(&cell)?;
+    let cell = Cell::start(spec, order, &mut |first| overseer.take_in(first))?;
     let mut streams = [Stream::new(output), Stream::new(errors)];
     loop {
         let open: Vec<_> = streams.iter().filter_map(|stream| stream.fd.as_ref()).map(AsFd::as_fd).collect();

@@ -216,11 +216,8 @@ impl Tools {
         readable.extend(real.parent().filter(|folder| !folder.starts_with("/nix")).map(Path::to_owned));
         readable.retain(|folder| !folder.starts_with("/usr"));
         match &self.home {
-            // One mount for all of it: Nix moves things from one of these folders to another.
-            Some(home) => {
-                let folder = home.parent().map_or_else(|| home.clone(), Path::to_owned);
-                (readable, vec![folder])
-            }
+            // Neither the configuration of later programs nor their home.
+            Some(_) => (readable, [&self.store, &self.state, &self.logs].map(Clone::clone).into()),
             None if !self.is_of_daemon() => (readable, vec!["/nix".into()]),
             // The daemon's socket is among it.
             None => {
@@ -311,6 +308,20 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "{line} is missing in {text}");
         }
         assert!(tools.store.is_dir() && tools.store.starts_with(folder.path().canonicalize().unwrap()));
+    }
+
+    #[test]
+    fn a_cell_cannot_write_what_later_programs_obey() {
+        let folder = tempfile::tempdir().unwrap();
+        let Ok(programs) = programs() else {
+            return println!("NOT RUN here: what cells write: nix is not installed");
+        };
+        let store = Store::Private(folder.path().join("nix"));
+        let tools = Tools::open(&Settings { programs, store, local_inputs: vec![] }).unwrap();
+        let (readable, writable) = tools.places();
+        assert!(readable.contains(&tools.configuration) && writable.contains(&tools.store));
+        let obeyed = [&tools.configuration, tools.home.as_ref().unwrap()];
+        assert!(obeyed.iter().all(|place| !writable.iter().any(|folder| place.starts_with(folder))));
     }
 
     #[test]

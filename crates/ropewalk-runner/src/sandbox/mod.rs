@@ -6,6 +6,7 @@
 
 mod beside;
 mod bpf;
+mod cells;
 pub mod cgroup;
 mod error;
 mod init;
@@ -30,6 +31,7 @@ pub use spec::{Bind, Limits, Network, Spec};
 pub use watch::{Breach, WATCH_INTERVAL};
 
 pub(crate) use beside::Beside;
+pub(crate) use cells::Cells;
 pub(crate) use error::Doing;
 pub(crate) use watch::pids_below;
 

@@ -231,16 +231,22 @@ fn ended_log(spool: &ropewalk_runner::spool::Spool) -> String {
     String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
 }
 
-/// Processes that evaluate with this scenario's store.
+/// How many processes evaluate with this scenario's store.
 fn evaluators(home: &Path) -> usize {
+    processes(home).len()
+}
+
+/// Command lines of processes that evaluate with it.
+fn processes(home: &Path) -> Vec<String> {
     let store = format!("NIX_STATE_DIR={}", home.join("nix/var").display());
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let evaluates = |path: &Path| {
         let read = |file: &str| std::fs::read(path.join(file)).unwrap_or_default();
         let text = |file: &str| String::from_utf8_lossy(&read(file)).into_owned();
-        text("cmdline").contains("allow-import-from-derivation") && text("environ").contains(&store)
+        let line = text("cmdline");
+        (line.contains("allow-import-from-derivation") && text("environ").contains(&store)).then_some(line)
     };
-    processes.filter(|entry| evaluates(&entry.path())).count()
+    processes.filter_map(|entry| evaluates(&entry.path())).collect()
 }
 
 pub(crate) fn derivations_that_are_needed_are_named_and_kept(home: &Path) {
@@ -276,6 +282,96 @@ pub(crate) fn derivations_that_are_needed_are_named_and_kept(home: &Path) {
     let again = evaluate(&world, &text);
     assert_eq!(again.derivations[&found.jobs[0].drv_path].needs.len(), 1);
     assert!(!again.derivations.contains_key(base));
+}
+
+/// What it writes is counted while it writes, although others write into the same folders.
+pub(crate) fn an_evaluation_that_fills_the_disk_ends(home: &Path) {
+    let world = World::new(home);
+    let text = format!(
+        r#"let {SH} in {{ a = sh "a" (toString (builtins.genList (n: builtins.path {{ path = ./.; name = "x${{toString n}}"; }}) 100)); }}"#
+    );
+    let folder = world.folder("given", &[("release.nix", &text)]);
+    std::fs::write(folder.join("big"), vec![7; 8 << 20]).unwrap();
+    let mut big = evaluation(&folder);
+    big.limits = EvaluationLimits { disk: 200 << 20, ..EvaluationLimits::default() };
+    let ended = world.evaluate(&big);
+    let message = ended.failure(Cause::DiskLimit);
+    assert!(message.contains("nix.evaluation-disk"), "{message}");
+    assert!(!ended.log.contains("1 jobs"), "{}", ended.log);
+}
+
+pub(crate) fn outputs_that_nobody_knows_before_the_build_are_an_error_of_the_job(home: &Path) {
+    let world = World::new(home);
+    let text = format!(
+        r#"let {SH} in {{ a = sh "a" ""; late = {{ type = "derivation"; name = "late"; system = "x86_64-linux"; outPath = "/none";
+          drvPath = builtins.toFile "late.drv" ''Derive([("out","","","")],[],[],"x86_64-linux","/bin/sh",[],[("name","late"),("out","")])''; }}; }}"#
+    );
+    let found = evaluate(&world, &text);
+    assert_eq!(names(&found), ["a"]);
+    assert!(error(&found, "late").contains("only after the build"), "{}", error(&found, "late"));
+}
+
+/// None of its processes has much.
+pub(crate) fn what_an_evaluation_builds_is_limited_with_it(home: &Path) {
+    let world = World::new(home);
+    let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do (x=$(yes xxxxxxxxxxxxxxx | head -c 150000000); sleep 100) & done; wait; echo 1 > $out";
+    let text = format!(r#"let {SH} in {{ job = sh "job" (toString (import (sh "hungry" "{script}"))); }}"#);
+    let folder = world.folder("given", &[("release.nix", &text)]);
+    let mut hungry = evaluation(&folder);
+    hungry.import_from_derivation = true;
+    hungry.limits = EvaluationLimits { memory: 1 << 30, ..EvaluationLimits::default() };
+    if !rustix::process::getuid().is_root() {
+        let ended = world.evaluate(&hungry);
+        let message = ended.failure(Cause::MemoryLimit);
+        assert!(message.contains("nix.evaluation-memory"), "{message}");
+        return;
+    }
+    // Root builds nothing meanwhile; but what it runs is in the group of the evaluation.
+    if !Path::new("/sys/fs/cgroup/memory").exists()
+        && !Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+    {
+        return println!("NOT RUN here: groups of evaluations: there are no control groups");
+    }
+    let text =
+        "builtins.foldl' (a: b: builtins.hashString \"sha512\" a) \"\" (builtins.genList (x: x) 100000000)";
+    let folder = world.folder("slow", &[("release.nix", text)]);
+    let (spool, mut child) = world.start(&evaluation(&folder));
+    until("the evaluator", || evaluators(home) > 0);
+    let name = format!("ropewalk-{}", spool.name());
+    let held = ropewalk_runner::sandbox::cgroup::groups(&spool.name());
+    let members: usize = held
+        .iter()
+        .map(|group| std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default().lines().count())
+        .sum();
+    assert!(members >= 2, "nobody is in {name}");
+    assert!(spool.ask_to_end(Cause::Cancelled).unwrap());
+    child.wait().unwrap();
+    assert!(held.iter().all(|group| !group.exists()), "{name} is left");
+}
+
+/// Somebody collects garbage while another attribute is being evaluated.
+pub(crate) fn a_derivation_that_was_collected_meanwhile_is_found_again(home: &Path) {
+    let world = World::new(home);
+    let text = format!(
+        r#"let {SH} in {{ a = sh "collected" ""; late = builtins.seq
+          (builtins.foldl' (a: b: builtins.hashString "sha512" a) "" (builtins.genList (x: x) 400000)) (throw "late"); }}"#
+    );
+    let folder = world.folder("given", &[("release.nix", &text)]);
+    let (spool, mut child) = world.start(&evaluation(&folder));
+    // The second pass, whose evaluator knows nothing of what the first one has found.
+    until("the second pass", || {
+        processes(home).iter().any(|line| line.contains("repl")) || !is_running(&mut child)
+    });
+    let tools = world.tools();
+    assert!(tools.command("nix-store").arg("--gc").output().unwrap().status.success());
+    child.wait().unwrap();
+    let found = ended(&spool).result.unwrap().found.unwrap();
+    assert_eq!(names(&found), ["a"], "{:?}", found.errors);
+    assert!(Path::new(&found.jobs[0].drv_path).exists());
+}
+
+fn is_running(child: &mut std::process::Child) -> bool {
+    child.try_wait().unwrap().is_none()
 }
 
 pub(crate) fn what_is_valid_says_what_lies_in_it(home: &Path) {

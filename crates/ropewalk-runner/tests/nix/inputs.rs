@@ -177,6 +177,41 @@ pub(crate) fn a_path_keeps_its_name_and_its_revision(home: &Path) {
     assert_eq!(first.hash, second.hash);
 }
 
+/// Folders that each have the next one ten times: a few hundred bytes in the repository.
+pub(crate) fn a_commit_of_too_many_files_is_not_checked_out(home: &Path) {
+    let world = World::new(home);
+    let expression = world.folder("expression", &[("release.nix", SHAPES)]);
+    let repository = home.join("repository");
+    commit(&repository, &[("a", "one")], &[]);
+    let mut object = git(&repository, &["rev-parse", "HEAD:a"]);
+    let mut kind = "100644 blob";
+    for _ in 0..5 {
+        let entries: String = (0..10).map(|n| format!("{kind} {object}\tx{n}\n")).collect();
+        let list = home.join("entries");
+        std::fs::write(&list, entries).unwrap();
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&repository).arg("mktree").stdin(std::fs::File::open(&list).unwrap());
+        let made = command.output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        object = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        kind = "040000 tree";
+    }
+    let bomb = git(&repository, &["commit-tree", &object, "-m", "many"]);
+    git(&repository, &["update-ref", "refs/heads/main", &bomb]);
+    let mut evaluation = evaluation(&expression);
+    evaluation.limits.input = 100 << 20;
+    for deep in [false, true] {
+        let uri = repository.to_str().unwrap().to_owned();
+        let input = Input::Git { uri, reference: Some("main".into()), deep, timeout: 60, local: true };
+        evaluation.inputs.insert("other".into(), input);
+        let ended = world.evaluate(&evaluation);
+        let text = ended.failure(Cause::SourceFailed);
+        assert!(text.contains("input other: the "), "{text}");
+    }
+    let left = std::fs::read_dir(home.join("nix-sources/git")).unwrap().flatten();
+    assert!(left.into_iter().all(|folder| !folder.path().join("checkout").exists()));
+}
+
 pub(crate) fn values_are_not_taken_for_nix(home: &Path) {
     let world = World::new(home);
     let expression = world.folder(

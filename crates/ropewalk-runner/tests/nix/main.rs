@@ -44,6 +44,10 @@ const ALL: &[Scenario] = scenarios![
     evaluation::nothing_outlives_a_cancelled_evaluation,
     evaluation::derivations_that_are_needed_are_named_and_kept,
     evaluation::what_has_to_be_built_first_is_read_only_if_that_is_allowed,
+    evaluation::an_evaluation_that_fills_the_disk_ends,
+    evaluation::what_an_evaluation_builds_is_limited_with_it,
+    evaluation::outputs_that_nobody_knows_before_the_build_are_an_error_of_the_job,
+    evaluation::a_derivation_that_was_collected_meanwhile_is_found_again,
     evaluation::what_is_valid_says_what_lies_in_it,
     evaluation::the_machine_is_out_of_sight,
     aggregates::hydra_50_an_aggregate_needs_what_it_names,
@@ -53,6 +57,7 @@ const ALL: &[Scenario] = scenarios![
     inputs::a_branch_that_was_rewritten_is_followed,
     inputs::a_repository_is_fetched_over_http_and_redirects_are_not_followed,
     inputs::a_path_keeps_its_name_and_its_revision,
+    inputs::a_commit_of_too_many_files_is_not_checked_out,
     inputs::values_are_not_taken_for_nix,
     inputs::a_repository_may_be_of_this_machine_only_if_that_is_allowed,
 ];

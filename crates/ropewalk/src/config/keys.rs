@@ -87,11 +87,24 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("limits.image-files", "Files and folders of an image."),
     ("limits.image-rate", "Bytes a second with which a registry's answer must come; 0: any rate."),
     ("nix.attribute-time", "Seconds that one attribute of an evaluation may take."),
+    (
+        "nix.clones-age",
+        "Seconds for which the clone of a repository is kept that no evaluation fetches any more.",
+    ),
+    ("nix.clones-disk", "Bytes of all clones; of more, those go that were not used for the longest time."),
+    ("nix.evaluation-disk", "Bytes that an evaluation may write: clones, inputs, derivations."),
     ("nix.evaluation-jobs", "Jobs and errors of an evaluation."),
-    ("nix.evaluation-memory", "Bytes of memory of an evaluation."),
+    (
+        "nix.evaluation-memory",
+        "Bytes of memory of an evaluation, of each of its processes and of all together.",
+    ),
     ("nix.evaluation-time", "Seconds that an evaluation may take."),
     ("nix.failure-memory", "Seconds for which a derivation that failed is not tried again."),
-    ("nix.import-from-derivation", "Expressions may read what has to be built first."),
+    ("nix.fetch-time", "Seconds for fetching an input, whatever the input asks for."),
+    (
+        "nix.import-from-derivation",
+        "Expressions may read what has to be built first: their builds run as the farm's own account.",
+    ),
     (
         "nix.local-inputs",
         "Folders of the runner's machine that jobsets of everybody may read; administrators' may read all.",

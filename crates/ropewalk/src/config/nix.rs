@@ -14,10 +14,14 @@ pub(crate) const FOLDER: &str = "nix";
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Nix {
     pub(crate) attribute_time: u64,
+    pub(crate) clones_age: u64,
+    pub(crate) clones_disk: u64,
+    pub(crate) evaluation_disk: u64,
     pub(crate) evaluation_jobs: usize,
     pub(crate) evaluation_memory: u64,
     pub(crate) evaluation_time: u64,
     pub(crate) failure_memory: u64,
+    pub(crate) fetch_time: u64,
     pub(crate) import_from_derivation: bool,
     pub(crate) local_inputs: Vec<PathBuf>,
     pub(crate) max_evaluations: u32,
@@ -47,13 +51,19 @@ pub(crate) enum Choice {
 impl Default for Nix {
     fn default() -> Self {
         let settings = NixSettings::default();
-        let EvaluationLimits { time, attribute_time, memory, jobs, .. } = settings.evaluation;
+        let EvaluationLimits {
+            time, attribute_time, memory, jobs, fetch_time, disk, clones, clones_age, ..
+        } = settings.evaluation;
         Nix {
             attribute_time,
+            clones_age,
+            clones_disk: clones,
+            evaluation_disk: disk,
             evaluation_jobs: jobs,
             evaluation_memory: memory,
             evaluation_time: time,
             failure_memory: settings.failure_memory.as_secs(),
+            fetch_time,
             import_from_derivation: settings.import_from_derivation,
             local_inputs: settings.local_inputs,
             max_evaluations: settings.max_evaluations,
@@ -81,6 +91,10 @@ impl Nix {
                 attribute_time: self.attribute_time,
                 memory: self.evaluation_memory,
                 jobs: self.evaluation_jobs,
+                fetch_time: self.fetch_time,
+                disk: self.evaluation_disk,
+                clones: self.clones_disk,
+                clones_age: self.clones_age,
                 ..EvaluationLimits::default()
             },
             import_from_derivation: self.import_from_derivation,

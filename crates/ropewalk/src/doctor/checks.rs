@@ -218,7 +218,14 @@ fn nix(config: &Config, data: &Path) -> Finding {
         Some(_) if tools.is_own() && range::find().is_err() => Finding::weak(
             name,
             found,
-            "without an id range a derivation can change what it depends on: add one, see `id range`",
+            "without an id range a derivation can change what it depends on, and one that fetches has no network: add \
+             one, see `id range`",
+        ),
+        _ if tools.is_of_daemon() => Finding::weak(
+            name,
+            found,
+            "Nix's daemon builds: limits.memory, limits.disk, limits.processes and sandbox.network do not hold for its \
+             builds; leave nix.store out, or set limits in the daemon's configuration",
         ),
         Some(_) => Finding::good(name, found),
         None => Finding::weak(name, found, "derivations find no /bin/sh: install the package busybox-static"),

@@ -90,7 +90,9 @@ fn set_up(spec: &Spec, mapped: Option<Account>) -> Result<(), SandboxError> {
 /// Starts the program; every end of its pipes that is not its own is closed.
 fn start(spec: &Spec, order: Order) -> Result<Child, SandboxError> {
     let mut command = Command::new(&order.program);
-    command.args(&order.arguments).env_clear().envs(order.environment).current_dir(&order.folder);
+    command.args(&order.arguments).env_clear().envs(order.environment);
+    // No other is in sight, and it goes with the cell.
+    command.env("HOME", "/tmp").current_dir(&order.folder);
     command.stdin(order.input.map_or(Stdio::null(), Stdio::from));
     command.stdout(Stdio::from(order.output)).stderr(Stdio::from(order.errors));
     let (memory, file, reads_all) = (spec.memory, spec.file, spec.reads_all);

@@ -7,6 +7,7 @@ mod init;
 mod root;
 
 use crate::sandbox::{Doing, SandboxError};
+use crate::supervisor::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -67,9 +68,13 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// Starts a program in a cell. The caller must have one thread. The descriptors of the order are closed here when
-    /// this returns.
-    pub(crate) fn start(spec: &Spec, order: Order) -> Result<Cell, SandboxError> {
+    /// Starts a program in a cell, once `known` has taken its first process, which has begun nothing yet. The caller must
+    /// have one thread. The descriptors of the order are closed here when this returns.
+    pub(crate) fn start(
+        spec: &Spec,
+        order: Order,
+        known: &mut dyn FnMut(i32) -> Result<(), Stop>,
+    ) -> Result<Cell, Stop> {
         let (mut status, told) = std::io::pipe().doing("make a pipe")?;
         let (wait, mut go) = std::io::pipe().doing("make a pipe")?;
         let kept = [status.as_fd(), go.as_fd()];
@@ -79,14 +84,15 @@ impl Cell {
         await_word(&status)?;
         // The init ends with us from here on.
         if status.read(&mut [0]).is_ok_and(|count| count == 1) {
+            known(cell.pid())?;
             go.write_all(b"!").doing("start the cell's init")?;
         }
         let reason = read_reason(&status)?;
-        if reason.is_empty() { Ok(cell) } else { Err(SandboxError::Refused(reason)) }
+        if reason.is_empty() { Ok(cell) } else { Err(SandboxError::Refused(reason).into()) }
     }
 
     /// Its first process, in our own pid namespace.
-    pub(crate) fn pid(&self) -> i32 {
+    fn pid(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 

@@ -10,6 +10,66 @@ use url::{Host, Url};
 /// Ports of the protocols that are looked at.
 const PORTS: [(&str, u16); 3] = [("http", 80), ("https", 443), ("git", 9418)];
 
+/// The proxies of this machine, and what they are not asked for. Git is told of a proxy or of none: what is left out of
+/// the proxies is ours to judge, not the library's that git uses, for only what is not proxied is looked up first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Proxies {
+    http: Option<String>,
+    https: Option<String>,
+    /// `no_proxy`: names with all below them, addresses and networks, or `*`.
+    without: String,
+}
+
+impl Proxies {
+    /// What the environment says, as git reads it.
+    pub(super) fn of_machine() -> Proxies {
+        let value = |names: &[&str]| {
+            names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        };
+        Proxies {
+            http: value(&["http_proxy"]),
+            https: value(&["https_proxy", "HTTPS_PROXY"]),
+            without: value(&["no_proxy", "NO_PROXY"]).unwrap_or_default(),
+        }
+    }
+
+    /// The variable and the proxy that git is told for an address, if one is asked for it.
+    pub(super) fn of(&self, uri: &str) -> Option<(&'static str, &str)> {
+        let url = Url::parse(uri).ok()?;
+        let (name, proxy) = match url.scheme() {
+            "http" => ("http_proxy", self.http.as_deref()?),
+            "https" => ("https_proxy", self.https.as_deref()?),
+            _ => return None,
+        };
+        let is_left_out = match url.host()? {
+            Host::Ipv4(ip) => self.leaves_out_address(ip.into()),
+            Host::Ipv6(ip) => self.leaves_out_address(ip.into()),
+            Host::Domain(host) => self.leaves_out_name(host),
+        };
+        (!is_left_out).then_some((name, proxy))
+    }
+
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.without.split([',', ' ', '\t']).filter(|word| !word.is_empty())
+    }
+
+    fn leaves_out_address(&self, ip: IpAddr) -> bool {
+        self.words().any(|word| {
+            let bare = word.trim_matches(['[', ']']);
+            word == "*" || bare.parse() == Ok(ip) || bare.parse::<IpNet>().is_ok_and(|net| net.contains(&ip))
+        })
+    }
+
+    fn leaves_out_name(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        self.words().any(|word| {
+            let word = word.trim_matches('.').to_ascii_lowercase();
+            let is_below = || host.strip_suffix(&word).is_some_and(|rest| rest.ends_with('.'));
+            word == "*" || (!word.is_empty() && (host == word || is_below()))
+        })
+    }
+}
+
 /// An address that was looked up and may be visited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Admitted {
@@ -105,6 +165,37 @@ mod tests {
         // What a proxy is asked for is its business, but for addresses.
         assert!(admit("http://10.1.2.3/r", &[], true).is_err());
         assert!(admit("https://example.invalid/r", &[], true).is_ok());
+    }
+
+    #[test]
+    fn what_the_proxy_is_not_asked_for_is_looked_up() {
+        let proxies = Proxies {
+            http: Some("http://proxy:3128".into()),
+            https: None,
+            without: "localhost,.corp.example 10.0.0.0/8,,192.168.1.1".into(),
+        };
+        let asked = |uri: &str| proxies.of(uri).is_some();
+        for uri in
+            ["http://example.org/r", "http://notlocalhost/r", "http://corp.example.org/", "http://11.0.0.1/"]
+        {
+            assert!(asked(uri), "{uri}");
+        }
+        for uri in [
+            "http://localhost:8420/x",
+            "http://LOCALHOST./x",
+            "http://wiki.corp.example/",
+            "http://corp.example/",
+            "http://10.1.2.3/r",
+            "http://192.168.1.1/r",
+            "https://example.org/r",
+            "git://example.org/r",
+        ] {
+            assert!(!asked(uri), "{uri}");
+        }
+        let refused = admit("http://localhost:8420/x", &[], asked("http://localhost:8420/x")).unwrap_err();
+        assert!(refused.message.contains("private address"), "{}", refused.message);
+        let none = Proxies { without: "*".into(), ..proxies.clone() };
+        assert!(none.of("http://example.org/").is_none() && none.of("http://1.1.1.1/").is_none());
     }
 
     #[test]

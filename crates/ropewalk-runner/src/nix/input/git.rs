@@ -1,12 +1,13 @@
 //! A git repository: a clone that is kept for each address, and a checkout in the store.
 
-use super::address::{Admitted, admit};
+use super::address::{Admitted, Proxies, admit};
+use super::clones::SIZE;
 use super::place::{Fetch, Known, Locked, tree_size};
 use super::{Resolved, failed};
 use crate::nix::cell::Spec;
 use crate::nix::overseer::Overseer;
 use crate::nix::quote::text;
-use crate::nix::run::{self, Call};
+use crate::nix::run::{self, Allowance, Call, RunError};
 use crate::spool::At;
 use crate::supervisor::Stop;
 use ropewalk_model::nix::{Input, ResolvedInput};
@@ -25,6 +26,10 @@ const LOCAL_PROTOCOLS: &str = "http:https:git:file";
 const FETCHED: &str = "refs/ropewalk/fetched";
 /// Bytes of memory of git.
 const MEMORY: u64 = 8 << 30;
+/// Bytes of the list of a commit's files: some hundred thousand of them.
+const MAX_LISTING: usize = 64 << 20;
+/// Bytes that a small file takes on a disk.
+const BLOCK: u64 = 4096;
 /// Digits of a commit's SHA-1.
 const COMMIT: usize = 40;
 
@@ -34,6 +39,8 @@ struct Clone<'a> {
     /// The same as git is told it.
     address: Admitted,
     local: bool,
+    /// Variable and address of the proxy that git asks.
+    proxy: Option<(&'static str, String)>,
     time: Duration,
     locked: Locked,
     cell: Spec,
@@ -53,7 +60,13 @@ pub(super) fn fetch(
         "Fetching input {name} from {uri}{}",
         reference.as_ref().map_or(String::new(), |reference| format!(" ({reference})"))
     ))?;
-    let clone = Clone::open(overseer, fetch, uri, *local, Duration::from_secs(*timeout))?;
+    let clone = Clone::open(
+        overseer,
+        fetch,
+        uri,
+        *local,
+        Duration::from_secs((*timeout).min(fetch.limits.fetch_time)),
+    )?;
     clone.fetch(overseer, fetch, reference.as_deref())?;
     let commit = clone.ask(overseer, fetch, &["rev-parse", "--verify", &format!("{FETCHED}^{{commit}}")])?;
     let count = clone.ask(overseer, fetch, &["rev-list", "--count", &commit])?;
@@ -92,17 +105,18 @@ impl<'a> Clone<'a> {
             file: fetch.limits.input,
             ..Spec::default()
         };
+        let proxy = Proxies::of_machine().of(uri).map(|(name, proxy)| (name, proxy.to_owned()));
         let own = if local { path_of(uri) } else { None };
         let address = match &own {
             Some(_) => Admitted { uri: uri.to_owned(), options: vec![] },
-            None => admit(uri, fetch.allow, is_proxied(uri))?,
+            None => admit(uri, fetch.allow, proxy.is_some())?,
         };
         if let Some(path) = own {
             cell.readable.push(path);
             // Else root would be refused what belongs to others.
             cell.reads_all = true;
         }
-        let clone = Clone { uri, address, local, time, locked, cell };
+        let clone = Clone { uri, address, local, proxy, time, locked, cell };
         if !clone.folder().join("HEAD").exists() {
             let _ = crate::tree::remove(&clone.folder());
             let made = clone.folder().with_extension("new");
@@ -150,6 +164,8 @@ impl<'a> Clone<'a> {
             let _ = crate::tree::remove(&self.folder());
             return Err(failed(format_args!("{} is larger than {most} bytes", self.uri)));
         }
+        let noted = self.locked.folder.join(SIZE);
+        std::fs::write(&noted, size.to_string()).at("write", &noted)?;
         Ok(())
     }
 
@@ -196,10 +212,9 @@ impl<'a> Clone<'a> {
         {
             return Ok(known.store_path);
         }
-        let around = self.locked.folder.join("checkout");
-        let _ = crate::tree::remove(&around);
-        std::fs::create_dir(&around).at("create", &around)?;
-        let source = around.join("source");
+        self.is_small(overseer, fetch, commit)?;
+        let checkout = Checkout::new(self.locked.folder.join("checkout"))?;
+        let source = checkout.0.join("source");
         let folder = source.display().to_string();
         if deep {
             let clone = self.folder().display().to_string();
@@ -219,14 +234,38 @@ impl<'a> Clone<'a> {
         let most = fetch.limits.input;
         let size = tree_size(&source, most).at("measure", &source)?;
         if size > most {
-            let _ = crate::tree::remove(&around);
             return Err(failed(format_args!("the files of {commit} are larger than {most} bytes")));
         }
         let store_path = fetch.add(overseer, &source, false)?;
-        let _ = crate::tree::remove(&around);
+        drop(checkout);
         let known = Known { store_path: store_path.clone(), revision: commit.into() };
         self.locked.remember(&name, &known)?;
         Ok(store_path)
+    }
+
+    /// Makes sure of the size of a commit's files before they are written: a few bytes of a repository may be a million
+    /// files.
+    fn is_small(&self, overseer: &mut dyn Overseer, fetch: &Fetch<'_>, commit: &str) -> Result<(), Stop> {
+        let folder = format!("--git-dir={}", self.folder().display());
+        let arguments = [folder.as_str(), "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", commit];
+        let call = self.call(&arguments, PROTOCOLS)?;
+        let allowance = Allowance { time: fetch.left(self.time), output: MAX_LISTING };
+        let most = fetch.limits.input;
+        let listed = match run::run(overseer, &self.cell, call, allowance) {
+            Ok(ran) if ran.code == 0 => ran.output,
+            Ok(ran) => return Err(failed(ran.errors.trim())),
+            Err(RunError::Stop(stop)) => return Err(stop),
+            Err(RunError::TimedOut) => return Err(failed("to list its files took too long")),
+            Err(RunError::TooMuch) => {
+                return Err(failed(format_args!(
+                    "the list of the files of {commit} is longer than {MAX_LISTING} bytes"
+                )));
+            }
+        };
+        if listed_size(&listed) > most {
+            return Err(failed(format_args!("the files of {commit} are larger than {most} bytes")));
+        }
+        Ok(())
     }
 
     /// Runs git on the clone; what it says on standard output, trimmed.
@@ -241,6 +280,14 @@ impl<'a> Clone<'a> {
         self.git(overseer, fetch, &all, if self.local { LOCAL_PROTOCOLS } else { PROTOCOLS })
     }
 
+    fn call(&self, arguments: &[&str], protocols: &str) -> Result<Call, Stop> {
+        Ok(Call {
+            program: program()?,
+            arguments: arguments.iter().map(ToString::to_string).collect(),
+            environment: environment(protocols, self.proxy.as_ref()),
+        })
+    }
+
     fn git(
         &self,
         overseer: &mut dyn Overseer,
@@ -248,12 +295,7 @@ impl<'a> Clone<'a> {
         arguments: &[&str],
         protocols: &str,
     ) -> Result<String, Stop> {
-        let call = Call {
-            program: program()?,
-            arguments: arguments.iter().map(ToString::to_string).collect(),
-            environment: environment(protocols),
-        };
-        let ran = fetch.run(overseer, &self.cell, call, self.time)?;
+        let ran = fetch.run(overseer, &self.cell, self.call(arguments, protocols)?, self.time)?;
         if ran.code == 0 {
             return Ok(run::text(&ran.output).trim().to_owned());
         }
@@ -263,19 +305,39 @@ impl<'a> Clone<'a> {
     }
 }
 
+/// A folder that a commit is checked out into. It goes with this, whatever came of it.
+struct Checkout(PathBuf);
+
+impl Checkout {
+    fn new(folder: PathBuf) -> Result<Checkout, Stop> {
+        let _ = crate::tree::remove(&folder);
+        std::fs::create_dir(&folder).at("create", &folder)?;
+        Ok(Checkout(folder))
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        let _ = crate::tree::remove(&self.0);
+    }
+}
+
+/// Bytes that listed files and folders take on a disk: each has a block at least.
+fn listed_size(listed: &[u8]) -> u64 {
+    // `MODE TYPE OBJECT SIZE<tab>PATH`, and a dash for the size of a folder.
+    let size = |entry: &[u8]| {
+        let head = entry.split(|byte| *byte == b'\t').next().unwrap_or_default();
+        let size =
+            str::from_utf8(head).ok().and_then(|head| head.split_ascii_whitespace().last()?.parse().ok());
+        size.unwrap_or(0).max(BLOCK)
+    };
+    let entries = listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+    entries.map(size).fold(0, u64::saturating_add)
+}
+
 /// Whether git was sent elsewhere.
 fn is_redirect(said: &str) -> bool {
     ["301", "302", "303", "307", "308"].iter().any(|code| said.contains(&format!("returned error: {code}")))
-}
-
-/// Whether git asks a proxy for this address.
-fn is_proxied(uri: &str) -> bool {
-    let variables: &[&str] = match uri.split_once(':') {
-        Some(("http", _)) => &["http_proxy"],
-        Some(("https", _)) => &["https_proxy", "HTTPS_PROXY"],
-        _ => &[],
-    };
-    variables.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 fn program() -> Result<PathBuf, Stop> {
@@ -285,7 +347,7 @@ fn program() -> Result<PathBuf, Stop> {
 }
 
 /// All that git gets; the proxy is what the machine reaches others by.
-fn environment(protocols: &str) -> Vec<(String, String)> {
+fn environment(protocols: &str, proxy: Option<&(&'static str, String)>) -> Vec<(String, String)> {
     let own = [
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),
         ("HOME", "/tmp"),
@@ -298,9 +360,7 @@ fn environment(protocols: &str) -> Vec<(String, String)> {
         ("GIT_ADVICE", "0"),
     ];
     let mut pairs: Vec<_> = own.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"] {
-        pairs.extend(std::env::var(name).ok().map(|value| (name.to_owned(), value)));
-    }
+    pairs.extend(proxy.map(|(name, value)| ((*name).to_owned(), value.clone())));
     pairs
 }
 
@@ -338,6 +398,13 @@ mod tests {
         for bad in ["", "-u", "a b", "a:b", "*", "a..b", "a/", "/a", "a@{1}", "a\n", "x.lock", ".a", "a."] {
             assert!(!is_reference(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn every_file_and_folder_takes_a_block() {
+        let listed = b"040000 tree 1f2     -\tsome folder\x00100644 blob 3f4 9000\tsome folder/9 1\x00100644 blob 5 1\tb\x00";
+        assert_eq!(listed_size(listed), 4096 + 9000 + 4096);
+        assert_eq!(listed_size(b""), 0);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Inputs of an evaluation: fetching them, and what the expression gets of them.
 
 mod address;
+mod clones;
 mod git;
 mod path;
 mod place;
 mod value;
 
+pub(crate) use clones::sweep;
 pub(crate) use place::{Fetch, Rooted};
 pub(crate) use value::Resolved;
 

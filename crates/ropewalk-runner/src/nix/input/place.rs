@@ -17,12 +17,14 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{File, create_dir_all};
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Bytes that a program may say while something is fetched.
 const MAX_OUTPUT: usize = 1 << 20;
+/// File in the folder of an address that whoever uses it has locked. It is as old as the last use.
+pub(super) const LOCK: &str = "lock";
 /// Folders within each other that are looked at.
 const DEEPEST: usize = 256;
 
@@ -116,13 +118,18 @@ impl Fetch<'_> {
         address: &str,
     ) -> Result<Locked, Stop> {
         let folder = self.clones.join(kind).join(hex::encode(Sha256::digest(address.as_bytes())));
-        create_dir_all(&folder).at("create", &folder)?;
-        let path = folder.join("lock");
-        let file = File::create(&path).at("create", &path)?;
+        let path = folder.join(LOCK);
         let mut told = false;
         loop {
+            create_dir_all(&folder).at("create", &folder)?;
+            let file = File::create(&path).at("create", &path)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Locked { folder, _file: file }),
+                Ok(()) if is_at(&file, &path) => {
+                    file.set_modified(SystemTime::now()).at("touch", &path)?;
+                    return Ok(Locked { folder, _file: file });
+                }
+                // It was removed in between, or is the next one's already.
+                Ok(()) => continue,
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error).at("lock", &path)?,
             }
@@ -135,6 +142,12 @@ impl Fetch<'_> {
             overseer.sleep(&[])?;
         }
     }
+}
+
+/// Whether the file is the one that lies there.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (open, there) = (file.metadata(), path.symlink_metadata());
+    open.is_ok_and(|open| there.is_ok_and(|there| (open.dev(), open.ino()) == (there.dev(), there.ino())))
 }
 
 /// The folder of one address.

@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 const WALKER: &str = "/ropewalk/walk.nix";
 /// Where the arguments lie there.
 const ARGUMENTS: &str = "/ropewalk/arguments.nix";
+/// Bytes that one build during an evaluation may print.
+const BUILD_LOG: &str = "67108864";
 /// The walker.
 const WALK: &str = include_str!("walk.nix");
 
@@ -60,8 +62,8 @@ pub(crate) struct Walked {
 
 /// Finds all jobs.
 pub(crate) fn walk(overseer: &mut dyn Overseer, subject: &mut Subject<'_>) -> Result<Walked, Stop> {
-    subject.cell.files.push((WALKER.into(), WALK.into()));
-    subject.cell.files.push((ARGUMENTS.into(), subject.arguments.clone().into_bytes()));
+    subject.cell.files =
+        vec![(WALKER.into(), WALK.into()), (ARGUMENTS.into(), subject.arguments.clone().into_bytes())];
     let fast = fast::walk(overseer, subject)?;
     let mut slow = Slow::new(subject);
     let mut walked = match fast {
@@ -91,6 +93,20 @@ impl Subject<'_> {
         let options = [("restrict-eval", restrict), ("allow-import-from-derivation", import)];
         for (option, value) in options {
             arguments.extend(["--option", option, value].map(String::from));
+        }
+        if self.import_from_derivation {
+            // What is built here is watched by nobody but Nix and the limits of the cell.
+            let (all, one) = (self.limits.time.to_string(), self.limits.attribute_time.to_string());
+            for (option, value) in [
+                ("timeout", all.as_str()),
+                ("max-silent-time", &one),
+                ("max-build-log-size", BUILD_LOG),
+                ("keep-build-log", "false"),
+                ("max-jobs", "1"),
+                ("builders", ""),
+            ] {
+                arguments.extend(["--option", option, value].map(String::from));
+            }
         }
         let own = [("ropewalk/walk", WALKER), ("ropewalk/arguments", ARGUMENTS)];
         let own = own.map(|(name, path)| (name.to_owned(), PathBuf::from(path)));

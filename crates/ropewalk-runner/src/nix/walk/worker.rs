@@ -62,8 +62,7 @@ impl Worker {
             output: output_end,
             errors,
         };
-        let cell = Cell::start(spec, order)?;
-        overseer.note(&cell)?;
+        let cell = Cell::start(spec, order, &mut |first| overseer.take_in(first))?;
         let random = || format!("{:016x}", RandomState::new().hash_one(0));
         let word = [random(), random()];
         Ok(Worker { cell, input: input.into(), output: Stream::new(output), word, asked: 0 })

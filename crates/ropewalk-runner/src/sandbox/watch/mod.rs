@@ -8,6 +8,9 @@ mod process;
 mod shortage;
 mod stores;
 mod tree;
+mod written;
+
+pub(crate) use written::Written;
 
 use super::cgroup::Group;
 use super::{Doing, Limits, SandboxError, Spec};

@@ -2,6 +2,7 @@
 
 mod account;
 mod child;
+mod daemon;
 mod evaluate;
 mod realise;
 mod surroundings;

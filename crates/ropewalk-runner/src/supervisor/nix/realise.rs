@@ -40,6 +40,9 @@ struct Heard {
 impl Attempt<'_> {
     pub(super) fn realise(&mut self, tools: &Tools, task: &Realise) -> Result<(), Stop> {
         check(tools, task)?;
+        if tools.is_of_daemon() {
+            self.is_isolated_by_daemon(tools)?;
+        }
         roots::add(tools, std::iter::once(&task.drv_path).chain(task.outputs.values())).map_err(unable)?;
         self.say(format_args!("Building {}", task.drv_path))?;
         self.events.keep_reserve()?;
