@@ -50,8 +50,12 @@ pub(crate) fn window(asked: &Asked) -> Result<Window, Error> {
 
 pub(crate) async fn list(asking: Asking<'_>) -> Result<Response, Error> {
     let Asking { farm, caller, asked, .. } = asking;
-    let filter =
-        TargetFilter { repo: asked.text("repo"), arch: asked.text("arch"), query: asked.text("query") };
+    let filter = TargetFilter {
+        repo: asked.text("repo"),
+        arch: asked.text("arch"),
+        query: asked.text("query"),
+        after: 0,
+    };
     let targets = farm.targets(caller, &filter, window(asked)?).await?;
     Ok(data(targets.into_iter().map(Shown::from).collect::<Vec<_>>()))
 }

@@ -3,18 +3,21 @@
 mod builds;
 mod logs;
 mod native;
+mod repo_lists;
 mod repos;
+mod runs;
 mod targets;
 
 use crate::SqlStore;
 use async_trait::async_trait;
 use ropewalk_core::arch::{BuildConfig, Cron};
 use ropewalk_core::port::{
-    Arch, BuildLog, DueBuild, LogFilter, Native, NewBuild, NewLog, Poll, StoreError, Target, TargetFields,
-    TargetFilter, Window,
+    Arch, BuildLog, DueBuild, LogFilter, Native, NewBuild, NewLog, Poll, StoreError, Target, TargetBuild,
+    TargetFields, TargetFilter, TargetRuns, Window,
 };
 use ropewalk_model::ids::{JobId, UserId};
 use ropewalk_model::time::Time;
+use std::collections::HashMap;
 
 #[async_trait]
 impl Arch for SqlStore {
@@ -36,6 +39,19 @@ impl Arch for SqlStore {
 
     async fn targets(&self, filter: &TargetFilter, window: Window) -> Result<Vec<Target>, StoreError> {
         targets::list(&self.db, filter, window).await
+    }
+
+    async fn target_runs(&self, targets: &[i64]) -> Result<HashMap<i64, TargetRuns>, StoreError> {
+        self.db.read("look up the builds of targets", targets.to_vec(), runs::of_targets).await
+    }
+
+    async fn target_builds(
+        &self,
+        target: i64,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<TargetBuild>, StoreError> {
+        self.db.read("list the builds of a target", (target, before, limit), runs::of_target).await
     }
 
     async fn update_target(

@@ -11,6 +11,7 @@ mod update;
 mod works;
 
 pub(crate) use cancel::cancel as cancel_in;
+pub(crate) use read::{jobs_in, numbered};
 pub(crate) use restart::restart as restart_in;
 pub(crate) use submit::submit as submit_in;
 

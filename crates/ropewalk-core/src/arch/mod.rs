@@ -11,6 +11,7 @@ mod native;
 pub mod package;
 mod recipe;
 mod repos;
+mod shown;
 mod targets;
 mod words;
 

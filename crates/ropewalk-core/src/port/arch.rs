@@ -4,8 +4,10 @@ use super::{BlobRef, Loss, StoreError, Submission};
 use crate::arch::BuildConfig;
 use async_trait::async_trait;
 use ropewalk_model::ids::{JobId, UserId};
+use ropewalk_model::job::Job;
 use ropewalk_model::time::Time;
 use ropewalk_model::work::Requirement;
+use std::collections::HashMap;
 use std::time::Duration;
 use strum::{Display, EnumString};
 
@@ -70,6 +72,28 @@ pub struct TargetFilter {
     pub arch: String,
     /// Text within address, path or branch.
     pub query: String,
+    /// With a higher number than this.
+    pub after: i64,
+}
+
+/// When a target is built, and how it went.
+#[derive(Clone, Debug, Default)]
+pub struct TargetRuns {
+    /// Its architectures in order, with when each is built next; no time: that build waits already.
+    pub next: Vec<(String, Option<Time>)>,
+    /// Its newest build.
+    pub last: Option<TargetBuild>,
+}
+
+/// A build of a target.
+#[derive(Clone, Debug)]
+pub struct TargetBuild {
+    /// The job that it is.
+    pub job: Job,
+    /// Its architecture.
+    pub arch: String,
+    /// Number of its log, once there is one.
+    pub log: Option<i64>,
 }
 
 /// A schedule whose time has come.
@@ -215,6 +239,15 @@ pub trait Arch: Send + Sync {
     async fn target(&self, id: i64) -> Result<Option<Target>, StoreError>;
     /// Targets by number.
     async fn targets(&self, filter: &TargetFilter, window: Window) -> Result<Vec<Target>, StoreError>;
+    /// Schedules and newest builds of targets; of a target that there is not nothing.
+    async fn target_runs(&self, targets: &[i64]) -> Result<HashMap<i64, TargetRuns>, StoreError>;
+    /// Builds of a target below a number, newest first.
+    async fn target_builds(
+        &self,
+        target: i64,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<TargetBuild>, StoreError>;
     /// Replaces a target, if it still has that revision, and invalidates its queued builds. Architectures stay if none
     /// are given.
     async fn update_target(

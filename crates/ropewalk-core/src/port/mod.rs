@@ -17,8 +17,8 @@ mod packages;
 mod queue;
 
 pub use arch::{
-    Arch, BuildLog, DueBuild, LogFilter, Native, NewBuild, NewLog, Poll, Target, TargetArch, TargetFields,
-    TargetFilter, TargetKind, Window,
+    Arch, BuildLog, DueBuild, LogFilter, Native, NewBuild, NewLog, Poll, Target, TargetArch, TargetBuild,
+    TargetFields, TargetFilter, TargetKind, TargetRuns, Window,
 };
 pub use blobs::{BlobRef, Blobs, LANDMARKS_EVERY, Landmark, Seek};
 pub use clock::{Clock, SystemClock};
@@ -38,7 +38,7 @@ pub use nix::{
     ProjectFields, ProjectUpdate, Projects, Resolved, ResolvedBuild, Saved, TakeOver, Taken, Wanted,
 };
 pub use nix::{NixEntry, NixFiles, NixFound};
-pub use packages::{DatabaseRow, NewPackage, Packages};
+pub use packages::{DatabaseRow, NewPackage, PackageRow, Packages, Repository};
 pub use queue::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Standing, Waiting};
 
 /// All that a database does for the core.

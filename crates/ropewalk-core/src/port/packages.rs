@@ -3,6 +3,7 @@
 use super::{BlobRef, StoreError};
 use async_trait::async_trait;
 use ropewalk_model::ids::UserId;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// A package to be published.
@@ -47,6 +48,54 @@ pub struct DatabaseRow {
     pub modified: i64,
 }
 
+/// A repository, as people look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// Its number.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub owner: UserId,
+    /// Their name.
+    pub owner_name: String,
+    /// Architectures that something was published for, sorted, with the last change of each in seconds since 1970.
+    pub archs: Vec<(String, i64)>,
+}
+
+/// A package of a repository, as people look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageRow {
+    /// Its name.
+    pub name: String,
+    /// Name of its entry in databases: `NAME-VERSION`.
+    pub entry: String,
+    /// Its own architecture, or `any`.
+    pub arch: String,
+    /// Name of its file.
+    pub file: String,
+    /// Bytes of its file.
+    pub size: u64,
+    /// The text `desc`.
+    pub description: String,
+    /// When it was published, in seconds since 1970.
+    pub published: i64,
+}
+
+impl PackageRow {
+    /// With epoch and release.
+    pub fn version(&self) -> &str {
+        self.entry.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix('-')).unwrap_or(&self.entry)
+    }
+
+    /// What it says of itself in one line.
+    pub fn about(&self) -> Option<&str> {
+        let mut lines = self.description.lines();
+        lines.find(|line| *line == "%DESC%")?;
+        lines.next()
+    }
+}
+
 /// Port for package repositories.
 #[async_trait]
 pub trait Packages: Send + Sync {
@@ -86,6 +135,47 @@ pub trait Packages: Send + Sync {
         arch: Option<&str>,
         package: Option<&str>,
     ) -> Result<bool, StoreError>;
+    /// Repositories behind a name, by name, that something was published to; `with_empty` also those that a target
+    /// names.
+    async fn repositories(
+        &self,
+        after: &str,
+        with_empty: bool,
+        limit: u32,
+    ) -> Result<Vec<Repository>, StoreError>;
+    /// The repository of that name, if the list above could hold it.
+    async fn repository(&self, name: &str, with_empty: bool) -> Result<Option<Repository>, StoreError>;
+    /// How many packages a repository has for each architecture.
+    async fn package_counts(&self, repo: i64) -> Result<HashMap<String, u64>, StoreError>;
+    /// Packages behind a name, by name.
+    async fn packages(
+        &self,
+        repo: i64,
+        arch: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<PackageRow>, StoreError>;
     /// Forgets replaced files whose time is over, at most `limit`; says how many.
     async fn forget_replaced(&self, limit: u32) -> Result<u64, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_says_its_version_and_what_it_is() {
+        let mut package = PackageRow {
+            name: "a-b".into(),
+            entry: "a-b-1:2.0-3".into(),
+            arch: "any".into(),
+            file: String::new(),
+            size: 0,
+            description: "%FILENAME%\nx\n\n%DESC%\nsays it\n\n%ARCH%\nany\n\n".into(),
+            published: 0,
+        };
+        assert_eq!((package.version(), package.about()), ("1:2.0-3", Some("says it")));
+        package.description = "%FILENAME%\nx\n\n".into();
+        assert_eq!(package.about(), None);
+    }
 }

@@ -1,11 +1,13 @@
 //! Rows of repositories and their packages.
 
+use super::repo_lists;
 use crate::SqlStore;
 use crate::db::{Database, Tx, Write};
 use async_trait::async_trait;
-use ropewalk_core::port::{BlobRef, DatabaseRow, NewPackage, Packages, StoreError};
+use ropewalk_core::port::{BlobRef, DatabaseRow, NewPackage, PackageRow, Packages, Repository, StoreError};
 use ropewalk_model::ids::UserId;
 use ropewalk_model::time::Time;
+use std::collections::HashMap;
 
 const PUBLISH: Write = Write::durable("publish a package");
 const UNPUBLISH: Write = Write::durable("remove a package");
@@ -76,6 +78,33 @@ impl Packages for SqlStore {
     ) -> Result<bool, StoreError> {
         let input = (self.now(), repo.to_owned(), arch.map(String::from), package.map(String::from));
         self.db.write(UNPUBLISH, input, unpublish).await
+    }
+
+    async fn repositories(
+        &self,
+        after: &str,
+        with_empty: bool,
+        limit: u32,
+    ) -> Result<Vec<Repository>, StoreError> {
+        repo_lists::repositories(&self.db, after, with_empty, limit).await
+    }
+
+    async fn repository(&self, name: &str, with_empty: bool) -> Result<Option<Repository>, StoreError> {
+        repo_lists::repository(&self.db, name, with_empty).await
+    }
+
+    async fn package_counts(&self, repo: i64) -> Result<HashMap<String, u64>, StoreError> {
+        repo_lists::package_counts(&self.db, repo).await
+    }
+
+    async fn packages(
+        &self,
+        repo: i64,
+        arch: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<PackageRow>, StoreError> {
+        repo_lists::packages(&self.db, repo, arch, after, limit).await
     }
 
     async fn forget_replaced(&self, limit: u32) -> Result<u64, StoreError> {

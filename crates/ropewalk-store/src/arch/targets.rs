@@ -97,11 +97,12 @@ pub(super) async fn list(
         "{SELECT} FROM (SELECT * FROM arch_targets o WHERE ($1 = '' OR o.repo = $1)
             AND ($2 = '' OR EXISTS (SELECT 1 FROM arch_target_archs x WHERE x.target = o.id AND x.value = $2))
             AND ($3 = '' OR {position}(o.url, $3) > 0 OR {position}(o.path, $3) > 0 OR {position}(o.branch, $3) > 0)
-            ORDER BY o.id LIMIT $4 OFFSET $5) t {ARCHS}"
+            AND o.id > $6 ORDER BY o.id LIMIT $4 OFFSET $5) t {ARCHS}"
     );
-    let TargetFilter { repo, arch, query } = filter;
+    let TargetFilter { repo, arch, query, after } = filter;
     let mut values: Vec<Value> = [repo, arch, query].map(|text| text.as_str().into()).into();
     values.extend([i64::from(window.limit).into(), i64::try_from(window.offset).unwrap_or(i64::MAX).into()]);
+    values.push((*after).into());
     gather(db.query_all("list targets", &sql, values).await?)
 }
 

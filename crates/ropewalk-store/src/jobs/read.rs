@@ -50,6 +50,16 @@ pub(super) async fn job_in(tx: &Tx, id: JobId) -> Result<Option<Job>, StoreError
     tx.query_one(&sql, vec![id.0.into()]).await?.as_ref().map(read_job).transpose()
 }
 
+/// Those of these jobs that there are.
+pub(crate) async fn jobs_in(tx: &Tx, ids: &[JobId]) -> Result<HashMap<JobId, Job>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = format!("{SELECT} WHERE j.id IN ({})", numbered(ids.len()));
+    let rows = tx.query_all(&sql, ids.iter().map(|id| id.0.into()).collect()).await?;
+    rows.iter().map(|row| read_job(row).map(|job| (job.id, job))).collect()
+}
+
 /// Numbers that one statement names; more are asked for in several.
 const AT_ONCE: usize = 500;
 
@@ -69,7 +79,7 @@ async fn rows_of(
 }
 
 /// `$1, $2, …`.
-pub(super) fn numbered(count: usize) -> String {
+pub(crate) fn numbered(count: usize) -> String {
     (1..=count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
 }
 

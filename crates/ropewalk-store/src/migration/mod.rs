@@ -10,6 +10,7 @@ mod m0007_arch;
 mod m0008_nix_projects;
 mod m0009_nix_builds;
 mod m0010_arch_native;
+mod m0011_arch_lists;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -32,6 +33,7 @@ impl MigratorTrait for Steps {
             Box::new(m0008_nix_projects::Step),
             Box::new(m0009_nix_builds::Step),
             Box::new(m0010_arch_native::Step),
+            Box::new(m0011_arch_lists::Step),
         ]
     }
 }

@@ -197,3 +197,40 @@ pub async fn a_log_ends_the_build_that_was_handed_out_first(env: Env) {
     assert_eq!(world.ends().await, [failed, failed, success, failed, success]);
     world.is_sound().await;
 }
+
+pub async fn a_target_shows_what_comes_next_and_how_it_went(env: Env) {
+    let world = world(env).await;
+    let (id, other) = (world.target("* *").await, world.target("").await);
+    let runs = async |id: i64| {
+        let mut runs = world.farm.target_runs(&world.admin, &[id, other, 99]).await.expect("runs");
+        assert!(!runs.contains_key(&99), "nothing of a target that there is not");
+        runs.remove(&id).expect("the target's")
+    };
+    let shown = async || {
+        let runs = runs(id).await;
+        let last = runs.last.map(|build| (build.job.status, build.log.is_some()));
+        (runs.next.into_iter().map(|(arch, at)| (arch, at.is_some())).collect::<Vec<_>>(), last)
+    };
+    let next = |is_set| vec![("x86_64".to_string(), is_set)];
+    assert_eq!(shown().await, (next(true), None));
+    world.env.clock.advance(MINUTE);
+    world.farm.poll_builds(&world.admin, "x86_64", 0).await.expect("a poll");
+    assert_eq!(shown().await, (next(false), Some((JobStatus::Queued, false))));
+    assert_eq!(world.poll(5).await, [id]);
+    assert_eq!(shown().await, (next(true), Some((JobStatus::Running, false))));
+    world.log(id, "x86_64", world.now(), 0).await;
+    assert_eq!(shown().await, (next(true), Some((JobStatus::Success, true))));
+    assert!(runs(other).await.last.is_none());
+    world.log(id, "x86_64", world.now(), 7).await;
+    let builds = async |before| {
+        let builds = world.farm.target_builds(&world.admin, id, before, 9).await.expect("builds");
+        builds.into_iter().map(|build| (build.job.id.0, build.job.status)).collect::<Vec<_>>()
+    };
+    let all = builds(None).await;
+    assert_eq!(
+        all.iter().map(|(_, status)| *status).collect::<Vec<_>>(),
+        [JobStatus::Failed, JobStatus::Success]
+    );
+    assert_eq!(builds(Some(all[0].0)).await, all[1..]);
+    assert_eq!(builds(Some(all[1].0)).await, []);
+}

@@ -57,6 +57,7 @@ on_both_engines! {
         a_schedule_goes_on_after_its_build_was_cancelled
         a_build_without_a_log_is_handed_out_once_more_and_then_ends
         a_log_ends_the_build_that_was_handed_out_first
+        a_target_shows_what_comes_next_and_how_it_went
     }
     nix_builds {
         hydra_32_an_evaluation_makes_builds_and_names_its_errors
