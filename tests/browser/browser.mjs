@@ -6,8 +6,8 @@ import path from 'node:path';
 const require = createRequire(path.join(process.env.MODULES, 'x.js'));
 const { chromium } = require('playwright-core');
 export const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-export const { ORIGIN: origin, PASSWORD: password, SHOTS: shots } = process.env;
-export const jobs = JSON.parse(process.env.JOBS);
+export const { ORIGIN: origin, EMPTY: empty, PASSWORD: password, SHOTS: shots } = process.env;
+export const jobs = JSON.parse(process.env.JOBS), farm = JSON.parse(process.env.FARM);
 
 const problems = [];
 /** Notes whether something holds. */
@@ -31,6 +31,14 @@ export async function newPage(c) {
   page.on('console', m => m.type() === 'error' && !/status of 40/.test(m.text()) && said.push(m.text()));
   page.on('pageerror', e => said.push(e.message));
   return { page, said };
+}
+
+/** Does something with each, some at a time. */
+export async function each(items, what, atOnce = 3) {
+  const rest = [...items];
+  await Promise.all(Array.from({ length: atOnce }, async () => {
+    while (rest.length) await what(rest.shift());
+  }));
 }
 
 /** Runs a part, and says how long it took. */

@@ -1,6 +1,6 @@
 // Looks at every page as a person does, wide and narrow, light and dark, with script and without; and uses them.
-// Environment: MODULES (folder of node_modules), ORIGIN, PASSWORD, JOBS (JSON of numbers), SHOTS (a folder, or empty),
-// SHOTS_OF (`all` for every page's picture).
+// Environment: MODULES (folder of node_modules), ORIGIN, EMPTY (origin of a farm in which nothing is yet), PASSWORD, JOBS
+// (JSON of numbers), FARM (JSON of addresses), SHOTS (a folder, or empty), SHOTS_OF (`all` for every page's picture).
 import { end, part } from './browser.mjs';
 import * as folds from './folds.mjs';
 import * as look from './look.mjs';

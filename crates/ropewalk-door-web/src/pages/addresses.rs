@@ -1,11 +1,16 @@
-//! Addresses of people's pages, written once.
+//! Addresses of pages, written once.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use ropewalk_core::farm::job_path;
 use ropewalk_model::job::Job;
 
 /// What stays as it is in a segment of an address.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text as one segment of an address.
+pub(super) fn segment(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, SEGMENT)
+}
 
 /// Address of a job's page.
 pub(super) fn of_job(job: &Job) -> String {
@@ -14,7 +19,7 @@ pub(super) fn of_job(job: &Job) -> String {
 
 /// Address of a person's jobs.
 pub(super) fn of_person(user: &str) -> String {
-    format!("/~{}", utf8_percent_encode(user, SEGMENT))
+    format!("/~{}", segment(user))
 }
 
 /// The person, then each tag with the address of what is below it.
@@ -22,7 +27,7 @@ pub(super) fn trail<'a>(user: &str, tags: impl IntoIterator<Item = &'a str>) -> 
     let mut address = of_person(user);
     let mut trail = vec![(format!("~{user}"), address.clone())];
     for tag in tags.into_iter().filter(|tag| !tag.is_empty()) {
-        address = format!("{address}/{}", utf8_percent_encode(tag, SEGMENT));
+        address = format!("{address}/{}", segment(tag));
         trail.push((tag.to_string(), address.clone()));
     }
     trail

@@ -1,6 +1,7 @@
 //! The first page: what runs, what waits and why, what failed lately.
 
 use super::failure::Failure;
+use super::farm;
 use super::frame::{Frame, page};
 use super::jobs::{Row, find};
 use super::query::Query;
@@ -10,7 +11,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use ropewalk_core::access::Caller;
-use ropewalk_core::error::{Error, Kind};
+use ropewalk_core::error::Error;
 use ropewalk_core::jobs::JobQuery;
 use ropewalk_model::status::JobStatus;
 use ropewalk_model::time::Time;
@@ -29,7 +30,6 @@ struct HomePage {
     failed: Vec<Row>,
     own: Vec<Row>,
     runners: Vec<Runner>,
-    has_projects: bool,
 }
 
 impl HomePage {
@@ -50,7 +50,6 @@ struct WelcomePage {
     frame: Frame,
     rows: Vec<Row>,
     origin: String,
-    has_projects: bool,
 }
 
 struct Runner {
@@ -69,8 +68,7 @@ pub(super) async fn show(State(web): State<Web>, frame: Frame) -> Result<Respons
 
 async fn welcome(web: &Web, frame: Frame) -> Result<Response, Failure> {
     let rows = jobs(web, &frame.by, None, web.farm.now()).await?;
-    let has_projects = has_projects(web, &frame.by).await?;
-    Ok(page(&WelcomePage { frame, rows, origin: web.farm.settings().origin.clone(), has_projects }))
+    Ok(page(&WelcomePage { frame, rows, origin: web.farm.settings().origin.clone() }))
 }
 
 async fn health(web: &Web, frame: Frame) -> Result<Response, Failure> {
@@ -84,7 +82,8 @@ async fn health(web: &Web, frame: Frame) -> Result<Response, Failure> {
         Some(name) => find(web, &frame.by, &Query::of(name), None, FEW as usize).await?.rows,
         None => vec![],
     };
-    let runners = web.farm.runners(&frame.by).await?.into_iter().map(|runner| Runner {
+    let runners = web.farm.runners(&frame.by).await?.into_iter().filter(farm::is_machine);
+    let runners = runners.map(|runner| Runner {
         name: runner.name,
         slots: runner.slots,
         seen: show::When::new(runner.seen, now),
@@ -98,19 +97,8 @@ async fn health(web: &Web, frame: Frame) -> Result<Response, Failure> {
         failed: jobs(web, &frame.by, Some(JobStatus::Failed), now).await?,
         own: own.iter().map(|job| Row::new(job, now)).collect(),
         runners: runners.collect(),
-        has_projects: has_projects(web, &frame.by).await?,
         frame,
     }))
-}
-
-/// Whether there is a project that everybody is shown.
-async fn has_projects(web: &Web, by: &Caller) -> Result<bool, Error> {
-    match web.farm.find_projects(by, "", 1).await {
-        Ok(found) => Ok(!found.is_empty()),
-        // A token that was made for something else.
-        Err(error) if error.kind == Kind::Forbidden => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 /// How many there are, when no more than [`FEW`] were asked for.

@@ -1,10 +1,12 @@
 //! Pages: complete without script, alive with it. Every view is an address.
 
 mod addresses;
+mod arch;
 mod assets;
 mod badge;
 mod conditional;
 mod failure;
+mod farm;
 mod feed;
 mod form;
 mod frame;
@@ -57,7 +59,8 @@ pub(crate) fn routes() -> Routes<Web> {
         .get("/-/tokens", tokens::show)
         .post("/-/tokens", tokens::create)
         .post("/-/tokens/{token}/revoke", tokens::revoke)
-        .get("/-/projects", nix::list)
+        .merge(nix::own())
+        .merge(arch::routes())
         .around(|router| router.route_layer(from_fn(failure::as_page)).route_layer(from_fn(protect)))
         .get("/-/assets/{version}/{name}", assets::serve)
         .get("/favicon.ico", assets::favicon)
@@ -81,7 +84,7 @@ pub(crate) fn people() -> Routes<Web> {
 /// Pages at addresses that another door has for programs. They must not match before it is known who is asked: the
 /// other door would read the variable parts twice.
 pub(crate) fn shared() -> Routes<Web> {
-    nix::routes().around(behind_a_fallback)
+    nix::routes().merge(farm::routes()).around(behind_a_fallback)
 }
 
 fn behind_a_fallback(router: Router<Web>) -> Router<Web> {

@@ -239,6 +239,12 @@ pub(crate) fn cause(cause: Cause) -> String {
     cause.to_string().replace('-', " ")
 }
 
+/// An address elsewhere that somebody wrote, if a browser may be sent there.
+pub(crate) fn web_address(text: &str) -> Option<&str> {
+    let is_web = ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme));
+    is_web.then_some(text)
+}
+
 /// Why a job waits, in a sentence; none if it does not.
 pub(crate) fn waiting(waiting: &Waiting, now: Time) -> Option<String> {
     Some(match waiting {
@@ -292,6 +298,12 @@ mod tests {
             [number(0), number(999), number(1596), number(1_234_567)],
             ["0", "999", "1,596", "1,234,567"]
         );
+    }
+
+    #[test]
+    fn no_address_elsewhere_is_a_script() {
+        assert_eq!(web_address("https://example.org/"), Some("https://example.org/"));
+        assert!(web_address("javascript:alert(1)").is_none() && web_address("/x").is_none());
     }
 
     #[test]

@@ -27,6 +27,7 @@ const PARTS: usize = 500;
 struct BuildPage {
     frame: Frame,
     crumbs: Crumbs,
+    job_address: String,
     build: Build,
     status: Status,
     more: Option<&'static str>,
@@ -44,6 +45,7 @@ struct BuildPage {
     log: Option<String>,
     may_restart: bool,
     may_cancel: bool,
+    may_bump: bool,
 }
 
 struct Product {
@@ -60,7 +62,7 @@ struct Product {
 
 impl BuildPage {
     fn homepage(&self) -> Option<&str> {
-        parts::homepage(self.build.homepage.as_deref()?)
+        show::web_address(self.build.homepage.as_deref()?)
     }
 }
 
@@ -90,7 +92,8 @@ async fn read(web: &Web, mut frame: Frame, build: Build) -> Result<BuildPage, Er
         Err(error) => return Err(error),
     };
     let may = |role| frame.name().is_some() && access::operate(by, &project, role).is_ok();
-    let (may_restart, may_cancel) = (may(Role::RestartJobs), may(Role::CancelBuild));
+    let [may_restart, may_cancel, may_bump] =
+        [Role::RestartJobs, Role::CancelBuild, Role::BumpToFront].map(may);
     let (status, more) = parts::status(&build);
     frame.favicon = match status.word {
         "success" => "favicon-success.svg",
@@ -100,6 +103,7 @@ async fn read(web: &Web, mut frame: Frame, build: Build) -> Result<BuildPage, Er
     };
     Ok(BuildPage {
         crumbs: parts::of_jobset(&build.project, &build.jobset),
+        job_address: parts::job_address(&build.project, &build.jobset, &build.job),
         status,
         more,
         created: When::new(build.created, now),
@@ -114,8 +118,9 @@ async fn read(web: &Web, mut frame: Frame, build: Build) -> Result<BuildPage, Er
         log,
         may_restart: may_restart && build.finished,
         may_cancel: may_cancel && !build.finished,
+        may_bump: may_bump && !build.finished && build.started.is_none(),
         build,
-        frame,
+        frame: frame.at("projects"),
     })
 }
 

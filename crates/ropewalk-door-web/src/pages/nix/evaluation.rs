@@ -32,6 +32,7 @@ struct EvaluationPage {
     next: Option<i64>,
     may_restart: bool,
     may_cancel: bool,
+    may_bump: bool,
 }
 
 struct Input {
@@ -59,7 +60,8 @@ pub(super) async fn show(
     let has_more = builds.len() > ROWS as usize;
     builds.truncate(ROWS as usize);
     let may = |role| frame.name().is_some() && access::operate(by, &project, role).is_ok();
-    let (may_restart, may_cancel) = (may(Role::RestartJobs), may(Role::CancelBuild));
+    let [may_restart, may_cancel, may_bump] =
+        [Role::RestartJobs, Role::CancelBuild, Role::BumpToFront].map(may);
     Ok(page(&EvaluationPage {
         crumbs: parts::of_jobset(&evaluation.project, &evaluation.jobset),
         number,
@@ -73,7 +75,8 @@ pub(super) async fn show(
         next: builds.last().filter(|_| has_more).map(|build| build.id),
         may_restart: may_restart && counts.failed > 0,
         may_cancel: may_cancel && counts.scheduled > 0,
-        frame,
+        may_bump: may_bump && counts.scheduled > 0,
+        frame: frame.at("projects"),
     }))
 }
 

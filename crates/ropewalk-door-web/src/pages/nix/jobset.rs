@@ -1,5 +1,6 @@
 //! A jobset: what it is, what went wrong with it, and its evaluations.
 
+use super::evaluations::Row;
 use super::parts::{self, Crumbs};
 use crate::Web;
 use crate::pages::failure::Failure;
@@ -10,12 +11,11 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use ropewalk_core::access::Caller;
+use ropewalk_core::access::{self, Caller};
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::nix::EVALUATIONS_PAGE;
-use ropewalk_core::port::{Counts, Enabled, EvaluationRow, Jobset};
+use ropewalk_core::port::{Enabled, Jobset, Role};
 use ropewalk_model::time::Time;
-use std::collections::HashMap;
 use std::time::Duration;
 
 #[derive(Template)]
@@ -34,14 +34,7 @@ struct JobsetPage {
     rows: Vec<Row>,
     is_first: bool,
     older: Option<i64>,
-}
-
-/// An evaluation in a list.
-struct Row {
-    number: i64,
-    tally: Vec<(Status, i64)>,
-    revisions: Vec<(String, String)>,
-    when: When,
+    may_evaluate: bool,
 }
 
 pub(super) async fn show(
@@ -67,6 +60,8 @@ pub(super) async fn show(
     let numbers: Vec<i64> = found.iter().map(|evaluation| evaluation.id).collect();
     let of_each = farm.evaluation_counts(by, &numbers).await?;
     let progress = &jobset.progress;
+    let of_project = farm.project(by, &jobset.project_name).await?;
+    let may_evaluate = access::operate(by, &of_project, Role::EvalJobset).is_ok();
     Ok(page(&JobsetPage {
         crumbs: parts::of_project(&jobset.project_name),
         address: parts::jobset_address(&jobset.project_name, &jobset.name),
@@ -75,21 +70,23 @@ pub(super) async fn show(
         failed: progress.error_at.map(|at| When::new(at, now)),
         tally: parts::tally(counts.get(&jobset.id).copied().unwrap_or_default()),
         facts: facts(&jobset),
-        rows: found.iter().map(|evaluation| row(evaluation, &of_each, now)).collect(),
+        rows: found.iter().map(|evaluation| Row::new(evaluation, &of_each, now)).collect(),
         is_first: before.is_none(),
         older: found.last().filter(|_| has_more).and_then(|last| last.ordinal),
+        may_evaluate: may_evaluate && frame.name().is_some(),
         jobset,
-        frame,
+        frame: frame.at("projects"),
     }))
 }
 
-enum Found {
+/// A jobset that was asked for.
+pub(super) enum Found {
     Here(Box<Jobset>),
     /// It has this name now.
     Renamed(String),
 }
 
-async fn find(web: &Web, by: &Caller, project: &str, name: &str) -> Result<Found, Error> {
+pub(super) async fn find(web: &Web, by: &Caller, project: &str, name: &str) -> Result<Found, Error> {
     match web.farm.jobset(by, project, name).await {
         Err(error) if error.kind == Kind::Missing => {
             let renamed = web.farm.renamed_jobset(by, project, name).await?;
@@ -128,17 +125,4 @@ fn facts(jobset: &Jobset) -> Vec<(&'static str, String)> {
         ("Shares", fields.shares.to_string()),
     ];
     all.into_iter().collect()
-}
-
-fn row(evaluation: &EvaluationRow, counts: &HashMap<i64, Counts>, now: Time) -> Row {
-    let revision = |text: &String| text.chars().take(12).collect::<String>();
-    let of_inputs = evaluation.inputs.iter();
-    Row {
-        number: evaluation.id,
-        tally: parts::tally(counts.get(&evaluation.id).copied().unwrap_or_default()),
-        revisions: of_inputs
-            .filter_map(|(name, input)| Some((name.clone(), revision(input.revision.as_ref()?))))
-            .collect(),
-        when: When::new(evaluation.created, now),
-    }
 }

@@ -1,15 +1,12 @@
 //! What several of these pages show.
 
+use crate::pages::addresses::segment;
 use crate::pages::show::{self, Status, When};
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ropewalk_core::port::{Build, Counts};
 use ropewalk_model::time::Time;
-
-/// What stays as it is in a segment of an address.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Names of pages and their addresses, from the list of projects down.
 pub(super) type Crumbs = Vec<(String, String)>;
@@ -21,8 +18,7 @@ pub(super) fn top() -> Crumbs {
 
 /// Down to a project.
 pub(super) fn of_project(project: &str) -> Crumbs {
-    let address = format!("/project/{}", utf8_percent_encode(project, SEGMENT));
-    top().into_iter().chain([(project.into(), address)]).collect()
+    top().into_iter().chain([(project.into(), project_address(project))]).collect()
 }
 
 /// Down to a jobset.
@@ -33,8 +29,17 @@ pub(super) fn of_jobset(project: &str, jobset: &str) -> Crumbs {
 
 /// Address of a jobset's page.
 pub(super) fn jobset_address(project: &str, jobset: &str) -> String {
-    let word = |text| utf8_percent_encode(text, SEGMENT);
-    format!("/jobset/{}/{}", word(project), word(jobset))
+    format!("/jobset/{}/{}", segment(project), segment(jobset))
+}
+
+/// Address of a project's page.
+pub(super) fn project_address(project: &str) -> String {
+    format!("/project/{}", segment(project))
+}
+
+/// Address of a job's page.
+pub(super) fn job_address(project: &str, jobset: &str, job: &str) -> String {
+    format!("/job/{}/{}/{}", segment(project), segment(jobset), segment(job))
 }
 
 /// Leads to another address of this server.
@@ -43,12 +48,6 @@ pub(super) fn lead(status: StatusCode, address: &str) -> Response {
         Ok(value) => (status, [(LOCATION, value)]).into_response(),
         Err(_) => StatusCode::NOT_FOUND.into_response(),
     }
-}
-
-/// The address of a thing's own page elsewhere, if a browser may be sent there.
-pub(super) fn homepage(text: &str) -> Option<&str> {
-    let is_web = ["https://", "http://"].iter().any(|scheme| text.starts_with(scheme));
-    is_web.then_some(text)
 }
 
 /// How a build is: a glyph's status, and what its word does not say.
@@ -147,11 +146,5 @@ mod tests {
         }
         let running = Build { started: Some(Time(1)), ..Build::default() };
         assert_eq!((status(&Build::default()).0.word, status(&running).0.word), ("queued", "running"));
-    }
-
-    #[test]
-    fn no_homepage_is_a_script() {
-        assert_eq!(homepage("https://example.org/"), Some("https://example.org/"));
-        assert!(homepage("javascript:alert(1)").is_none() && homepage("/x").is_none());
     }
 }

@@ -6,7 +6,7 @@ use crate::pages::addresses;
 use crate::pages::failure::Failure;
 use crate::pages::form::{Address, Fields};
 use crate::pages::frame::{Frame, page};
-use crate::pages::show::{Status, When};
+use crate::pages::show::{self, Status, When};
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -21,6 +21,8 @@ const ROWS: usize = 100;
 #[template(path = "nix-projects.html")]
 struct ProjectsPage {
     frame: Frame,
+    /// Address of this server.
+    origin: String,
     rows: Vec<Listed>,
     is_first: bool,
     next: Option<String>,
@@ -54,7 +56,7 @@ struct ProjectPage {
 
 impl ProjectPage {
     fn homepage(&self) -> Option<&str> {
-        parts::homepage(&self.project.fields.homepage)
+        show::web_address(&self.project.fields.homepage)
     }
 }
 
@@ -72,17 +74,14 @@ struct Row {
 }
 
 /// All projects; hidden ones only for those who may change them.
-pub(in crate::pages) async fn list(
-    State(web): State<Web>,
-    frame: Frame,
-    fields: Fields,
-) -> Result<Response, Failure> {
+pub(super) async fn list(State(web): State<Web>, frame: Frame, fields: Fields) -> Result<Response, Failure> {
     let mut projects = web.farm.projects(&frame.by).await?;
     projects.retain(|project| is_shown(&frame.by, project));
     let after = fields.text("after");
     let (projects, next) = parts::behind(projects, after, ROWS, |project| &project.name);
     let rows = projects.into_iter().map(listed).collect();
-    Ok(page(&ProjectsPage { rows, is_first: after.is_none(), next, frame }))
+    let origin = web.farm.settings().origin.clone();
+    Ok(page(&ProjectsPage { origin, rows, is_first: after.is_none(), next, frame: frame.at("projects") }))
 }
 
 fn is_shown(by: &Caller, project: &Project) -> bool {
@@ -91,7 +90,7 @@ fn is_shown(by: &Caller, project: &Project) -> bool {
 
 fn listed(project: Project) -> Listed {
     Listed {
-        address: address(&project.name),
+        address: parts::project_address(&project.name),
         display_name: project.fields.display_name,
         description: project.fields.description,
         owner_address: addresses::of_person(&project.owner_name),
@@ -101,10 +100,6 @@ fn listed(project: Project) -> Listed {
         is_hidden: project.fields.is_hidden,
         name: project.name,
     }
-}
-
-fn address(project: &str) -> String {
-    parts::of_project(project).pop().map(|(_, address)| address).unwrap_or_default()
 }
 
 /// A project with its jobsets.
@@ -124,13 +119,13 @@ pub(super) async fn show(
     let of = |jobset: &Jobset| counts.get(&jobset.id).copied().unwrap_or_default();
     let page_of = ProjectPage {
         crumbs: parts::top(),
-        address: address(&project.name),
+        address: parts::project_address(&project.name),
         owner_address: addresses::of_person(&project.owner_name),
         rows: jobsets.iter().map(|jobset| row(jobset, of(jobset), now)).collect(),
         is_first: after.is_none(),
         next,
         project,
-        frame,
+        frame: frame.at("projects"),
     };
     Ok(page(&page_of))
 }

@@ -30,8 +30,8 @@ let sh = name: script: derivation {
 }
 "#;
 
-pub(super) struct World {
-    pub(super) farm: Farm,
+pub(crate) struct World {
+    pub(crate) farm: Farm,
     repository: tempfile::TempDir,
 }
 
@@ -48,7 +48,7 @@ impl World {
     }
 
     /// A jobset of this expression that was evaluated, and so many of whose builds are finished.
-    pub(super) async fn of(engine: Engine, release: &str, finished: usize) -> World {
+    pub(crate) async fn of(engine: Engine, release: &str, finished: usize) -> World {
         let farm = Farm::start_with(engine, &[], &[("ROPEWALK_NIX__UNSUPPORTED_AFTER", "100000")]).await;
         let repository = tempfile::tempdir().unwrap();
         std::fs::write(repository.path().join("release.nix"), release).unwrap();
@@ -65,12 +65,12 @@ impl World {
     }
 
     /// Commits another expression.
-    pub(super) fn change(&self, release: &str) {
+    pub(crate) fn change(&self, release: &str) {
         std::fs::write(self.repository.path().join("release.nix"), release).unwrap();
         git(self.repository.path(), &["commit", "-qam", "a change"]);
     }
 
-    pub(super) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !holds().await {
             assert!(Instant::now() < deadline, "waited for {what}: {}", self.overview().await);
@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.farm.get(path).await
     }
 
@@ -92,7 +92,7 @@ impl World {
     }
 
     /// Number of the finished build of a job.
-    pub(super) async fn build(&self, job: &str) -> i64 {
+    pub(crate) async fn build(&self, job: &str) -> i64 {
         self.latest(&format!("&job={job}")).await[0]["id"].as_i64().unwrap()
     }
 
@@ -104,7 +104,7 @@ impl World {
         queue[0]["id"].as_i64().unwrap()
     }
 
-    pub(super) async fn evaluation(&self) -> Value {
+    pub(crate) async fn evaluation(&self) -> Value {
         self.get("/jobset/p/j/evals").await.data()["evals"][0].clone()
     }
 }

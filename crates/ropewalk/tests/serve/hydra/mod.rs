@@ -1,7 +1,7 @@
 //! Hydra's door through the real binary. Tests are named after the rows of the acceptance table that they show;
 //! `tests/spec-rows.toml` lists the rows that must be shown.
 
-mod builds;
+pub(crate) mod builds;
 mod client;
 mod downloads;
 mod histories;

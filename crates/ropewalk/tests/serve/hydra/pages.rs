@@ -61,12 +61,12 @@ async fn people_find_projects_from_the_start_page_on(engine: Engine) {
     let farm = Farm::start(engine).await;
     let link = "href=\"/-/projects\"";
     for session in ["", farm.bob.as_str()] {
-        holds_not(&text(&farm, session, "/").await, &[link]);
+        holds(&text(&farm, session, "/").await, &[link]);
     }
     holds(&text(&farm, "", "/-/projects").await, &["There are no projects yet."]);
     let hidden = json!({ "displayname": "Hidden", "enabled": true, "visible": false });
     assert_eq!(farm.put(&farm.bob, "/project/hidden", hidden).await.status, 201);
-    holds_not(&text(&farm, "", "/").await, &[link]);
+    holds(&text(&farm, "", "/-/projects").await, &["There are no projects yet."]);
     let shown = json!({
         "displayname": "<b>P</b>\u{202e}", "description": "does & is", "enabled": true, "visible": true,
         "homepage": "https://example.org/?a=1&b=2",
@@ -178,31 +178,98 @@ async fn people_look_at_a_jobset_its_evaluations_and_builds(engine: Engine) {
 
     // Who may, restarts and cancels by the forms of the page.
     let address = format!("/build/{failure}");
-    let form = format!("action=\"{address}/restart\"");
+    let restart = format!("/-{address}/restart");
+    let form = format!("action=\"{restart}\"");
     for not in ["", farm.carol.as_str()] {
         let failed = text(farm, not, &address).await;
         holds(&failed, &["</svg> failed</span>", "It did not succeed."]);
         holds_not(&failed, &[&form]);
     }
     holds(&text(farm, &farm.bob, &address).await, &[&form]);
-    let send = async |path: &str| {
-        let request = farm.request("POST", path).header("Accept", "text/html").header("Cookie", &farm.bob);
-        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
-        let done = answer(request.header("Origin", farm.origin())).await;
-        assert_eq!(done.status, 302, "{}", done.text());
-        done.header("location").strip_prefix(farm.origin()).unwrap().to_owned()
+    let send = async |session: &str, page: &str, path: &str| {
+        let shown = text(farm, session, page).await;
+        let key = shown.split("name=\"key\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        post(farm, session, path, key).await
     };
-    assert_eq!(send(&format!("{address}/restart")).await, address);
+    assert_eq!(post(farm, &farm.bob, &restart, "").await, (403, String::new()));
+    assert_eq!(send(&farm.carol, "/", &restart).await, (403, String::new()));
+    assert_eq!(send(&farm.bob, &address, &restart).await, (303, address.clone()));
     let waits = first.split("<tr>").find(|row| row.contains("foreign-1.0")).unwrap();
     let waiting = waits.split("class=\"name\" href=\"").nth(1).unwrap().split('"').next().unwrap();
-    let cancel = format!("{waiting}/cancel");
+    let [cancel, bump] = ["cancel", "bump"].map(|order| format!("/-{waiting}/{order}"));
     let before = text(farm, &farm.bob, waiting).await;
-    holds(&before, &["</svg> queued</span>", &format!("action=\"{cancel}\"")]);
-    assert_eq!(send(&cancel).await, waiting);
+    holds(&before, &["</svg> queued</span>", &format!("action=\"{cancel}\""), &format!("action=\"{bump}\"")]);
+    assert_eq!(send(&farm.bob, waiting, &bump).await, (303, waiting.into()));
+    let queue = farm.get("/queue").await.data();
+    assert_eq!(format!("/build/{}", queue[0]["id"]), waiting);
+    assert_eq!(send(&farm.bob, waiting, &cancel).await, (303, waiting.into()));
     world
         .until("a page that says so", async || {
             text(farm, &farm.bob, waiting).await.contains("</svg> cancelled</span>")
         })
         .await;
-    holds(&text(farm, &farm.bob, waiting).await, &[&format!("action=\"{waiting}/restart\"")]);
+    holds(&text(farm, &farm.bob, waiting).await, &[&format!("action=\"/-{waiting}/restart\"")]);
+    people_see_the_whole_farm(&world, product).await;
+
+    // All that waits, at once; and the jobset once more.
+    let evaluation = format!("/eval/{evaluation}");
+    assert_eq!(
+        send(&farm.bob, &evaluation, &format!("/-{evaluation}/cancel")).await,
+        (303, evaluation.clone())
+    );
+    world.until("an empty queue", async || farm.get("/api/nrqueue").await.data() == json!(0)).await;
+    holds(&text(farm, "", "/queue").await, &["Nothing waits."]);
+    let evaluate = "/-/jobset/p/j/evaluate";
+    holds_not(&text(farm, &farm.carol, "/jobset/p/j").await, &[evaluate]);
+    assert_eq!(send(&farm.carol, "/", evaluate).await, (403, String::new()));
+    let before = farm.get("/jobset/p/j").await.data()["lastcheckedtime"].as_i64();
+    assert_eq!(send(&farm.bob, "/jobset/p/j", evaluate).await, (303, "/jobset/p/j".into()));
+    let again = async || farm.get("/jobset/p/j").await.data()["lastcheckedtime"].as_i64() > before;
+    world.until("another evaluation", again).await;
+    assert_eq!(send(&farm.bob, "/jobset/p/j", "/-/jobset/p/nosuch/evaluate").await.0, 404);
+}
+
+/// Sends a form; answers the status and where it leads.
+async fn post(farm: &Farm, session: &str, path: &str, key: &str) -> (u16, String) {
+    let request = farm.request("POST", path).header("Accept", "text/html").header("Cookie", session);
+    let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+    let done = answer(request.body(format!("key={key}"))).await;
+    (done.status, done.header("location").to_owned())
+}
+
+/// Pages that Hydra has, too: for people they show jobs of all kinds where that makes sense.
+async fn people_see_the_whole_farm(world: &World, product: i64) {
+    let farm = &world.farm;
+    let link = format!("href=\"/build/{product}\"");
+    let job = text(farm, "", "/job/p/j/product").await;
+    holds(&job, &[&link, "Newest success", "href=\"/job/p/j/product/shield\""]);
+    holds(&text(farm, "", "/job/p/j/failure").await, &["None has succeeded yet."]);
+    holds(&text(farm, "", "/job/p/j/product?before=1").await, &["There are no older ones."]);
+    for nothing in ["/job/p/j/nosuch", "/job/p/nosuch/product", "/job/no/j/product"] {
+        assert_eq!(page(farm, "", nothing).await.status, 404, "{nothing}");
+    }
+
+    let evals = text(farm, "", "/evals").await;
+    holds(&evals, &["href=\"/eval/1\"", "href=\"/jobset/p/j\"", "<bdi>p:j</bdi>"]);
+    holds(&text(farm, "", "/evals?before=1").await, &["There are no older ones."]);
+    holds(&text(farm, "", "/search?query=product-1").await, &[&link]);
+    holds(&text(farm, "", "/search?query=p").await, &["href=\"/project/p\""]);
+    holds(&text(farm, "", "/search?query=j").await, &["href=\"/jobset/p/j\""]);
+    holds(&text(farm, "", "/search?query=%3Cb%3E").await, &["Nothing was found.", "&#60;b&#62;"]);
+    holds_not(&text(farm, "", "/search").await, &["Nothing was found."]);
+    assert!(page(farm, "", "/search?query=%00").await.status < 500);
+
+    let queue = text(farm, "", "/queue").await;
+    assert_eq!(queue.matches("<td class=\"c-st\">").count(), 25);
+    let next = queue.split("href=\"/queue?before=").nth(1).unwrap().split('"').next().unwrap();
+    holds(
+        &text(farm, "", &format!("/queue?before={next}")).await,
+        &["</svg> queued</span>", "href=\"/queue\""],
+    );
+    holds(&text(farm, "", "/status").await, &["href=\"/machines\""]);
+    assert_eq!(page(farm, "", "/machines").await.status, 303);
+    holds(&text(farm, &farm.carol, "/machines").await, &["x86_64", "<span class=\"tag\">nix</span>"]);
+    for list in ["/queue", "/status", "/evals"] {
+        assert!(farm.get(list).await.data().is_array(), "{list}");
+    }
 }
