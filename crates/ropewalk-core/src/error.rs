@@ -15,6 +15,8 @@ pub enum Kind {
     Unauthenticated,
     /// What came in place of a token cannot be one.
     UnreadableToken,
+    /// What came is of a scheme that is none of tokens.
+    OtherScheme,
     /// The token is unknown, revoked or expired.
     InvalidToken,
     /// The caller is known and may not do this.
@@ -104,6 +106,7 @@ impl From<StoreError> for Error {
             StoreError::Missing(_) => Kind::Missing,
             StoreError::Conflict(_) => Kind::Conflict,
             StoreError::Refused(_) | StoreError::Superseded { .. } => Kind::Refused,
+            StoreError::Full(_) => Kind::TooLarge,
             StoreError::Unavailable { .. } => return Error::new(Kind::Unavailable, NOT_NOW).because(error),
             StoreError::Corrupt(_) => return Error::internal(error),
         };

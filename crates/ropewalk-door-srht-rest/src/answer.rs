@@ -92,7 +92,9 @@ fn status(kind: Kind) -> StatusCode {
 /// Upstream's sentences, where it has one for all errors of a kind.
 fn reason(error: &Error) -> String {
     match error.kind {
-        Kind::Unauthenticated => "No authorization supplied (expected an OAuth token)".into(),
+        Kind::Unauthenticated | Kind::OtherScheme => {
+            "No authorization supplied (expected an OAuth token)".into()
+        }
         Kind::UnreadableToken => "Invalid authorization supplied".into(),
         Kind::InvalidToken => "Invalid or expired OAuth token".into(),
         Kind::Missing => "404 not found".into(),

@@ -11,7 +11,7 @@ use serde_json::json;
 /// This door's table of kinds: the status of a request that fails as a whole, as upstream has it.
 fn status(kind: Kind) -> StatusCode {
     match kind {
-        Kind::UnreadableToken => StatusCode::BAD_REQUEST,
+        Kind::UnreadableToken | Kind::OtherScheme => StatusCode::BAD_REQUEST,
         Kind::InvalidToken => StatusCode::FORBIDDEN,
         kind => refusal::status(kind),
     }
@@ -22,7 +22,9 @@ fn code(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Forbidden => Some("ERR_ACCESS_DENIED"),
         Kind::Missing => Some("ERR_NOT_FOUND"),
-        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => Some("ERR_UNAUTHORIZED"),
+        Kind::Unauthenticated | Kind::UnreadableToken | Kind::OtherScheme | Kind::InvalidToken => {
+            Some("ERR_UNAUTHORIZED")
+        }
         Kind::Internal | Kind::Unavailable => Some("ERR_INTERNAL"),
         Kind::Malformed
         | Kind::WrongMethod
@@ -36,7 +38,7 @@ fn code(kind: Kind) -> Option<&'static str> {
 /// What callers are told.
 fn words(error: &Error) -> String {
     match error.kind {
-        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
+        Kind::Unauthenticated | Kind::UnreadableToken | Kind::OtherScheme | Kind::InvalidToken => {
             format!("Authentication error: {}", error.message)
         }
         _ => refusal::words(error).to_string(),

@@ -59,7 +59,7 @@ pub fn render(error: &Error) -> Response {
     let status = status(error.kind);
     let mut response = match error.kind {
         Kind::Missing | Kind::WrongMethod => bare(status),
-        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
+        Kind::Unauthenticated | Kind::UnreadableToken | Kind::OtherScheme | Kind::InvalidToken => {
             message(status, "401 Unauthorized")
         }
         _ => message(status, refusal::words(error)),

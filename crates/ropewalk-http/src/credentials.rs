@@ -13,7 +13,9 @@ pub enum Presented<'a> {
     Nothing,
     /// This text; whether it is a token is for the core to say.
     Token(&'a str),
-    /// An `Authorization` header that no door knows.
+    /// Credentials of another scheme, which no door knows.
+    OtherScheme,
+    /// A known scheme without one token.
     Unreadable,
 }
 
@@ -26,9 +28,11 @@ pub fn presented(headers: &HeaderMap) -> Presented<'_> {
     if headers.contains_key(API_KEY) {
         return Presented::Token(text.trim());
     }
-    match text.trim().split_once(' ') {
-        Some((scheme, token)) if is_known(scheme) => Presented::Token(token.trim()),
-        _ => Presented::Unreadable,
+    let (scheme, token) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    match token.trim() {
+        _ if !is_known(scheme) => Presented::OtherScheme,
+        "" => Presented::Unreadable,
+        token => Presented::Token(token),
     }
 }
 
@@ -65,14 +69,15 @@ mod tests {
     #[test]
     fn refuses_to_guess() {
         let unreadable: &[&[(&str, &str)]] = &[
-            &[("authorization", "Basic eDp5")],
             &[("authorization", "Bearer")],
-            &[("authorization", "")],
             &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
             &[("authorization", "Bearer a"), ("x-api-key", "b")],
         ];
         for pairs in unreadable {
             assert_eq!(presented(&headers(pairs)), Presented::Unreadable, "{pairs:?}");
+        }
+        for other in ["Basic eDp5", "", "Foo", "Foo a b"] {
+            assert_eq!(presented(&headers(&[("authorization", other)])), Presented::OtherScheme, "{other:?}");
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct Gate {
     pub trusted: Arc<[IpNet]>,
     /// How a refusal looks.
     pub render: Renders,
+    /// Which requests fetch files that machines install from, many at a time: they are counted by themselves.
+    pub is_file: fn(&Request) -> bool,
 }
 
 /// Middleware: finds out who asks, counts it, and refuses what is over its limit or comes with a wrong token.
@@ -53,7 +55,8 @@ pub async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -
     let render = (gate.render)(&request);
     let peer =
         request.extensions().get::<Peer>().copied().unwrap_or(Peer::Remote(Ipv4Addr::UNSPECIFIED.into()));
-    match identify(&gate, peer, request.method(), request.headers()).await {
+    let is_file = (gate.is_file)(&request);
+    match identify(&gate, peer, request.method(), request.headers(), is_file).await {
         Ok(Asker { caller, client, session }) => {
             let extensions = request.extensions_mut();
             extensions.insert(caller);
@@ -73,21 +76,22 @@ struct Asker {
     session: Option<Session>,
 }
 
-async fn identify(gate: &Gate, peer: Peer, method: &Method, headers: &HeaderMap) -> Result<Asker, Error> {
+async fn identify(
+    gate: &Gate,
+    peer: Peer,
+    method: &Method,
+    headers: &HeaderMap,
+    is_file: bool,
+) -> Result<Asker, Error> {
     let Peer::Remote(address) = peer else {
         let client = Client(Ipv4Addr::LOCALHOST.into());
         return Ok(Asker { caller: Caller::Local, client, session: None });
     };
     let address = client(address, headers, &gate.trusted);
     let token = match presented(headers) {
-        Presented::Nothing => return browser(gate, address, method, headers).await,
-        Presented::Unreadable => {
-            gate.rates.anonymous(address)?;
-            return Err(Error::new(
-                Kind::UnreadableToken,
-                "the credentials cannot be read: send one `Authorization: Bearer TOKEN`",
-            ));
-        }
+        Presented::Nothing => return browser(gate, address, method, headers, is_file).await,
+        Presented::OtherScheme => return Err(unreadable(gate, address, Kind::OtherScheme)),
+        Presented::Unreadable => return Err(unreadable(gate, address, Kind::UnreadableToken)),
         Presented::Token(token) => token,
     };
     gate.rates.unproven(address, key(token))?;
@@ -103,8 +107,19 @@ async fn identify(gate: &Gate, peer: Peer, method: &Method, headers: &HeaderMap)
     Ok(Asker { caller, client: Client(address), session: None })
 }
 
+fn unreadable(gate: &Gate, address: IpAddr, kind: Kind) -> Error {
+    let words = "the credentials cannot be read: send one `Authorization: Bearer TOKEN`";
+    gate.rates.anonymous(address).err().unwrap_or_else(|| Error::new(kind, words))
+}
+
 /// A session if the cookie is one; else nobody in particular.
-async fn browser(gate: &Gate, address: IpAddr, method: &Method, headers: &HeaderMap) -> Result<Asker, Error> {
+async fn browser(
+    gate: &Gate,
+    address: IpAddr,
+    method: &Method,
+    headers: &HeaderMap,
+    is_file: bool,
+) -> Result<Asker, Error> {
     let client = Client(address);
     if let Some(secret) = cookie(headers, COOKIE_NAME)
         && let Some(caller) = session(gate, address, secret).await?
@@ -114,7 +129,10 @@ async fn browser(gate: &Gate, address: IpAddr, method: &Method, headers: &Header
         let session = Session { secret: secret.into(), form_key: form_key(secret) };
         return Ok(Asker { caller, client, session: Some(session) });
     }
-    gate.rates.anonymous(address)?;
+    match is_file {
+        true => gate.rates.files(address)?,
+        false => gate.rates.anonymous(address)?,
+    }
     Ok(Asker { caller: Caller::Anonymous, client, session: None })
 }
 

@@ -22,6 +22,7 @@ const PROVEN: usize = 16_384;
 /// Counters of who asked how often: by address without a token, by token with one, and of log-ins.
 pub struct Rates {
     anonymous: DefaultKeyedRateLimiter<IpAddr>,
+    files: DefaultKeyedRateLimiter<IpAddr>,
     unproven: DefaultKeyedRateLimiter<IpAddr>,
     proven: Cache<u64, ()>,
     tokens: DefaultKeyedRateLimiter<u64>,
@@ -41,6 +42,7 @@ impl Rates {
         let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         Rates {
             anonymous: RateLimiter::keyed(Quota::per_second(at_least_one(limits.requests_anonymous))),
+            files: RateLimiter::keyed(Quota::per_second(at_least_one(limits.requests_files))),
             unproven: RateLimiter::keyed(Quota::per_second(at_least_one(limits.requests_anonymous))),
             proven: Cache::new(PROVEN),
             tokens: RateLimiter::keyed(Quota::per_second(at_least_one(limits.requests_token))),
@@ -53,6 +55,12 @@ impl Rates {
     pub fn anonymous(&self, from: IpAddr) -> Result<(), Error> {
         self.tidy();
         check(&self.anonymous, &network(from), "limits.requests-anonymous")
+    }
+
+    /// Counts a request for a file that machines install from, without a token.
+    pub fn files(&self, from: IpAddr) -> Result<(), Error> {
+        self.tidy();
+        check(&self.files, &network(from), "limits.requests-files")
     }
 
     /// Counts a request with a token or session of which nobody knows yet whether it is valid, before that is asked:
@@ -87,6 +95,7 @@ impl Rates {
     fn tidy(&self) {
         if self.asked.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
             self.anonymous.retain_recent();
+            self.files.retain_recent();
             self.unproven.retain_recent();
             self.tokens.retain_recent();
             self.logins.retain_recent();
@@ -132,6 +141,16 @@ mod tests {
         assert_eq!(refused.kind, Kind::TooMany);
         assert!(refused.message.contains("limits.requests-anonymous"), "{refused}");
         assert!(rates.anonymous(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2))).is_ok());
+    }
+
+    #[test]
+    fn files_that_machines_install_from_have_a_counter_of_their_own() {
+        let limits = RequestLimits { requests_anonymous: 1, requests_files: 2, ..RequestLimits::default() };
+        let rates = Rates::new(&limits);
+        let one = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        assert!(rates.anonymous(one).is_ok() && rates.anonymous(one).is_err());
+        assert!((0..2).all(|_| rates.files(one).is_ok()));
+        assert!(rates.files(one).unwrap_err().message.contains("limits.requests-files"));
     }
 
     #[test]

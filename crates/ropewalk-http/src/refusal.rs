@@ -9,7 +9,9 @@ use std::time::Duration;
 pub fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Malformed => StatusCode::BAD_REQUEST,
-        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => StatusCode::UNAUTHORIZED,
+        Kind::Unauthenticated | Kind::UnreadableToken | Kind::OtherScheme | Kind::InvalidToken => {
+            StatusCode::UNAUTHORIZED
+        }
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::Missing => StatusCode::NOT_FOUND,
         Kind::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -35,7 +37,7 @@ const A_WHILE: Duration = Duration::from_secs(5);
 /// Says in headers what a client may do about an error: send a token, or wait so many seconds.
 pub fn advise(error: &Error, headers: &mut HeaderMap) {
     match error.kind {
-        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => {
+        Kind::Unauthenticated | Kind::UnreadableToken | Kind::OtherScheme | Kind::InvalidToken => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         Kind::TooMany | Kind::Unavailable => {

@@ -63,6 +63,9 @@ pub struct RequestLimits {
     pub attempts: u32,
     /// Requests a second without a token, from one address.
     pub requests_anonymous: u32,
+    /// Requests a second for files of package repositories without a token, from one address: a machine that installs
+    /// hundreds of packages asks for each and its signature.
+    pub requests_files: u32,
     /// Requests a second with one token.
     pub requests_token: u32,
     /// Logins a minute from one address, whatever comes of them.
@@ -115,6 +118,7 @@ impl Default for RequestLimits {
             queued_per_user: 10_000,
             attempts: 3,
             requests_anonymous: 50,
+            requests_files: 1000,
             requests_token: 5000,
             logins: 10,
             connections: 4096,

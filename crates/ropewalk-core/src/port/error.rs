@@ -12,6 +12,9 @@ pub enum StoreError {
     /// The state machine does not allow it.
     #[error("{0}")]
     Refused(String),
+    /// A named limit on its size is reached.
+    #[error("{0}")]
+    Full(String),
     /// The lease is somebody else's or over.
     #[error("the lease of attempt {attempt} is over: stop it")]
     Superseded {

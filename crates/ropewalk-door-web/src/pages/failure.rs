@@ -86,7 +86,9 @@ fn show(frame: Frame, error: &Error, address: &str) -> Response {
 fn heading(kind: Kind) -> &'static str {
     match kind {
         Kind::Malformed => "This cannot be understood",
-        Kind::Unauthenticated | Kind::UnreadableToken | Kind::InvalidToken => "Log in first",
+        Kind::Unauthenticated | Kind::UnreadableToken | Kind::OtherScheme | Kind::InvalidToken => {
+            "Log in first"
+        }
         Kind::Forbidden => "You may not do this",
         Kind::Missing => "There is nothing here that you may see",
         Kind::WrongMethod => "This address is for something else",

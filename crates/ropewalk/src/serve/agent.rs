@@ -154,6 +154,7 @@ fn translate(refusal: LinkRefusal) -> LinkError {
             | Kind::Forbidden
             | Kind::Unauthenticated
             | Kind::UnreadableToken
+            | Kind::OtherScheme
             | Kind::InvalidToken => LinkError::Refused(error.to_string()),
             _ => LinkError::Retry(error.to_string()),
         },

@@ -90,8 +90,8 @@ impl Parts {
             stopping,
         };
         let hydra = Hydra { farm: self.farm.clone(), rates: rates.clone(), cookies: cookies(config) };
-        let gate =
-            Gate { farm: self.farm.clone(), rates, trusted: config.proxy.trusted.clone().into(), render };
+        let trusted = config.proxy.trusted.clone().into();
+        let gate = Gate { farm: self.farm.clone(), rates, trusted, render, is_file };
         let srht =
             ropewalk_door_srht::door(self.farm.clone(), metrics.clone()).map_err(anyhow::Error::msg)?;
         let rest = ropewalk_door_srht_rest::door(self.farm.clone());
@@ -113,6 +113,13 @@ fn is_of_repository(path: &str) -> bool {
     let methods = [Method::POST, Method::GET, Method::DELETE];
     let asks = |method| ropewalk_door_vieter::is_of_repository(method, path, is_reserved);
     methods.iter().any(asks)
+}
+
+/// Whether `pacman` asks.
+fn is_file(request: &Request) -> bool {
+    let (method, path) = (request.method(), request.uri().path());
+    matches!(*method, Method::GET | Method::HEAD)
+        && ropewalk_door_vieter::is_of_repository(method, path, is_reserved)
 }
 
 fn is_for_hydra(request: &Request) -> bool {
