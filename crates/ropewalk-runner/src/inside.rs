@@ -2,10 +2,12 @@
 //! program starts itself again under another name; [`run_if_asked`] takes over there.
 
 use crate::image::{fetching, worker};
+use crate::supervisor::end_account;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 /// Name (`argv[0]`) of such a process.
@@ -25,6 +27,8 @@ pub(crate) enum Task<I, F> {
     Image(I),
     /// Fetching an image; outside.
     Fetch(F),
+    /// Ending what is left of a build with this account of a data folder; inside.
+    EndAccount(u32, PathBuf),
 }
 
 /// To be called first in `main`: when this process was started to work inside the id range, does
@@ -47,6 +51,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
     let answer = match task {
         Task::Image(task) => serde_json::to_vec(&task.carry_out()),
         Task::Fetch(order) => serde_json::to_vec(&order.carry_out()),
+        Task::EndAccount(account, data) => serde_json::to_vec(&end_account(account, &data)),
     };
     let written = answer.is_ok_and(|answer| io::stdout().write_all(&answer).is_ok());
     Some(if written { ExitCode::SUCCESS } else { ExitCode::FAILURE })

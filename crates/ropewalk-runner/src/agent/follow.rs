@@ -1,6 +1,7 @@
 //! Following one attempt from its start, or from where an earlier agent left it, to its removal.
 
 use super::forward::{Forward, Gone};
+use super::leftovers;
 use super::link::{Held, Link};
 use super::lost::{end, lose, reason};
 use super::order::Order;
@@ -19,6 +20,8 @@ use tokio::time::Instant;
 
 /// How long what is left of a killed build may take to be gone; it takes milliseconds.
 const LAST_BREATH: Duration = Duration::from_secs(30);
+/// How often it is looked at.
+const MOMENT: Duration = Duration::from_millis(2);
 /// First wait after an answer that did not come; it doubles.
 const RETRY: Duration = Duration::from_millis(100);
 /// Longest such wait.
@@ -196,9 +199,24 @@ impl<L: Link> Following<L> {
         // By our own place the groups of version 2 would be found only by an agent in the group of the first.
         let noted = self.spool.supervisor().map(|supervisor| supervisor.groups);
         let groups = noted.unwrap_or_else(|| cgroup::groups(&self.spool.name()));
-        let left = || init.is_some_and(|init| init.is_alive()) || !cgroup::remove(&groups);
-        while left() && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+        let is_alive = || init.is_some_and(|init| init.is_alive());
+        while is_alive() && Instant::now() < until {
+            tokio::time::sleep(MOMENT).await;
+        }
+        if !is_alive() && !self.spool.has_ended().unwrap_or(false) {
+            self.end_builders(&groups).await;
+        }
+        while !cgroup::remove(&groups) && Instant::now() < until {
+            tokio::time::sleep(MOMENT).await;
+        }
+    }
+
+    /// A sandbox dies with its init. What Nix builds does not die with Nix, where that was killed.
+    async fn end_builders(&self, groups: &[PathBuf]) {
+        let (spool, groups) = (self.spool.clone(), groups.to_vec());
+        let ended = tokio::task::spawn_blocking(move || leftovers::end(&spool, &groups)).await;
+        if let Err(why) = ended.unwrap_or_else(|error| Err(error.to_string())) {
+            tracing::error!(attempt = %self.spool.head.attempt, "{why}");
         }
     }
 

@@ -5,6 +5,7 @@
 mod adopt;
 mod follow;
 mod forward;
+mod leftovers;
 pub mod link;
 mod lost;
 mod order;

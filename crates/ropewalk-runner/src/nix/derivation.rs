@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Bytes of a file of a derivation.
-pub const SIZE: u64 = 64 << 20;
+pub const SIZE: u64 = 16 << 20;
 /// Lists and tuples within each other; a derivation has four.
 const DEPTH: u32 = 16;
 

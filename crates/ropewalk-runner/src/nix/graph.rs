@@ -25,6 +25,8 @@ const MAX_OUTPUT: usize = 4 << 20;
 const DERIVATIONS_AT_ONCE: usize = 200;
 /// Derivations of one evaluation.
 const MAX_DERIVATIONS: usize = 1_000_000;
+/// Bytes of what is kept of all of them: names, paths, features.
+const MAX_KEPT: usize = 1 << 30;
 
 /// Reads a derivation of the store; none if the path is no such thing.
 pub(crate) fn read_drv(tools: &Tools, path: &str) -> Option<DerivationFile> {
@@ -43,6 +45,118 @@ pub(crate) fn name_of(path: &str) -> &str {
     base.split_once('-').map_or(base, |(_, name)| name)
 }
 
+/// What is kept of a derivation while others are read. What its builder gets may be long, and there may be many.
+struct Kept {
+    outputs: BTreeMap<String, String>,
+    inputs: BTreeMap<String, Vec<String>>,
+    system: String,
+    features: Vec<String>,
+    is_fixed: bool,
+}
+
+impl Kept {
+    fn of(drv: DerivationFile) -> Kept {
+        let features = drv.features();
+        let DerivationFile { outputs, inputs, system, is_fixed, .. } = drv;
+        Kept { outputs, inputs, system, features, is_fixed }
+    }
+
+    fn bytes(&self) -> usize {
+        let outputs = self.outputs.iter().map(|(name, path)| name.len() + path.len());
+        let inputs =
+            self.inputs.iter().map(|(path, names)| path.len() + names.iter().map(String::len).sum::<usize>());
+        let words = self.features.iter().map(String::len);
+        outputs.chain(inputs).chain(words).sum::<usize>() + self.system.len()
+    }
+
+    /// Paths of these outputs, where they are known; of all if none is named.
+    fn paths(&self, names: &BTreeSet<String>) -> BTreeMap<String, String> {
+        let wanted = self.outputs.iter().filter(|(name, _)| names.is_empty() || names.contains(*name));
+        let known = wanted.filter(|(_, path)| !path.is_empty());
+        known.map(|(name, path)| (name.clone(), path.clone())).collect()
+    }
+}
+
+/// Derivations that were read, and what has to be built of them.
+#[derive(Default)]
+struct Known {
+    drvs: BTreeMap<String, Kept>,
+    bytes: usize,
+    /// Outputs that are not valid.
+    invalid: BTreeSet<String>,
+    /// Derivations that have to be built, with all that they need.
+    needs: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Derivations, and which of their outputs somebody needs; none means all.
+type Level = BTreeMap<String, BTreeSet<String>>;
+
+impl Known {
+    fn add(&mut self, tools: &Tools, level: &Level) -> Result<(), Stop> {
+        for path in level.keys() {
+            if self.drvs.contains_key(path) {
+                continue;
+            }
+            let Some(drv) = read_drv(tools, path) else { continue };
+            let kept = Kept::of(drv);
+            self.bytes = self.bytes.saturating_add(path.len() + kept.bytes());
+            self.drvs.insert(path.clone(), kept);
+            if self.drvs.len() > MAX_DERIVATIONS || self.bytes > MAX_KEPT {
+                let message = format_args!(
+                    "the jobs need more than {MAX_DERIVATIONS} derivations, or such with more than {MAX_KEPT} bytes of \
+                     names and paths"
+                );
+                return Err(Stop::new(Cause::StepFailed, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Outputs of a level that were not found to be invalid yet.
+    fn unsure(&self, level: &Level) -> BTreeSet<String> {
+        let drvs = level.iter().filter_map(|(path, names)| Some(self.drvs.get(path)?.paths(names)));
+        drvs.flat_map(BTreeMap::into_values).filter(|path| !self.invalid.contains(path)).collect()
+    }
+
+    /// Notes what of a level has to be built; answers what that needs.
+    fn next(&mut self, level: &Level) -> Level {
+        let mut next = Level::new();
+        for (path, names) in level {
+            let Some(drv) = self.drvs.get(path) else { continue };
+            let must_build = drv.paths(names).values().any(|output| self.invalid.contains(output))
+                || drv.outputs.values().any(String::is_empty);
+            if !must_build || self.needs.contains_key(path) {
+                continue;
+            }
+            self.needs.insert(path.clone(), drv.inputs.keys().cloned().collect());
+            for (input, names) in &drv.inputs {
+                next.entry(input.clone()).or_default().extend(names.iter().cloned());
+            }
+        }
+        next
+    }
+
+    /// What was asked for, and what has to be built for it.
+    fn described(&self, wanted: &BTreeSet<String>) -> BTreeMap<String, Derivation> {
+        let chosen: BTreeSet<&String> = self.needs.keys().chain(wanted).collect();
+        let described = chosen.into_iter().filter_map(|path| {
+            let drv = self.drvs.get(path)?;
+            let own = self.needs.get(path).into_iter().flatten();
+            let derivation = Derivation {
+                name: name_of(path).trim_end_matches(".drv").to_owned(),
+                system: drv.system.clone(),
+                needs: own.filter(|input| self.needs.contains_key(*input)).cloned().collect(),
+                outputs: drv.paths(&BTreeSet::new()),
+                features: drv.features.clone(),
+                is_fixed: drv.is_fixed,
+                realised: None,
+            };
+            Some((path.clone(), derivation))
+        });
+        described.collect()
+    }
+}
+
 /// Asks the store.
 pub(crate) struct Graph<'a> {
     pub(crate) tools: &'a Tools,
@@ -58,60 +172,18 @@ impl Graph<'_> {
         overseer: &mut dyn Overseer,
         wanted: &BTreeSet<String>,
     ) -> Result<BTreeMap<String, Derivation>, Stop> {
-        let mut found = BTreeMap::new();
-        let mut drvs: BTreeMap<String, DerivationFile> = BTreeMap::new();
-        // Which outputs of them somebody needs; of those that were asked for, all.
-        let mut level: BTreeMap<String, BTreeSet<String>> =
-            wanted.iter().map(|path| (path.clone(), BTreeSet::new())).collect();
-        let mut invalid: BTreeSet<String> = BTreeSet::new();
-        let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut read = Known::default();
+        let mut level: Level = wanted.iter().map(|path| (path.clone(), BTreeSet::new())).collect();
         while !level.is_empty() {
-            for path in level.keys() {
-                if !drvs.contains_key(path)
-                    && let Some(drv) = read_drv(self.tools, path)
-                {
-                    drvs.insert(path.clone(), drv);
-                }
-            }
-            if drvs.len() > MAX_DERIVATIONS {
-                let message = format_args!("the jobs need more than {MAX_DERIVATIONS} derivations");
-                return Err(Stop::new(Cause::StepFailed, message));
-            }
-            let outputs = level.iter().filter_map(|(path, names)| Some((drvs.get(path)?, names)));
-            let outputs = outputs.flat_map(|(drv, names)| paths_of(drv, names));
-            let unsure: BTreeSet<String> = outputs.filter(|path| !invalid.contains(path)).collect();
-            invalid.extend(self.invalid(overseer, &unsure)?);
-            let mut next: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-            for (path, names) in &level {
-                let Some(drv) = drvs.get(path) else { continue };
-                let must_build = paths_of(drv, names).iter().any(|output| invalid.contains(output))
-                    || drv.paths().len() < drv.outputs.len();
-                if !must_build || needs.contains_key(path) {
-                    continue;
-                }
-                needs.insert(path.clone(), drv.inputs.keys().cloned().collect());
-                for (input, names) in &drv.inputs {
-                    next.entry(input.clone()).or_default().extend(names.iter().cloned());
-                }
-            }
-            level = next;
+            read.add(self.tools, &level)?;
+            overseer.glance()?;
+            let invalid = self.invalid(overseer, &read.unsure(&level))?;
+            read.invalid.extend(invalid);
+            level = read.next(&level);
         }
-        let chosen: BTreeSet<&String> = needs.keys().chain(wanted).collect();
-        for path in chosen {
-            let Some(drv) = drvs.get(path) else { continue };
-            let own = needs.get(path).into_iter().flatten().filter(|input| needs.contains_key(*input));
-            let derivation = Derivation {
-                name: name_of(path).trim_end_matches(".drv").to_owned(),
-                system: drv.system.clone(),
-                needs: own.cloned().collect(),
-                outputs: drv.paths(),
-                features: drv.features(),
-                is_fixed: drv.is_fixed,
-                realised: None,
-            };
-            found.insert(path.clone(), derivation);
-        }
-        let valid: Vec<String> = wanted.iter().filter(|path| !needs.contains_key(*path)).cloned().collect();
+        let mut found = read.described(wanted);
+        let valid = wanted.iter().filter(|path| !read.needs.contains_key(*path));
+        let valid: Vec<String> = valid.cloned().collect();
         self.read_valid(overseer, &valid, &mut found)?;
         Ok(found)
     }
@@ -207,12 +279,6 @@ fn unanswered(why: &str) -> Stop {
     Stop::new(Cause::Infrastructure, format_args!("cannot ask the store: {why}"))
 }
 
-/// Paths of these outputs; of all if none is named.
-fn paths_of(drv: &DerivationFile, names: &BTreeSet<String>) -> Vec<String> {
-    let wanted = drv.outputs.iter().filter(|(name, _)| names.is_empty() || names.contains(*name));
-    wanted.map(|(_, path)| path.clone()).filter(|path| !path.is_empty()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,5 +287,16 @@ mod tests {
     fn the_name_follows_the_hash() {
         assert_eq!(name_of("/nix/store/abc-foo-1.0.drv"), "foo-1.0.drv");
         assert_eq!(name_of("odd"), "odd");
+    }
+
+    #[test]
+    fn what_a_builder_gets_is_not_kept() {
+        let text = "x".repeat(1 << 20);
+        let environment =
+            [("text".to_owned(), text), ("requiredSystemFeatures".to_owned(), "kvm".to_owned())];
+        let inputs = [("/nix/store/b.drv".to_owned(), vec!["out".to_owned()])].into();
+        let drv = DerivationFile { environment: environment.into(), inputs, ..DerivationFile::default() };
+        let kept = Kept::of(drv);
+        assert_eq!((kept.features.as_slice(), kept.bytes()), (&["kvm".to_owned()][..], 22));
     }
 }

@@ -47,14 +47,20 @@ impl Failure<'_> {
     /// Another derivation than the one that was asked for.
     fn is_of_a_dependency(&self) -> bool {
         self.errors.iter().any(|error| {
-            let own = error.contains(self.drv);
-            let word = if own { "dependenc" } else { ".drv'" };
-            error.contains(word) && (error.contains("failed") || error.contains("Cannot build"))
+            if !error.contains(self.drv) {
+                return error.contains(".drv'")
+                    && (error.contains("failed") || error.contains("Cannot build"));
+            }
+            // Its own name, and those of its outputs, may say anything.
+            let rest = error.replace(self.drv, "");
+            ["dependencies of derivation", "dependency failed", "dependencies failed"]
+                .iter()
+                .any(|words| rest.contains(words))
         })
     }
 
     fn by_words(&self) -> Option<Cause> {
-        const WORDS: [(&[&str], Cause); 11] = [
+        const WORDS: [(&[&str], Cause); 12] = [
             (&["seconds of silence"], Cause::Silence),
             (&["timed out"], Cause::Timeout),
             (&["hash mismatch"], Cause::HashMismatch),
@@ -65,6 +71,8 @@ impl Failure<'_> {
             (&["failed to produce output"], Cause::OutputMissing),
             (&["lack of free disk space"], Cause::Infrastructure),
             (&["No space left on device"], Cause::Infrastructure),
+            // The kernel's for want of memory, or somebody's from outside: it says nothing about the derivation.
+            (&["failed due to signal 9 "], Cause::Infrastructure),
             (&["failed with exit code"], Cause::StepFailed),
         ];
         let said =
@@ -122,7 +130,8 @@ mod tests {
         let building = "building of 'DRV!*' from .drv file";
         for (exit, error, expected) in [
             (100, "builder for 'DRV' failed with exit code 3".into(), Cause::StepFailed),
-            (100, "builder for 'DRV' failed due to signal 9 (Killed)".into(), Cause::StepFailed),
+            (100, "builder for 'DRV' failed due to signal 9 (Killed)".into(), Cause::Infrastructure),
+            (100, "builder for 'DRV' failed due to signal 11 (Segmentation fault)".into(), Cause::StepFailed),
             (101, format!("{building} timed out after 3 seconds"), Cause::Timeout),
             (101, format!("{building} timed out after 2 seconds of silence"), Cause::Silence),
             (102, "hash mismatch in fixed-output derivation 'DRV':\n specified: x\n got: y".into(), Cause::HashMismatch),
@@ -175,6 +184,26 @@ mod tests {
             let failure = Failure { exit: Some(100), errors, drv: DRV };
             assert_eq!(failure.cause(), Cause::DependencyFailed, "{errors:?}");
             assert_eq!(failure.exit_of_builder(), 100);
+        }
+    }
+
+    #[test]
+    fn a_name_that_speaks_of_dependencies_says_nothing() {
+        let drv = "/nix/store/0c1-dependency-check-9.0.drv";
+        for (exit, error, expected) in [
+            (100, format!("builder for '{drv}' failed with exit code 1"), Cause::StepFailed),
+            (
+                100,
+                format!(
+                    "Cannot build '{drv}'.\nReason: builder failed with exit code 1.\nOutput paths:\n  /nix/store/0-dependency-check"
+                ),
+                Cause::StepFailed,
+            ),
+            (100, format!("1 dependencies of derivation '{drv}' failed to build"), Cause::DependencyFailed),
+        ] {
+            let errors = [error];
+            let failure = Failure { exit: Some(exit), errors: &errors, drv };
+            assert_eq!(failure.cause(), expected, "{errors:?}");
         }
     }
 

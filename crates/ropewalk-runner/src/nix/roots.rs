@@ -11,6 +11,8 @@ use std::time::Duration;
 /// The file that they are links to. It is named after no path. Each sweep puts it away, so that the time of a link's
 /// file says since when it is kept, but for the time between two sweeps.
 const FIRST: &str = ".root";
+/// What a sweep is about to remove, with the number of its process.
+const GOING: &str = ".going";
 /// What is kept again is as young as what is kept for the first time, but for this long.
 const YOUNG: Duration = Duration::from_secs(3600);
 
@@ -104,11 +106,24 @@ pub fn sweep(tools: &Tools, wanted: &BTreeSet<String>, grace: Duration) -> Resul
     for entry in read_dir(&folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_wanted = name.to_str().is_some_and(|name| name == FIRST || names.contains(name));
-        if !is_wanted && is_older(&entry.path(), grace) && remove_file(entry.path()).is_ok() {
+        if !is_wanted && is_older(&entry.path(), grace) && take_away(&folder, &entry.path(), grace) {
             removed += 1;
         }
     }
     Ok(removed)
+}
+
+/// Removes an old root. One that somebody renews at this moment stays: its age is looked at when nobody can any more.
+fn take_away(folder: &Path, file: &Path, grace: Duration) -> bool {
+    let gone = folder.join(format!("{GOING}-{}", std::process::id()));
+    if rename(file, &gone).is_err() {
+        return false;
+    }
+    if is_older(&gone, grace) {
+        return remove_file(&gone).is_ok();
+    }
+    let _ = rename(&gone, file);
+    false
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::process::Command;
 /// Paths that one question names; a command line takes no more.
 pub const AT_ONCE: usize = 1000;
 /// Bytes of one answer.
-pub const ANSWER: usize = 512 << 20;
+pub const ANSWER: usize = 128 << 20;
 
 /// Valid paths with everything that they refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,12 +3,16 @@
 
 use super::spec::Limits;
 use super::weaken::{Guard, is_off};
-use std::fs::{create_dir_all, read_to_string, remove_dir, write};
-use std::io::ErrorKind;
+use crate::spool::Process;
+use std::fs::{File, OpenOptions, create_dir_all, read_to_string, remove_dir, write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where control groups are mounted.
 const ROOT: &str = "/sys/fs/cgroup";
+/// A group's file of processes.
+const MEMBERS: &str = "cgroup.procs";
 /// Length of a scheduling period in microseconds.
 const PERIOD: u64 = 100_000;
 
@@ -56,34 +60,81 @@ fn beside(root: &Path, own: &str) -> PathBuf {
     if own == root { own } else { own.parent().unwrap_or(root).to_owned() }
 }
 
+/// Groups with limits for what has not begun yet.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    memory: PathBuf,
+    /// Where a process is written that is to be in them, opened.
+    entrances: Arc<Vec<File>>,
+}
+
 /// Makes the groups of the sandbox `name` and puts the process `pid` into them. `None` when the
 /// host does not let us: then usage is sampled.
 pub(super) fn join(name: &str, pid: i32, limits: &Limits) -> Option<Group> {
+    let prepared = prepare(name, limits)?;
+    enter(&prepared.entrances, pid).then_some(Group { memory: prepared.memory })
+}
+
+/// Makes the groups of the sandbox `name`. `None` when the host does not let us.
+pub(super) fn prepare(name: &str, limits: &Limits) -> Option<Prepared> {
     if is_off(Guard::ControlGroups) {
         return None;
     }
     let layout = Layout::of(name);
-    let joined = match &layout {
+    let limited = match &layout {
         Layout::Unified(folder) => {
             let memory = set(folder, "memory.max", limits.memory);
             // Absent where there is no swap or no group kill; the watch sees to the rest.
             set(folder, "memory.swap.max", 0);
             set(folder, "memory.oom.group", 1);
             set_cpu(folder, "cpu.max", limits);
-            memory && set(folder, "pids.max", limits.processes) && enter(folder, pid)
+            memory && set(folder, "pids.max", limits.processes)
         }
         Layout::PerController { memory, pids, cpu } => {
             set_cpu(cpu, "cpu.cfs_quota_us", limits);
-            let _ = enter(cpu, pid);
-            let limited = set(memory, "memory.limit_in_bytes", limits.memory) && enter(memory, pid);
+            let limited = set(memory, "memory.limit_in_bytes", limits.memory);
             set(memory, "memory.memsw.limit_in_bytes", limits.memory);
-            limited && set(pids, "pids.max", limits.processes) && enter(pids, pid)
+            limited && set(pids, "pids.max", limits.processes)
         }
     };
-    let memory = match layout {
-        Layout::Unified(memory) | Layout::PerController { memory, .. } => memory,
+    if !limited {
+        return None;
+    }
+    let open = |folder: &PathBuf| OpenOptions::new().write(true).open(folder.join(MEMBERS));
+    let entrances = match &layout {
+        Layout::Unified(folder) => vec![open(folder).ok()?],
+        // No group of the processors' is better than none at all.
+        Layout::PerController { memory, pids, cpu } => {
+            open(cpu).into_iter().chain([open(memory).ok()?, open(pids).ok()?]).collect()
+        }
     };
-    joined.then_some(Group { memory })
+    let (Layout::Unified(memory) | Layout::PerController { memory, .. }) = layout;
+    Some(Prepared { memory, entrances: Arc::new(entrances) })
+}
+
+impl Prepared {
+    /// Puts the process that calls it into the groups, if it can be: [`Prepared::holds`] tells. For a program before it
+    /// is started, whose children would else be outside if they came early.
+    pub(super) fn entering(&self) -> impl Fn() + Send + Sync + 'static {
+        let entrances = self.entrances.clone();
+        move || {
+            enter(&entrances, 0);
+        }
+    }
+
+    /// The groups, if this process is in them.
+    pub(super) fn holds(&self, pid: i32) -> Option<Group> {
+        let members = read_to_string(self.memory.join(MEMBERS)).ok()?;
+        let pid = pid.to_string();
+        members.lines().any(|member| member == pid).then(|| Group { memory: self.memory.clone() })
+    }
+}
+
+/// Of version 1 the last two must hold it, those of memory and processes. 0 is the caller.
+fn enter(entrances: &[File], pid: i32) -> bool {
+    let entered = |mut entrance: &File| entrance.write_all(pid.to_string().as_bytes()).is_ok();
+    let entered: Vec<bool> = entrances.iter().map(entered).collect();
+    entered.iter().rev().take(2).all(|entered| *entered)
 }
 
 fn set(folder: &Path, file: &str, value: u64) -> bool {
@@ -100,10 +151,6 @@ fn set_cpu(folder: &Path, file: &str, limits: &Limits) {
         let value = if file == "cpu.max" { format!("{quota} {PERIOD}") } else { quota.to_string() };
         set_text(folder, file, &value);
     }
-}
-
-fn enter(folder: &Path, pid: i32) -> bool {
-    write(folder.join("cgroup.procs"), pid.to_string()).is_ok()
 }
 
 impl Group {
@@ -131,6 +178,25 @@ fn kills(events: &str) -> u64 {
 #[must_use]
 pub fn groups(name: &str) -> Vec<PathBuf> {
     Layout::of(name).folders()
+}
+
+/// Kills what is in these groups. Processes that it cannot see or may not kill stay.
+pub fn kill(groups: &[PathBuf]) {
+    for folder in groups {
+        // Version 2 ends all at once.
+        if write(folder.join("cgroup.kill"), "1").is_ok() {
+            continue;
+        }
+        let members = || read_to_string(folder.join(MEMBERS)).unwrap_or_default();
+        for pid in members().lines().filter_map(|pid| pid.parse().ok()) {
+            // By now the number may be another process's, but for one that is in the group still.
+            if let Some(process) = Process::of(pid)
+                && members().lines().any(|member| member.parse() == Ok(pid))
+            {
+                let _ = process.kill();
+            }
+        }
+    }
 }
 
 /// Removes the groups of a sandbox, also those that a killed supervisor left. False when one of them

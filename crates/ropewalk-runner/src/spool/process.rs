@@ -16,6 +16,7 @@ use std::time::Duration;
 
 const SUPERVISOR: &str = "supervisor.json";
 const INIT: &str = "init.json";
+const ACCOUNT: &str = "account.json";
 
 /// A process, told from later ones with the same number by its time of start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +151,19 @@ impl Spool {
         write_whole(&self.path().join(INIT), text.as_bytes())?;
         visit(Point::SupervisorAfterWrite);
         Ok(())
+    }
+
+    /// Notes the number, within the id range, of the account that the build has.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn note_account(&self, number: u32) -> Result<(), SpoolError> {
+        write_whole(&self.path().join(ACCOUNT), number.to_string().as_bytes())
+    }
+
+    /// The number of the build's account, if it got one in this boot.
+    pub(crate) fn account(&self) -> Option<u32> {
+        self.of_this_boot(ACCOUNT)
     }
 
     /// The sandbox's init, if one was noted in this boot.

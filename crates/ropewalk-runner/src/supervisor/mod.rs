@@ -18,6 +18,7 @@ mod watch;
 pub use launch::launch;
 
 pub(crate) use attempt::title;
+pub(crate) use nix::end_all as end_account;
 pub(crate) use stop::Stop;
 pub(crate) use watch::wish;
 

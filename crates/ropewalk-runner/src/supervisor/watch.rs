@@ -68,7 +68,8 @@ impl Watch {
         let wait = self.deadline.saturating_duration_since(Instant::now()).min(SAMPLE);
         wait_for(&mut fds, wait)?;
         let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-        self.judge(&ready)
+        self.judge(&ready)?;
+        self.has_spool()
     }
 
     /// The same without a place and without sleeping.
@@ -115,11 +116,16 @@ impl Watch {
         sampled
     }
 
-    fn look(&self, place: &dyn Place) -> Result<(), Stop> {
-        // Nobody could ever learn how this build ends.
+    /// Nobody could ever learn how a build ends whose spool was removed.
+    fn has_spool(&self) -> Result<(), Stop> {
         if rustix::fs::fstat(&self.control).is_ok_and(|stat| stat.st_nlink == 0) {
             return Err(Stop::new(Cause::Infrastructure, "the attempt's spool was removed"));
         }
+        Ok(())
+    }
+
+    fn look(&self, place: &dyn Place) -> Result<(), Stop> {
+        self.has_spool()?;
         not_broken(place)?;
         match place.passed_limit() {
             Some(passed) => Err(Stop::new(passed.cause, passed.message)),

@@ -11,6 +11,8 @@ pub(crate) struct Bench {
     program: PathBuf,
     data: PathBuf,
     pub(crate) folder: PathBuf,
+    /// What programs are started by; empty: by the test itself, as the account.
+    starter: Vec<String>,
 }
 
 /// How a run ended.
@@ -29,7 +31,7 @@ impl Bench {
         let folder = home.join(format!("work-{}-{number}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
         account.own(&folder);
-        Bench { account, program, data: home.join("data"), folder }
+        Bench { account, program, data: home.join("data"), folder, starter: vec![] }
     }
 
     /// The same for another account, with a home that is its own and copies of the programs in it.
@@ -122,9 +124,21 @@ impl Bench {
 
     /// A command of the account in the working directory.
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
-        let mut command = self.account.command(program);
+        let mut command = match self.starter.as_slice() {
+            [] => self.account.command(program),
+            [starter, rest @ ..] => {
+                let mut command = self.account.command(starter);
+                command.args(rest).arg(program.as_ref());
+                command
+            }
+        };
         command.current_dir(&self.folder);
         command
+    }
+
+    /// Has all programs of this place started by another one, with their command line as its last arguments.
+    pub(crate) fn start_by(&mut self, starter: &[&str]) {
+        self.starter = starter.iter().map(ToString::to_string).collect();
     }
 
     /// The program with its data folder.

@@ -57,6 +57,19 @@ pub(crate) fn groups(id: i64) -> Vec<String> {
     found
 }
 
+/// Whether this account may make control groups with a limit of memory.
+pub(crate) fn can_make_groups() -> bool {
+    let root = Path::new("/sys/fs/cgroup");
+    let memory = root.join("memory");
+    let folder = if memory.is_dir() { memory } else { root.to_owned() };
+    let probe = folder.join(format!("ropewalk-probe-{}", std::process::id()));
+    let made = std::fs::create_dir(&probe).is_ok();
+    let limit = ["memory.limit_in_bytes", "memory.max"].map(|file| probe.join(file));
+    let limits = limit.iter().any(|file| file.exists());
+    let _ = std::fs::remove_dir(&probe);
+    made && limits
+}
+
 fn command_lines() -> impl Iterator<Item = (i32, Vec<String>)> {
     std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;

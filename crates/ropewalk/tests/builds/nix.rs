@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, ran};
 use crate::farm::{Farm, cause};
-use crate::leftovers::{Leftovers, supervisors};
+use crate::leftovers::{Leftovers, children, supervisors};
 use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues, Verdict};
 use ropewalk_model::nix::{NixTask, REALISED, Realise, Realised};
@@ -13,7 +13,7 @@ use ropewalk_runner::nix::derivation::DerivationFile;
 use ropewalk_runner::nix::{Settings, Store, Tools, programs};
 use rustix::process::{Signal, kill_process};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 type Test = fn(&Bench);
@@ -27,18 +27,25 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("hydra_43_log_lines_come_before_the_build_ends", live),
     ("hydra_52_a_cancelled_derivation_leaves_no_process", cancelled),
     ("a_derivation_cannot_change_what_it_depends_on", poisoned),
+    ("builders_get_signals_as_anybody_does", signals),
     ("limits_of_memory_and_disk_end_a_derivation", limits),
     ("sixty_derivations_and_two_attempts_at_one_are_built", many),
     ("hydra_52_a_stopped_supervisor_takes_its_derivation_along", stopped),
     ("hydra_69_a_derivation_outlives_agent_and_supervisor", survived),
+    ("hydra_69_nothing_outlives_a_supervisor_and_nix_that_were_killed", killed),
 ];
 
-/// Those that become other accounts.
-pub(crate) const OF_ROOT: &[(&str, Test)] =
-    &[("hydra_70_derivations_are_built_by_an_account_that_owns_nothing", nobody)];
+/// Those that become other accounts, or look at what only root has.
+pub(crate) const OF_ROOT: &[(&str, Test)] = &[
+    ("hydra_70_derivations_are_built_by_an_account_that_owns_nothing", nobody),
+    ("what_nix_starts_at_once_is_within_its_limits", at_once),
+    ("derivations_are_built_in_the_machine_s_own_store", system),
+];
 
 /// The folder of the store, below the test's.
 const FOLDER: &str = "nix";
+/// Where the machine's own is.
+const SYSTEM: &str = "/nix";
 
 /// Derivations of the tests, by name. `MARK` is a number of seconds that no other process sleeps.
 const JOBS: &str = r#"
@@ -89,13 +96,16 @@ in rec {
   messy = sh "messy-1.0" "head -c 80000000 /dev/zero > /build/x; sleep 60" {};
   many = builtins.listToAttrs (builtins.genList (n: { name = "j${toString n}"; value = sh "many-${toString n}" "echo ${toString n} > $out" {}; }) 60);
   sleeper = sh "sleeper-1.0" "echo first; sleep MARK & sleep MARK" {};
+  signals = sh "signals-1.0" "sleep 50 & kill $!; wait $!; test $? = 143 && echo > $out" {};
   waiter = sh "waiter-1.0" "echo first; i=0; while [ $i -lt 30 ]; do sleep 0.1; i=$((i+1)); done; echo last; echo > $out" {};
 }
 "#;
 
 /// Agent's and test's view of the store in this folder.
 pub(crate) fn settings(folder: &Path) -> Settings {
-    Settings { programs: programs().unwrap(), store: Store::Private(folder.into()), local_inputs: vec![] }
+    let is_system = folder == Path::new(SYSTEM);
+    let store = if is_system { Store::System } else { Store::Private(folder.into()) };
+    Settings { programs: programs().unwrap(), store, local_inputs: vec![] }
 }
 
 /// Mode of the test program: `--nix FOLDER PROGRAM ARGUMENTS…`, as whoever owns the store.
@@ -109,6 +119,8 @@ pub(crate) struct Mill<'a> {
     bench: &'a Bench,
     pub(crate) farm: Farm<'a>,
     mark: String,
+    /// Of the store, as the farm sees it.
+    folder: PathBuf,
 }
 
 impl<'a> Mill<'a> {
@@ -118,21 +130,25 @@ impl<'a> Mill<'a> {
 
     /// One with derivations of its own, and variables for its agent.
     pub(crate) fn of(bench: &'a Bench, jobs: &str, variables: &[(&str, &str)]) -> Mill<'a> {
+        bench.folder(FOLDER);
+        Mill::with(bench, bench.folder.join(FOLDER), jobs, variables)
+    }
+
+    fn with(bench: &'a Bench, folder: PathBuf, jobs: &str, variables: &[(&str, &str)]) -> Mill<'a> {
         let mut farm = Farm::new(bench);
         for (name, value) in variables {
             farm.set(name, value);
         }
-        bench.folder(FOLDER);
-        farm.set("TEST_NIX", bench.folder.join(FOLDER).to_str().unwrap());
+        farm.set("TEST_NIX", folder.to_str().unwrap());
         let mark = bench.mark();
         bench.write("jobs.nix", &jobs.replace("MARK", &mark));
         farm.start_agent();
-        Mill { bench, farm, mark }
+        Mill { bench, farm, mark, folder }
     }
 
     fn nix(&self, program: &str, arguments: &[&str]) -> String {
         let mut command = self.bench.command(self.bench.this_program());
-        command.arg("--nix").arg(self.bench.folder.join(FOLDER)).arg(program).args(arguments);
+        command.arg("--nix").arg(&self.folder).arg(program).args(arguments);
         let ran = ran(command.output().unwrap());
         ran.expect(0).log.trim().to_owned()
     }
@@ -141,8 +157,16 @@ impl<'a> Mill<'a> {
         let printed = self.nix("nix-instantiate", &["jobs.nix", "-A", job]);
         // Followed by `!NAME` where the first output is not `out`.
         let drv_path = printed.split('!').next().unwrap().to_owned();
-        let file = DerivationFile::read(&std::fs::read(&drv_path).unwrap()).unwrap();
+        let file = DerivationFile::read(&std::fs::read(self.seen(&drv_path)).unwrap()).unwrap();
         Realise { drv_path, outputs: file.outputs, timeout: Some(60), max_silent: 60, max_output: None }
+    }
+
+    /// Where the test sees what the farm sees at this path of the store.
+    fn seen(&self, path: &str) -> PathBuf {
+        match path.strip_prefix(SYSTEM) {
+            Some(rest) => self.bench.folder.join(FOLDER).join(rest.trim_start_matches('/')),
+            None => path.into(),
+        }
     }
 
     /// Offers the build of a job.
@@ -260,6 +284,9 @@ fn several_outputs(bench: &Bench) {
         assert!(outputs.keys().eq(names) && outputs.values().all(|path| Path::new(path).exists()));
         let realised = mill.realised(id).unwrap();
         assert!(realised.size > 0 && realised.closure_size == realised.size, "{realised:?}");
+        assert!(realised.is_built, "{job}");
+        let (again, outcome) = mill.build(job);
+        assert_eq!((outcome, mill.realised(again).unwrap().is_built), (Outcome::Success, false), "{job}");
     }
 }
 
@@ -373,6 +400,31 @@ fn survived(bench: &Bench) {
     assert_eq!(Leftovers::marked(&mark), 0);
 }
 
+/// Kills the supervisor and Nix before either can do anything about it.
+fn kill_both(bench: &Bench, id: i64) {
+    for supervisor in supervisors(&bench.folder, id) {
+        let programs = children(supervisor);
+        assert!(!programs.is_empty(), "Nix does not run");
+        for program in &programs {
+            kill_process(program.pid, Signal::STOP).unwrap();
+        }
+        kill_process(supervisor, Signal::KILL).unwrap();
+        for program in &programs {
+            kill_process(program.pid, Signal::KILL).unwrap();
+        }
+    }
+}
+
+fn killed(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    let id = mill.offer(mill.task("sleeper"));
+    let mark = mill.mark.clone();
+    mill.farm.wait("the build's processes", |_| Leftovers::marked(&mark) == 2);
+    kill_both(bench, id);
+    assert_eq!(cause(&mill.farm.ended(id)), Some(Cause::RunnerLost));
+    Leftovers::assert_none(&mark, id);
+}
+
 fn poisoned(bench: &Bench) {
     let mut mill = Mill::new(bench);
     for job in ["victim", "plain"] {
@@ -383,6 +435,11 @@ fn poisoned(bench: &Bench) {
     let paths = [mill.task("victim"), mill.task("plain")].map(|task| task.outputs["out"].clone());
     mill.nix("nix-store", &["--verify-path", &paths[0], &paths[1]]);
     assert_eq!(std::fs::read_to_string(mill.task("poison").outputs["out"].clone()).unwrap(), "1000\n");
+}
+
+fn signals(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    assert_eq!(mill.build("signals").1, Outcome::Success);
 }
 
 fn limits(bench: &Bench) {
@@ -420,6 +477,89 @@ fn many(bench: &Bench) {
     }
 }
 
+/// The machine's own store is another folder here, where only this test sees it: in a mount namespace of its own. Nix
+/// runs builders as its own accounts there.
+fn system(bench: &Bench) {
+    let accounts = std::fs::read_to_string("/etc/group").unwrap();
+    if !Path::new(SYSTEM).is_dir()
+        || !Path::new("/etc/nix").is_dir()
+        || !accounts.lines().any(|line| line.starts_with("nixbld:"))
+    {
+        return println!(
+            "NOT RUN here: nix.store = \"system\": this machine has no /nix, /etc/nix or group nixbld"
+        );
+    }
+    println!(
+        "NOT RUN here: nix.store = \"system\" as an ordinary account: it needs a nix-daemon, which isolates by its own \
+         configuration only"
+    );
+    let home = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(home.path(), open).unwrap();
+    let mut bench = bench.of(0, home.path());
+    bench.folder("nix/store");
+    bench.folder("nix/var");
+    let store = bench.folder.join(FOLDER).display().to_string();
+    // As an administrator has to do, too, where the distribution's configuration shows builds no shell.
+    let etc = bench.write("etc/nix.conf", "substitute = false\nsandbox-paths = /bin/sh=/usr/bin/busybox\n");
+    let script = r#"mount --bind "$0" /nix; mount --bind "$1" /etc/nix; shift; exec "$@""#;
+    let etc = etc.parent().unwrap().display().to_string();
+    bench.start_by(&["unshare", "--mount", "sh", "-ec", script, &store, &etc]);
+    let mut mill = Mill::with(&bench, SYSTEM.into(), JOBS, &[]);
+    // With what the shell can do alone: the machine's own configuration gives builds no other programs.
+    for (job, expected) in [
+        ("plain", None),
+        ("broken", Some(Cause::StepFailed)),
+        ("depFailure", Some(Cause::DependencyFailed)),
+        ("missing", Some(Cause::OutputMissing)),
+    ] {
+        let (id, outcome) = mill.build(job);
+        assert_eq!(cause(&outcome), expected, "{job}: {outcome:?}");
+        assert_eq!(mill.realised(id).is_some(), expected.is_none(), "{job}");
+    }
+    let task = mill.task("plain");
+    assert!(task.drv_path.starts_with("/nix/store/"), "{}", task.drv_path);
+    for path in task.outputs.values() {
+        assert!(mill.seen(path).exists() && !Path::new(path).exists(), "{path}");
+        let name = path.rsplit('/').next().unwrap();
+        assert!(mill.seen("/nix/var/nix/gcroots/ropewalk").join(name).exists(), "{path} is not kept");
+    }
+    mill.nix("nix-store", &["--gc"]);
+    assert!(task.outputs.values().all(|path| mill.seen(path).exists()), "it was collected");
+}
+
+/// Whatever Nix starts before anybody has looked at it has the limits of the build.
+fn at_once(bench: &Bench) {
+    let mut mill = Mill::new(bench);
+    mill.farm.kill_agent();
+    let real = programs().unwrap();
+    let (seen, script) = (bench.folder.join("groups"), bench.write("programs/nix-store", ""));
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *--realise*) cat /proc/self/cgroup >{} ;; esac\nexec {} \"$@\"\n",
+        seen.display(),
+        real.join("nix-store").display(),
+    );
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for name in ["nix", "nix-instantiate"] {
+        std::os::unix::fs::symlink(real.join(name), script.with_file_name(name)).unwrap();
+    }
+    let path = format!("{}:{}", script.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    mill.farm.set("PATH", &path);
+    mill.farm.start_agent();
+    let (id, outcome) = mill.build("success");
+    assert_eq!(outcome, Outcome::Success);
+    let seen = std::fs::read_to_string(seen).unwrap();
+    let group = format!("/ropewalk-{id}-");
+    let within = seen.lines().filter(|line| line.contains(&group)).count();
+    match crate::leftovers::can_make_groups() {
+        true => assert!(within > 0, "{seen}"),
+        false => {
+            println!("NOT RUN here: limits of what Nix starts at once: control groups are not ours to use")
+        }
+    }
+}
+
 /// The account `nobody`: no home, no id range, no line of its own anywhere.
 fn nobody(bench: &Bench) {
     let home = tempfile::tempdir().unwrap();
@@ -442,6 +582,12 @@ fn nobody(bench: &Bench) {
     for pid in supervisors(&bench.folder, id) {
         kill_process(pid, Signal::KILL).unwrap();
     }
+    assert_eq!(cause(&mill.farm.ended(id)), Some(Cause::RunnerLost));
+    assert_eq!(Leftovers::marked(&mark), 0);
+    // Without a range there is no account by which builders are known.
+    let id = mill.offer(mill.task("sleeper"));
+    mill.farm.wait("the build's processes", |_| Leftovers::marked(&mark) == 2);
+    kill_both(&bench, id);
     assert_eq!(cause(&mill.farm.ended(id)), Some(Cause::RunnerLost));
     assert_eq!(Leftovers::marked(&mark), 0);
 }

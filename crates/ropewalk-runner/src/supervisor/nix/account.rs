@@ -11,11 +11,13 @@ use crate::spool::Spool;
 use crate::supervisor::stop::Stop;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use rustix::process::getuid;
+use rustix::process::{Uid, getuid};
+use rustix::thread::set_thread_res_uid;
 use std::fs::{DirBuilder, File, symlink_metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Name of the group and, with a number, of the account.
 pub(super) const GROUP: &str = "ropewalk-build";
@@ -27,6 +29,8 @@ const FIRST: u32 = 20_000;
 const FOLDERS: u64 = 128;
 /// Bits of a folder's mode with which others could write into it.
 const WRITABLE: u32 = 0o022;
+/// How long killed processes of an account may take to be gone.
+const ENDING: Duration = Duration::from_secs(10);
 
 /// An account that no other build of this machine has.
 pub(super) struct BuildAccount {
@@ -45,6 +49,8 @@ impl BuildAccount {
             return Ok(None);
         }
         let (id, taken) = free(range, &spool.head.settings.data)?;
+        // For whoever finds that supervisor and Nix were killed before they ended the build.
+        spool.note_account(id)?;
         // As Nix sees them: in a namespace the range begins with 1.
         let seen = |base: u32| if getuid().is_root() { base + id } else { id + 1 };
         let (uid, gid) = (seen(range.uid), seen(range.gid) - id);
@@ -124,6 +130,38 @@ fn is_ours(folder: &Path, uid: u32) -> bool {
     let _ = DirBuilder::new().mode(0o700).create(folder);
     symlink_metadata(folder)
         .is_ok_and(|meta| meta.is_dir() && meta.uid() == uid && meta.mode() & WRITABLE == 0)
+}
+
+/// Ends all processes of a build's account, whose Nix was killed before it could. For a process of its own, which has
+/// one thread and does nothing else: it becomes that account. If another build has the account by now, Nix has ended
+/// them before it began.
+pub(crate) fn end_all(id: u32, data: &Path) -> Result<(), String> {
+    let failed = |error: Errno| format!("end what is left of a build: {error}");
+    let range = range::find().map_err(|error| error.to_string())?;
+    let folder = folder(data).map_err(|stop| stop.message)?;
+    let taken = claim(&folder, range, id).map_err(|error| format!("take the account {id}: {error}"))?;
+    let Some(_taken) = taken else { return Ok(()) };
+    let uid = if getuid().is_root() {
+        range.uid + id
+    } else {
+        range::enter_as_owner().map_err(|error| error.to_string())?;
+        id + 1
+    };
+    let uid = Uid::from_raw(uid);
+    set_thread_res_uid(uid, uid, uid).map_err(failed)?;
+    let began = Instant::now();
+    loop {
+        // SAFETY: all processes of this account but the caller, which was changed a moment ago, and nobody else's.
+        let killed = unsafe { libc::kill(-1, libc::SIGKILL) };
+        // A process that forks may have been missed.
+        if killed < 0 {
+            return Ok(());
+        }
+        if began.elapsed() > ENDING {
+            return Err(format!("processes of the account {} do not end", range.uid + id));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 #[cfg(test)]

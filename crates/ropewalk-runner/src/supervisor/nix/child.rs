@@ -168,6 +168,7 @@ impl Child {
             command.pre_exec(move || {
                 // The kernel should end builds before anything else of the machine.
                 let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
+                take_signals_again();
                 set_parent_process_death_signal(Some(Signal::TERM))?;
                 // The supervisor may be dead already.
                 if getppid() == Some(parent) { Ok(()) } else { Err(Errno::SRCH.into()) }
@@ -231,6 +232,18 @@ impl Child {
             }
             self.wait_a_moment();
         }
+    }
+}
+
+/// The supervisor hears of signals by a descriptor and blocks them. What builders inherited of that they could not be
+/// ended by.
+fn take_signals_again() {
+    // SAFETY: `none` is written by the first call, and nothing here waits or allocates.
+    unsafe {
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        libc::signal(libc::SIGHUP, libc::SIG_DFL);
     }
 }
 

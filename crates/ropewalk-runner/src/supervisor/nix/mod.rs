@@ -7,6 +7,8 @@ mod evaluate;
 mod realise;
 mod surroundings;
 
+pub(crate) use account::end_all;
+
 use super::attempt::Attempt;
 use super::stop::Stop;
 use crate::nix::Tools;

@@ -18,6 +18,8 @@ use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::link::{AttemptFact, LogName};
 use ropewalk_model::nix::{REALISED, Realise, Realised};
 use ropewalk_model::status::Cause;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 /// Errors of Nix's that are kept.
@@ -27,6 +29,13 @@ const KILLED: i32 = 137;
 
 /// Bytes of a fact: fewer than the 8,192 characters that the queue keeps of a text.
 const FACT: usize = 8000;
+
+/// What a build may keep in `/dev/shm`, as a part of its memory. Nix's own is half of the machine's.
+const SHARED_PART: u64 = 4;
+/// And at least so many bytes: 0 would be no limit.
+const SHARED_LEAST: u64 = 1 << 20;
+/// Bytes that a disk has left when what fails on it says nothing about a derivation.
+const FULL: u64 = 16 << 20;
 
 /// What was heard of a build.
 #[derive(Default)]
@@ -49,20 +58,23 @@ impl Attempt<'_> {
         self.events.append(AttemptFact::StepStarted { step: STEP }, false)?;
         let built = self.build_derivation(tools, task);
         let exit = match &built {
-            Ok(()) => 0,
+            Ok(_) => 0,
             Err((exit, _)) => *exit,
         };
         self.logs.sync()?;
         self.events.append(AttemptFact::StepEnded { step: STEP, exit }, true)?;
-        built.map_err(|(_, stop)| stop)?;
-        let realised = self.read_outputs(tools, task)?;
+        let is_built = built.map_err(|(_, stop)| stop)?;
+        let realised = self.read_outputs(tools, task, is_built)?;
         self.judge(tools, task, &realised)
     }
 
-    /// The error has the step's exit code beside it.
-    fn build_derivation(&mut self, tools: &Tools, task: &Realise) -> Result<(), (i32, Stop)> {
+    /// Whether anything was built; the outputs may have been valid. The error has the step's exit code beside it.
+    fn build_derivation(&mut self, tools: &Tools, task: &Realise) -> Result<bool, (i32, Stop)> {
         let mut command = self.command(tools, task).map_err(|stop| (1, stop))?;
         let around = Surroundings::make(self.spool, tools, task).map_err(|stop| (1, stop))?;
+        let mut limited = self.limited();
+        // SAFETY: this process has one thread, so its child may run ordinary code.
+        unsafe { command.pre_exec(limited.entering()) };
         around.surround(&mut command);
         let mut heard = Heard::default();
         let mut lines = std::mem::take(&mut heard.lines);
@@ -71,32 +83,46 @@ impl Attempt<'_> {
             Channel::Out => Ok(()),
             Channel::Err => lines.take(bytes, |line| attempt.take_message(task, &mut heard, line)),
         };
-        let mut limited = None;
-        let mut look = |attempt: &mut Self, root| match &mut limited {
-            None => attempt.limit(tools, task, root).map(|beside| limited = Some(beside)),
-            Some(beside) => pass(beside.breach()).and_then(|()| around.not_lost()),
+        let mut look = |attempt: &mut Self, root| match limited.is_watching() {
+            false => attempt.begin_watching(&mut limited, tools, task, root),
+            true => pass(limited.breach()).and_then(|()| around.not_lost()),
         };
         let ended = self.attend(command, Care { hear: &mut hear, look: &mut look });
         let rest = lines.rest().map_or(Ok(()), |line| self.take_message(task, &mut heard, &line));
         let status = ended.and_then(|status| rest.map(|()| status)).map_err(|stop| (KILLED, stop))?;
         if status.success() {
-            return Ok(());
+            return Ok(!heard.activities.is_empty());
         }
         // A builder that the kernel ended for want of memory looks like one that failed.
-        let passed = limited.map_or(Ok(()), |mut beside| pass(beside.last_breach()));
-        passed.and_then(|()| around.not_lost()).map_err(|stop| (KILLED, stop))?;
-        Err(failure(task, &heard, status))
+        let passed = pass(limited.last_breach()).and_then(|()| around.not_lost());
+        passed.map_err(|stop| (KILLED, stop))?;
+        let (exit, stop) = failure(task, &heard, status);
+        match stop.cause {
+            Cause::StepFailed if is_full(&tools.store) => {
+                Err((exit, unable(format_args!("the disk under the store is full: {}", stop.message))))
+            }
+            _ => Err((exit, stop)),
+        }
     }
 
-    /// Limits all that Nix starts.
-    fn limit(&self, tools: &Tools, task: &Realise, root: i32) -> Result<Beside, Stop> {
+    /// The limits of all that Nix will start.
+    fn limited(&self) -> Beside {
         let BuildLimits { memory, processes, disk, cpus, .. } = self.plan.limits;
-        let limits = Limits { memory, processes, disk, cpus };
+        Beside::prepare(self.spool.name(), Limits { memory, processes, disk, cpus })
+    }
+
+    fn begin_watching(
+        &self,
+        limited: &mut Beside,
+        tools: &Tools,
+        task: &Realise,
+        root: i32,
+    ) -> Result<(), Stop> {
         // Where Nix lets a build write before its outputs are taken.
         let chroot = format!("{}.chroot", task.drv_path);
         let folders = vec![self.spool.layer(), chroot.into()];
-        let limited = Beside::limit(self.spool.name(), root, &limits, &tools.store, folders);
-        limited.map_err(|error| unable(format_args!("cannot limit the build: {error}")))
+        let watching = limited.watch(root, &tools.store, folders);
+        watching.map_err(|error| unable(format_args!("cannot watch the limits of the build: {error}")))
     }
 
     fn command(&self, tools: &Tools, task: &Realise) -> Result<Command, Stop> {
@@ -113,6 +139,7 @@ impl Attempt<'_> {
             ("max-silent-time", if task.max_silent == 0 { timeout } else { task.max_silent.min(timeout) }),
             ("max-build-log-size", limits.log_step),
             ("cores", limits.cpus.into()),
+            ("sandbox-dev-shm-size", (limits.memory / SHARED_PART).max(SHARED_LEAST)),
             ("max-jobs", 1),
         ] {
             command.args(["--option", option, &value.to_string()]);
@@ -158,7 +185,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    fn read_outputs(&mut self, tools: &Tools, task: &Realise) -> Result<Realised, Stop> {
+    fn read_outputs(&mut self, tools: &Tools, task: &Realise, is_built: bool) -> Result<Realised, Stop> {
         let mut sizes = Sizes::default();
         let question = Sizes::question(tools, task.outputs.values().map(String::as_str));
         let answer = self.ask(question, ANSWER)?;
@@ -166,8 +193,8 @@ impl Attempt<'_> {
             .add(tools, &answer)
             .map_err(|e| unable(format_args!("cannot read what Nix says of outputs: {e}")))?;
         let mut go_on = || self.watch.glance();
-        let realised =
-            Reader { store: &tools.store, sizes: &sizes, go_on: &mut go_on }.read(&task.outputs)?;
+        let mut reader = Reader { store: &tools.store, sizes: &sizes, go_on: &mut go_on };
+        let realised = Realised { is_built, ..reader.read(&task.outputs)? };
         let text = serde_json::to_string(&realised).map_err(unable)?;
         for piece in pieces(&text, FACT) {
             self.resolved(REALISED, piece)?;
@@ -177,7 +204,10 @@ impl Attempt<'_> {
 
     fn judge(&mut self, tools: &Tools, task: &Realise, realised: &Realised) -> Result<(), Stop> {
         if let Some(most) = task.max_output.filter(|most| realised.size > *most) {
-            self.discard(tools, task);
+            // What was there before belongs to others too.
+            if realised.is_built {
+                self.discard(tools, task);
+            }
             let message =
                 format!("the outputs have {} bytes, {most} are allowed (nix.max-output)", realised.size);
             return Err(Stop::new(Cause::DiskLimit, message));
@@ -207,6 +237,10 @@ fn pieces(text: &str, most: usize) -> impl Iterator<Item = &str> {
         rest = after;
         (!piece.is_empty()).then_some(piece)
     })
+}
+
+fn is_full(store: &Path) -> bool {
+    rustix::fs::statvfs(store).is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < FULL)
 }
 
 fn pass(breach: Option<Breach>) -> Result<(), Stop> {
