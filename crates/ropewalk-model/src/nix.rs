@@ -157,6 +157,9 @@ pub struct EvaluationResult {
     pub evaluation_time: u64,
     /// None: the hash was [`Evaluation::unless`], and nothing was evaluated.
     pub found: Option<Found>,
+    /// The feature by which runners with this store are known: nobody else has the derivations.
+    #[serde(default)]
+    pub store: Option<String>,
 }
 
 /// What an input was resolved to.
@@ -357,6 +360,7 @@ mod tests {
                     Derivation { realised: Some(Realised::default()), ..Derivation::default() },
                 )]),
             }),
+            store: Some("store-1".into()),
         };
         let text = serde_json::to_string(&result).unwrap();
         assert_eq!(serde_json::from_str::<EvaluationResult>(&text).unwrap(), result);

@@ -66,6 +66,7 @@ pub(crate) fn evaluate(
         checkout_time: began.elapsed().as_secs(),
         evaluation_time: 0,
         found: None,
+        store: Some(machine.tools.label()),
     };
     if evaluation.unless.as_ref() == Some(&result.hash) {
         overseer.say(&"Nothing has changed since the newest evaluation")?;

@@ -2,13 +2,17 @@
 
 use super::{Settings, Store};
 use crate::spool::{At, SpoolError, write_whole};
-use std::fs::{create_dir_all, read_to_string};
-use std::io::Read;
+use sha2::{Digest, Sha256};
+use std::fs::{File, create_dir_all, read_to_string, remove_file};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the programs are looked for after `PATH`: an installation for all accounts, and NixOS.
 const ELSEWHERE: [&str; 2] = ["/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin"];
+/// File of a store's word, beside its database.
+const LABEL: &str = "ropewalk-store";
 /// What is used of Nix.
 const PROGRAMS: [&str; 3] = ["nix-instantiate", "nix-store", "nix"];
 /// Shells that need no library, which builds see as `/bin/sh`: the first brings the usual programs along.
@@ -160,6 +164,28 @@ impl Tools {
         !self.is_own() && rustix::fs::access(&self.store, rustix::fs::Access::WRITE_OK).is_err()
     }
 
+    /// A word for this store: what was evaluated into it can only be built in it. One of our own holds its word, so that
+    /// it stays the same under another name of the machine.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let machine = read_to_string("/etc/machine-id").unwrap_or(node);
+        let store = self.store.as_os_str().as_encoded_bytes();
+        if !self.is_own() {
+            return word(&[machine.trim().as_bytes(), store]);
+        }
+        let file = self.state.join(LABEL);
+        if let Ok(mut new) = File::options().write(true).create_new(true).open(&file) {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+            let made = word(&[machine.trim().as_bytes(), store, &now.to_le_bytes()]);
+            if new.write_all(made.as_bytes()).and_then(|()| new.sync_all()).is_err() {
+                let _ = remove_file(&file);
+            }
+        }
+        let kept = read_to_string(&file).unwrap_or_default();
+        if kept.starts_with("store-") { kept } else { word(&[machine.trim().as_bytes(), store]) }
+    }
+
     /// What builds see as `/bin/sh`: a program of this machine that needs no library, or what the machine's own
     /// configuration says.
     #[must_use]
@@ -232,6 +258,16 @@ impl Tools {
     pub fn roots(&self) -> PathBuf {
         self.state.join("gcroots/ropewalk")
     }
+}
+
+fn word(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let digits = hex::encode(hash.finalize());
+    format!("store-{}", digits.get(..16).unwrap_or(&digits))
 }
 
 fn static_shell() -> Option<&'static str> {
@@ -322,6 +358,23 @@ mod tests {
         assert!(readable.contains(&tools.configuration) && writable.contains(&tools.store));
         let obeyed = [&tools.configuration, tools.home.as_ref().unwrap()];
         assert!(obeyed.iter().all(|place| !writable.iter().any(|folder| place.starts_with(folder))));
+    }
+
+    #[test]
+    fn each_store_has_a_word_of_its_own() {
+        let [one, other] = ["/a/store", "/b/store"].map(|store| Tools::at(store.into()).label());
+        assert!(one != other && one.starts_with("store-") && one.len() == 22, "{one} {other}");
+        let folder = tempfile::tempdir().unwrap();
+        let own = |name: &str| {
+            let state = folder.path().join(name);
+            create_dir_all(&state).unwrap();
+            Tools { state, home: Some("/nowhere".into()), ..Tools::at("/a/store".into()) }.label()
+        };
+        let first = own("a");
+        assert!(first.starts_with("store-") && first.len() == 22 && first != one, "{first}");
+        assert_eq!(own("a"), first);
+        // Another machine's store may lie at the same path.
+        assert_ne!(own("b"), first);
     }
 
     #[test]

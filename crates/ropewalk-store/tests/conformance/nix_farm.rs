@@ -126,6 +126,7 @@ pub fn result(hash: &str, found: Found) -> EvaluationResult {
         checkout_time: 1,
         evaluation_time: 2,
         found: Some(found),
+        store: None,
     }
 }
 

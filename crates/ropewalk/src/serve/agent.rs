@@ -81,7 +81,9 @@ impl Embedded {
 fn nix(config: &Config, data: &Path) -> Option<(nix::Settings, BTreeSet<String>)> {
     let found = config.nix.of_runner(data).map_err(anyhow::Error::from).and_then(|settings| {
         let Some(settings) = settings else { return Ok(None) };
-        let features = nix::labels::features(&nix::Tools::open(&settings)?)?;
+        let tools = nix::Tools::open(&settings)?;
+        let mut features = nix::labels::features(&tools)?;
+        features.insert(tools.label());
         Ok(Some((settings, features)))
     });
     found.unwrap_or_else(|error| {

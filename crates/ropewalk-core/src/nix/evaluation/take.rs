@@ -2,7 +2,7 @@
 
 use super::decide::{Decision, Member, decide, identity};
 use super::start::{share_group, visibility};
-use super::works::{Terms, Works, works};
+use super::works::{Terms, Works, is_word, works};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
 use crate::nix::Projection;
@@ -110,8 +110,8 @@ impl Farm {
             false => found.derivations.keys().cloned().collect(),
         };
         let failed: BTreeSet<String> = self.store.failed_before(drv_paths).await?;
-        let made =
-            works(found, new.iter().copied(), &failed, &self.terms(jobset)).map_err(Error::internal)?;
+        let made = works(found, new.iter().copied(), &failed, &self.terms(jobset, result))
+            .map_err(Error::internal)?;
         let mut jobs = Vec::with_capacity(new.len());
         for job in &new {
             jobs.push(build_job(jobset, job, &made)?);
@@ -130,9 +130,10 @@ impl Farm {
         })
     }
 
-    fn terms(&self, jobset: &EvaluatedJobset) -> Terms {
+    fn terms(&self, jobset: &EvaluatedJobset, result: &EvaluationResult) -> Terms {
         let settings = &self.settings.nix;
         Terms {
+            store: result.store.clone().filter(|store| is_word(store)),
             share_group: share_group(&jobset.project, &jobset.name, jobset.shares),
             timeout: settings.timeout,
             max_silent: settings.max_silent,
@@ -304,6 +305,7 @@ mod tests {
             checkout_time: 1,
             evaluation_time: 1,
             found: Some(Found { jobs: vec![FoundJob::default(); 3], ..Found::default() }),
+            store: None,
         };
         let text = serde_json::to_vec(&result).unwrap();
         assert_eq!(parse(&text, 3).unwrap().hash, "h\u{fffd}");

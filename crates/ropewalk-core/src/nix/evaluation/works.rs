@@ -18,6 +18,8 @@ const FEATURE_MAX: usize = 64;
 /// What all works of an evaluation have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
+    /// The feature of runners whose store has the derivations, where they said so.
+    pub store: Option<String>,
     /// Who pays, and its weight.
     pub share_group: (String, i32),
     /// Seconds for a derivation that no job gives a time.
@@ -177,7 +179,7 @@ fn work(
     Ok(NewWork {
         key: Some(path.to_owned()),
         plan: plan(path, derivation, wish, terms).seal()?,
-        requirement: requirement(derivation),
+        requirement: requirement(derivation, terms.store.as_ref()),
         share_group: terms.share_group.clone(),
         priority: wish.priority.unwrap_or(terms.priority),
         not_before: None,
@@ -207,18 +209,24 @@ fn ended(derivation: &Derivation, path: &str, has_failed: bool) -> Option<Outcom
 
 /// Words of an attacker become labels that runners are compared with: few and plain ones only.
 fn is_supportable(derivation: &Derivation) -> bool {
-    let is_word = |word: &String| {
-        (1..=FEATURE_MAX).contains(&word.len())
-            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
-    };
     derivation.features.len() < FEATURES_MAX
         && is_word(&derivation.system)
-        && derivation.features.iter().all(is_word)
+        && derivation.features.iter().all(|feature| is_word(feature))
 }
 
-fn requirement(derivation: &Derivation) -> Requirement {
+/// Whether a text can be a label.
+pub(super) fn is_word(word: &str) -> bool {
+    (1..=FEATURE_MAX).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
+}
+
+fn requirement(derivation: &Derivation, store: Option<&String>) -> Requirement {
     match is_supportable(derivation) {
-        true => derivation.requirement(),
+        true => {
+            let mut requirement = derivation.requirement();
+            requirement.features.extend(store.cloned());
+            requirement
+        }
         false => Requirement { kind: KIND.into(), arch: None, image: None, features: BTreeSet::new() },
     }
 }
@@ -266,6 +274,7 @@ mod tests {
 
     fn terms() -> Terms {
         Terms {
+            store: None,
             share_group: ("jobset:p/j".into(), 1),
             timeout: 36_000,
             max_silent: 3600,
@@ -343,6 +352,14 @@ mod tests {
             assert!(matches!(&works.works[0].ended, Some(Outcome::Failure { cause: c, .. }) if *c == cause));
             assert_eq!(works.works[0].requirement.class(), "nix * * ");
         }
+    }
+
+    #[test]
+    fn only_a_runner_whose_store_has_it_builds_a_derivation() {
+        let found = found(&[("a", derivation(&[]))]);
+        let terms = Terms { store: Some("store-1f".into()), ..terms() };
+        let works = works(&found, &[job("a")], &BTreeSet::new(), &terms).unwrap();
+        assert_eq!(works.works[0].requirement.class(), "nix * * store-1f,x86_64-linux");
     }
 
     #[test]
