@@ -1,6 +1,8 @@
 //! A `ropewalk serve` of a test's own, and its clients.
 
 use ropewalk_testkit::postgres::TestDatabase;
+use sea_orm::sqlx::ConnectOptions;
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -12,6 +14,9 @@ use tempfile::TempDir;
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ropewalk");
 /// Time for anything that is waited for. The machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Name of PostgreSQL's socket.
+const SOCKET: &str = ".s.PGSQL.5432";
 
 /// Which database a server runs on.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +34,15 @@ pub(crate) struct Server {
     flags: Vec<String>,
     variables: Vec<(String, String)>,
     database: Option<TestDatabase>,
+    /// What it is started by; empty: by the test itself.
+    starter: Vec<String>,
 }
+
+/// An account that owns nothing and is in no file of accounts.
+pub(crate) const NOBODY: u32 = 65534;
+/// Starts the rest as that account, where there is no network but the loopback device.
+const AS_NOBODY: &str =
+    r#"ip link set lo up && exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@""#;
 
 impl Server {
     /// Starts a server on an empty folder.
@@ -62,8 +75,54 @@ impl Server {
             .extend(database.iter().map(|d| ("ROPEWALK_DATABASE__URL".to_string(), d.url().to_string())));
         // Tests of builds run beside each other on one machine.
         variables.push(("ROPEWALK_RUNNER__SLOTS".into(), "2".into()));
-        let (child, origin, welcome) = launch(folder.path(), "127.0.0.1:0", &flags, &variables);
-        Server { child, folder, origin, welcome, flags, variables, database }
+        Server::open(folder, flags, variables, database, vec![])
+    }
+
+    fn open(
+        folder: TempDir,
+        flags: Vec<String>,
+        variables: Vec<(String, String)>,
+        database: Option<TestDatabase>,
+        starter: Vec<String>,
+    ) -> Server {
+        let (child, origin, welcome) = launch(folder.path(), "127.0.0.1:0", &flags, &variables, &starter);
+        Server { child, folder, origin, welcome, flags, variables, database, starter }
+    }
+
+    /// Starts one as [`NOBODY`] without a network, and moves this thread to where it can be spoken to. For root.
+    pub(crate) async fn start_as_nobody(engine: Engine, variables: &[(&str, &str)]) -> Server {
+        let folder = tempfile::tempdir().unwrap();
+        let database = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(TestDatabase::create().await),
+        };
+        let text = |(name, value): &(&str, &str)| (name.to_string(), value.to_string());
+        let mut variables: Vec<(String, String)> = variables.iter().map(text).collect();
+        if let Some(database) = &database {
+            let options: PgConnectOptions = database.url().parse().unwrap();
+            let socket = options.get_socket().expect("a server with a socket: there is no network").clone();
+            let near = folder.path().join("postgres");
+            std::fs::create_dir(&near).unwrap();
+            std::fs::hard_link(socket.join(SOCKET), near.join(SOCKET)).unwrap();
+            let url = options.socket(&near).to_url_lossy().to_string();
+            variables.push(("ROPEWALK_DATABASE__URL".into(), url));
+        }
+        // Where it can be executed.
+        let program = folder.path().join("ropewalk");
+        if std::fs::hard_link(PROGRAM, &program).is_err() {
+            std::fs::copy(PROGRAM, &program).unwrap();
+        }
+        std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        let starter = ["unshare", "--net", "sh", "-c", AS_NOBODY, "sh", program.to_str().unwrap()];
+        let starter = starter.map(String::from).to_vec();
+        let server = Server::open(folder, vec![], variables, database, starter);
+        let network = File::open(format!("/proc/{}/ns/net", server.pid())).unwrap();
+        rustix::thread::move_into_link_name_space(
+            std::os::fd::AsFd::as_fd(&network),
+            Some(rustix::thread::LinkNameSpaceType::Network),
+        )
+        .unwrap();
+        server
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -97,7 +156,8 @@ impl Server {
     /// Starts it again on the same address.
     pub(crate) fn start_again(&mut self) {
         let listen = self.origin.trim_start_matches("http://").to_string();
-        let (child, origin, welcome) = launch(self.folder.path(), &listen, &self.flags, &self.variables);
+        let (child, origin, welcome) =
+            launch(self.folder.path(), &listen, &self.flags, &self.variables, &self.starter);
         assert_eq!(origin, self.origin);
         (self.child, self.welcome) = (child, welcome);
     }
@@ -284,7 +344,11 @@ pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
 
 /// The program with nothing of this process's settings.
 pub(crate) fn program(home: &Path) -> Command {
-    let mut command = Command::new(PROGRAM);
+    cleared(PROGRAM, home)
+}
+
+fn cleared(program: &str, home: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ROPEWALK_") {
             command.env_remove(name);
@@ -299,9 +363,17 @@ fn launch(
     listen: &str,
     flags: &[String],
     variables: &[(String, String)],
+    starter: &[String],
 ) -> (Child, String, String) {
     let words = File::options().create(true).append(true).open(folder.join("stderr")).unwrap();
-    let mut command = program(folder);
+    let mut command = match starter {
+        [] => program(folder),
+        [starter, rest @ ..] => {
+            let mut command = cleared(starter, folder);
+            command.args(rest);
+            command
+        }
+    };
     command.arg("--data").arg(folder.join("data")).args(["serve", "--listen", listen]).args(flags);
     command.envs(variables.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(words);

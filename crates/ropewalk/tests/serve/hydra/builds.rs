@@ -50,18 +50,28 @@ impl World {
     /// A jobset of this expression that was evaluated, and so many of whose builds are finished.
     pub(crate) async fn of(engine: Engine, release: &str, finished: usize) -> World {
         let farm = Farm::start_with(engine, &[], &[("ROPEWALK_NIX__UNSUPPORTED_AFTER", "100000")]).await;
+        let world = World::begin(farm, release, None).await;
+        world.until("its finished builds", async || world.latest("").await.len() == finished).await;
+        world.until("the jobset's rest", async || world.overview().await["starttime"].is_null()).await;
+        world
+    }
+
+    /// A jobset of this expression, in a repository of this account, that is about to be evaluated.
+    pub(super) async fn begin(farm: Farm, release: &str, owner: Option<u32>) -> World {
         let repository = tempfile::tempdir().unwrap();
         std::fs::write(repository.path().join("release.nix"), release).unwrap();
         git(repository.path(), &["init", "-q"]);
         git(repository.path(), &["add", "."]);
         git(repository.path(), &["commit", "-qm", "a release"]);
+        if let Some(owner) = owner {
+            let mut chown = Command::new("chown");
+            chown.arg("-R").arg(format!("{owner}:{owner}")).arg(repository.path());
+            assert!(chown.status().unwrap().success());
+        }
         farm.project("p").await;
         let jobset = super::client::created_jobset(repository.path().to_str().unwrap());
         assert_eq!(farm.jobset("p", "j", jobset).await.status, 201);
-        let world = World { farm, repository };
-        world.until("its finished builds", async || world.latest("").await.len() == finished).await;
-        world.until("the jobset's rest", async || world.overview().await["starttime"].is_null()).await;
-        world
+        World { farm, repository }
     }
 
     /// Commits another expression.

@@ -11,6 +11,7 @@ mod pages;
 mod projects;
 mod results;
 mod sessions;
+mod survival;
 
 pub(crate) use crate::srht::on_both_engines;
 
@@ -79,7 +80,11 @@ impl Farm {
         let mut all =
             vec![("ROPEWALK_LIMITS__LOGINS", "1000"), ("ROPEWALK_LIMITS__REQUESTS_ANONYMOUS", "1000")];
         all.extend(variables);
-        let server = Server::start_on(engine, flags, &all).await;
+        Farm::of(Server::start_on(engine, flags, &all).await).await
+    }
+
+    /// The same on a server that has started.
+    pub(crate) async fn of(server: Server) -> Farm {
         let http = crate::server::http().redirect(reqwest::redirect::Policy::none());
         let http = http.pool_max_idle_per_host(0).build().unwrap();
         let mut farm = Farm { server, http, alice: String::new(), bob: String::new(), carol: String::new() };
