@@ -26,6 +26,8 @@ done
 if [ "$1" != run ] && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && ! command -v initdb >/dev/null; then
     packages+=(postgresql)
 fi
+# Debian's python3 makes no environments by itself.
+if [ "$1" = test ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then packages+=(python3-venv); fi
 # A browser without any font draws nothing.
 if [ "$1" = test ] && ! compgen -G '/usr/share/fonts/*/*/*' >/dev/null; then packages+=(fonts-dejavu-core); fi
 
@@ -65,5 +67,15 @@ if [ "$1" = test ]; then
         npm install --silent --no-package-lock --prefix "$browser" $(sed -n 's/^ *"\([a-z-]*\)": "\([0-9.]*\)",\?$/\1@\2/p' \
             "$(dirname "$0")/../tests/browser/package.json") >/dev/null
         cp "$(dirname "$0")/../tests/browser/package.json" "$browser/"
+    fi
+    # What holds answers against their description, and descriptions against the standard.
+    schema=$(dirname "$0")/../target/tools/schema
+    if ! cmp -s "$(dirname "$0")/../tests/schema/requirements.txt" "$schema/requirements.txt"; then
+        echo "installing schemathesis"
+        rm -rf "$schema"
+        python3 -m venv "$schema"
+        "$schema/bin/python" -m pip install --quiet --disable-pip-version-check \
+            --requirement "$(dirname "$0")/../tests/schema/requirements.txt"
+        cp "$(dirname "$0")/../tests/schema/requirements.txt" "$schema/"
     fi
 fi

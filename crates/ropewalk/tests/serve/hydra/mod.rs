@@ -10,6 +10,7 @@ mod negotiation;
 mod pages;
 mod projects;
 mod results;
+mod schema;
 mod sessions;
 mod survival;
 
