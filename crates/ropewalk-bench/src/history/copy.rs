@@ -41,6 +41,9 @@ pub(super) struct Copies<'a> {
     owners: u64,
     /// The last owner that was there before.
     last_owner: i64,
+    /// The last job that was there before.
+    last_job: i64,
+    count: u64,
 }
 
 impl Copies<'_> {
@@ -62,7 +65,7 @@ impl Copies<'_> {
         // Rows before those that refer to them.
         let rank = |table: &Table| ["works", "attempts", "jobs"].iter().position(|name| *name == table.name);
         tables.sort_by_key(|table| rank(table).unwrap_or(usize::MAX));
-        Ok(Copies { database, engine, tables, owners, last_owner })
+        Ok(Copies { database, engine, tables, owners, last_owner, last_job: ids.job, count })
     }
 
     /// Makes the people whom copies belong to.
@@ -91,6 +94,20 @@ impl Copies<'_> {
             self.run(&sql).await?;
         }
         self.run("COMMIT").await
+    }
+
+    /// Numbers of the first copy and the last one.
+    pub(super) fn first_and_last(&self) -> [i64; 2] {
+        [self.last_job + 1, self.last_job.saturating_add_unsigned(self.count)]
+    }
+
+    /// Bytes of the whole database.
+    pub(super) async fn bytes(&self) -> Result<i64> {
+        let sql = match self.engine {
+            Engine::Sqlite => "SELECT page_count * page_size AS n FROM pragma_page_count, pragma_page_size",
+            Engine::Postgres => "SELECT pg_database_size(current_database()) AS n",
+        };
+        number(self.database, sql).await
     }
 
     /// Counts anew what is counted, and leaves the database as one that was in use.

@@ -5,14 +5,14 @@ mod copy;
 use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::jobs::{CLOCK, submit};
-use crate::report::Report;
+use crate::report::{Figure, Report};
 use crate::server::Parent;
 use crate::stages::Stage;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use copy::{Copies, Template};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Jobs that one transaction makes.
 const BATCH: u64 = 50_000;
@@ -28,7 +28,7 @@ pub(crate) async fn stages(arguments: &Arguments, report: &mut Report) -> Result
         for history in &arguments.history {
             match Stage::start(arguments, *engine, *history).await {
                 Ok(mut stage) => {
-                    fill(&mut stage).await.context("a history could not be made")?;
+                    fill(&mut stage, report).await.context("a history could not be made")?;
                     stages.push(stage);
                 }
                 Err(error) if *engine == Engine::Postgres && error.to_string().starts_with(NOT_RUN) => {
@@ -47,10 +47,11 @@ pub(crate) async fn stages(arguments: &Arguments, report: &mut Report) -> Result
 const NOT_RUN: &str = "NOT RUN here: PostgreSQL: ";
 
 /// Gives a stage the history that it is named after.
-async fn fill(stage: &mut Stage) -> Result<()> {
+async fn fill(stage: &mut Stage, report: &mut Report) -> Result<()> {
     if stage.history == 0 {
         return Ok(());
     }
+    let began = Instant::now();
     let (succeeded, failed) = (ended(stage, CLOCK).await?, ended(stage, FAILING).await?);
     stage.server()?.settle().await?;
     stage.stop()?;
@@ -68,8 +69,30 @@ async fn fill(stage: &mut Stage) -> Result<()> {
         copies.make(first, (first + BATCH - 1).min(stage.history)).await?;
     }
     copies.finish().await?;
+    let size = copies.bytes().await?;
+    let copied = copies.first_and_last();
     database.close().await?;
-    stage.start_again(&Parent::Reaper)
+    stage.start_again(&Parent::Reaper)?;
+    for job in copied {
+        is_shown(stage, job).await?;
+    }
+    let took = began.elapsed().as_secs_f64();
+    report.add(Figure::new("a history is made", took, "s").of(stage))?;
+    let each = size as f64 / f64::from(1 << 10) / stage.history as f64;
+    report.add(Figure::new("a job in the database", each, "KiB").of(stage))
+}
+
+/// A copy must be a job like others.
+async fn is_shown(stage: &Stage, job: i64) -> Result<()> {
+    let mut client = stage.client()?;
+    let shown = client.get_json(&format!("/api/n1/jobs/{job}")).await?;
+    let is_final = shown.get("status").is_some_and(|status| status == "success" || status == "failed");
+    ensure!(is_final, "a copied job is not shown as one that has ended: {shown}");
+    let steps = client.get_json(&format!("/api/n1/jobs/{job}/steps")).await?;
+    ensure!(steps.as_array().is_some_and(|steps| !steps.is_empty()), "a copied job has no steps: {steps}");
+    let log = client.get(&format!("/api/n1/jobs/{job}/logs/0")).await?;
+    ensure!(!log.is_empty(), "a copied job has no log");
+    Ok(())
 }
 
 /// Submits a job and waits for its end, whatever that is.
