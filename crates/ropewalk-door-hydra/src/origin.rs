@@ -23,14 +23,23 @@ pub(crate) fn check(method: &Method, headers: &HeaderMap, own: &str) -> Result<(
     }
 }
 
-/// Passes an order that is given by `GET`, as links in mails and old scripts do: what a page of another site can make a
-/// browser send is refused.
+/// Passes an order that a program gives by `GET`, as old scripts do: with a token, or by asking for JSON. No link makes
+/// a browser do either, and a link is all that others can put even on pages of this server; these give orders by `POST`.
+/// Where a browser says which site asks, that must be this one.
 pub(crate) fn check_order(method: &Method, headers: &HeaderMap, own: &str) -> Result<(), Error> {
+    if *method != Method::GET {
+        return check(method, headers, own);
+    }
     let is_programs = format(method, &Uri::from_static("/"), headers) == Format::Json;
-    let is_ours = headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
-    match *method == Method::POST || is_programs || is_ours {
+    let is_foreign =
+        headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
+    match headers.contains_key(AUTHORIZATION) || (is_programs && !is_foreign) {
         true => Ok(()),
-        false => check(&Method::POST, headers, own),
+        false => Err(Error::new(
+            Kind::Forbidden,
+            "a link gives no orders: use the button on the page of the build or evaluation, send this by POST, or ask \
+             for JSON",
+        )),
     }
 }
 
@@ -85,20 +94,22 @@ mod tests {
     }
 
     #[test]
-    fn a_link_of_another_site_gives_no_orders() {
+    fn a_link_gives_no_orders() {
         let order = |pairs: &[(&'static str, &'static str)]| {
             let headers =
                 pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
             check_order(&Method::GET, &headers.collect(), "https://farm.example").is_ok()
         };
-        for good in [
-            ("referer", "https://farm.example/build/1"),
-            ("authorization", "Bearer x"),
-            ("accept", "application/json"),
-            ("sec-fetch-site", "same-origin"),
-        ] {
+        let json = ("accept", "application/json");
+        for good in [("authorization", "Bearer x"), json, ("content-type", "application/json")] {
             assert!(order(&[good]), "{good:?}");
         }
-        assert!(!order(&[]) && !order(&[("referer", "https://evil/"), ("accept", "text/html")]));
+        assert!(order(&[json, ("sec-fetch-site", "same-origin")]));
+        // A page of ours may hold a link that a stranger wrote.
+        let ours = [("referer", "https://farm.example/build/1"), ("sec-fetch-site", "same-origin")];
+        assert!(!order(&[]) && !order(&ours) && !order(&[("accept", "text/html")]));
+        for foreign in ["cross-site", "same-site"] {
+            assert!(!order(&[json, ("sec-fetch-site", foreign)]), "{foreign}");
+        }
     }
 }
