@@ -44,7 +44,7 @@ pub(crate) async fn latest(
     By(by): By,
     asked: Asked,
 ) -> Result<Json<Vec<Value>>, Failed> {
-    let builds = hydra.farm.newest_nix_builds(&by, &finished(&asked)?, None, number(&asked)?).await?;
+    let builds = hydra.farm.newest_brief_builds(&by, &finished(&asked)?, number(&asked)?).await?;
     let view = |build| {
         let mut view = view::brief(build);
         view.insert("buildstatus".into(), build.status.into());
@@ -53,14 +53,13 @@ pub(crate) async fn latest(
     Ok(Json(builds.iter().map(view).collect()))
 }
 
-/// Unfinished builds, the first ones first.
+/// Unfinished builds, the most important ones first.
 pub(crate) async fn waiting(
     State(hydra): State<Hydra>,
     By(by): By,
     asked: Asked,
 ) -> Result<Json<Vec<Value>>, Failed> {
-    let mut builds = hydra.farm.nix_queue(&by, number(&asked)?).await?;
-    builds.sort_by_key(|build| (std::cmp::Reverse(build.priority), build.id));
+    let builds = hydra.farm.nix_queue_by_priority(&by, number(&asked)?).await?;
     let view = |build| {
         let mut view = view::brief(build);
         view.insert("priority".into(), build.priority.into());

@@ -1,6 +1,6 @@
 //! Things as JSON, in Hydra's words. Where its versions differ, what all of them read.
 
-use ropewalk_core::port::{Build, Counts, EvaluationRow, Jobset, JobsetInput, Project};
+use ropewalk_core::port::{BriefBuild, Build, Counts, EvaluationRow, Jobset, JobsetInput, Project};
 use ropewalk_model::nix::{Product, ResolvedInput};
 use ropewalk_model::time::Time;
 use serde_json::{Map, Value, json};
@@ -180,7 +180,7 @@ fn product(product: &Product) -> Value {
 }
 
 /// A build in a list of many.
-pub(crate) fn brief(build: &Build) -> Map<String, Value> {
+pub(crate) fn brief(build: &BriefBuild) -> Map<String, Value> {
     let view = json!({
         "id": build.id,
         "project": build.project,

@@ -100,11 +100,18 @@ pub enum Input {
         timeout: u64,
         /// Whether it may be a path or `file:` address of the runner's machine.
         local: bool,
+        /// Whether such a path may lie anywhere, as an administrator named it; else only below the folders that the
+        /// runner's machine opens to everybody.
+        #[serde(default)]
+        free: bool,
     },
     /// A file or folder of the runner's machine, copied into the store.
     Path {
         /// Absolute.
         path: String,
+        /// As of [`Input::Git`].
+        #[serde(default)]
+        free: bool,
     },
     /// A text.
     String {

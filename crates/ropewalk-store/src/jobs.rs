@@ -12,7 +12,7 @@ mod works;
 
 pub(crate) use cancel::cancel as cancel_in;
 pub(crate) use read::{jobs_in, numbered};
-pub(crate) use restart::restart as restart_in;
+pub(crate) use restart::{reroot as reroot_in, restart as restart_in};
 pub(crate) use submit::submit as submit_in;
 
 use crate::SqlStore;

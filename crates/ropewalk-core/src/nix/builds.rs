@@ -3,7 +3,9 @@
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
-use crate::port::{Build, BuildFilter, BuildProgress, Counts, EvaluationRow, Jobset, Role, StoreError};
+use crate::port::{
+    BriefBuild, Build, BuildFilter, BuildProgress, Counts, EvaluationRow, Jobset, Role, StoreError,
+};
 use ropewalk_model::grant::Mode;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::status::Cause;
@@ -40,12 +42,6 @@ impl Farm {
         found.ok_or_else(|| Error::missing(format_args!("build {id}")))
     }
 
-    /// Builds by number, in that order.
-    pub async fn nix_builds(&self, by: &Caller, ids: &[i64]) -> Result<Vec<Build>, Error> {
-        access::projects(by, Mode::Ro)?;
-        Ok(self.store.builds(ids).await?)
-    }
-
     /// The newest builds below a number.
     pub async fn newest_nix_builds(
         &self,
@@ -57,6 +53,18 @@ impl Farm {
         access::projects(by, Mode::Ro)?;
         let ids = self.store.newest_builds(filter, before, limit.min(BUILDS_MAX)).await?;
         Ok(self.store.builds(&ids).await?)
+    }
+
+    /// The same, and of each what lists show only.
+    pub async fn newest_brief_builds(
+        &self,
+        by: &Caller,
+        filter: &BuildFilter,
+        limit: u32,
+    ) -> Result<Vec<BriefBuild>, Error> {
+        access::projects(by, Mode::Ro)?;
+        let ids = self.store.newest_builds(filter, None, limit.min(BUILDS_MAX)).await?;
+        Ok(self.store.brief_builds(&ids).await?)
     }
 
     /// The newest build; missing if there is none.
@@ -75,7 +83,7 @@ impl Farm {
 
     /// Builds that an aggregate consists of, by the name of their job.
     pub async fn nix_constituents(&self, by: &Caller, id: i64) -> Result<Vec<Build>, Error> {
-        self.nix_build(by, id).await?;
+        self.known_build(by, id).await?;
         Ok(self.store.builds(&self.store.constituents(id).await?).await?)
     }
 
@@ -83,6 +91,13 @@ impl Farm {
     pub async fn nix_queue(&self, by: &Caller, limit: u32) -> Result<Vec<Build>, Error> {
         access::projects(by, Mode::Ro)?;
         Ok(self.store.builds(&self.store.build_queue(limit.min(BUILDS_MAX)).await?).await?)
+    }
+
+    /// Unfinished builds by priority, and of each what lists show only.
+    pub async fn nix_queue_by_priority(&self, by: &Caller, limit: u32) -> Result<Vec<BriefBuild>, Error> {
+        access::projects(by, Mode::Ro)?;
+        let ids = self.store.queue_by_priority(limit.min(BUILDS_MAX)).await?;
+        Ok(self.store.brief_builds(&ids).await?)
     }
 
     /// How many builds are unfinished.
@@ -143,7 +158,7 @@ impl Farm {
 
     /// Whether the outputs of a build are kept for ever.
     pub async fn keep_build(&self, by: &Caller, id: i64, keep: bool) -> Result<(), Error> {
-        let build = self.nix_build(by, id).await?;
+        let build = self.known_build(by, id).await?;
         let project = self.project(by, &build.project).await?;
         access::change_project(by, &project)?;
         Ok(self.store.keep_build(id, keep).await?)
@@ -165,7 +180,7 @@ impl Farm {
     pub async fn cancel_evaluation(&self, by: &Caller, id: i64) -> Result<usize, Error> {
         self.operated_evaluation(by, id, Role::CancelBuild).await?;
         let mut cancelled = 0;
-        for build in self.open_of(id).await? {
+        for build in self.store.open_builds_of(id).await? {
             cancelled += usize::from(self.cancel_open(build).await?);
         }
         self.tell_builds().await?;
@@ -175,20 +190,9 @@ impl Farm {
     /// Puts the unfinished builds of an evaluation in front of the queue; answers how many.
     pub async fn bump_evaluation(&self, by: &Caller, id: i64) -> Result<usize, Error> {
         self.operated_evaluation(by, id, Role::BumpToFront).await?;
-        let builds = self.open_of(id).await?;
+        let builds = self.store.open_builds_of(id).await?;
         self.bump_all(&builds).await?;
         Ok(builds.len())
-    }
-
-    async fn open_of(&self, evaluation: i64) -> Result<Vec<i64>, Error> {
-        let (mut open, mut after) = (vec![], 0);
-        loop {
-            let ids = self.store.builds_of_evaluation(evaluation, after, BATCH).await?;
-            let Some(last) = ids.last() else { return Ok(open) };
-            after = *last;
-            let builds = self.store.builds(&ids).await?;
-            open.extend(builds.iter().filter(|build| !build.finished).map(|build| build.id));
-        }
     }
 
     /// Ends what a jobset evaluates and builds that is about to be removed.
@@ -234,8 +238,14 @@ impl Farm {
         Ok(self.store.note_bump(builds).await?)
     }
 
-    async fn operated(&self, by: &Caller, id: i64, role: Role) -> Result<Build, Error> {
-        let build = self.nix_build(by, id).await?;
+    async fn known_build(&self, by: &Caller, id: i64) -> Result<BriefBuild, Error> {
+        access::projects(by, Mode::Ro)?;
+        let found = self.store.brief_builds(&[id]).await?.pop();
+        found.ok_or_else(|| Error::missing(format_args!("build {id}")))
+    }
+
+    async fn operated(&self, by: &Caller, id: i64, role: Role) -> Result<BriefBuild, Error> {
+        let build = self.known_build(by, id).await?;
         let project = self.project(by, &build.project).await?;
         access::operate(by, &project, role)?;
         Ok(build)

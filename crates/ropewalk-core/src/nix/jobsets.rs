@@ -6,11 +6,13 @@ use crate::error::{Error, Kind};
 use crate::farm::Farm;
 use crate::port::{Enabled, Jobset, JobsetFields, JobsetSave, JobsetTrigger, Project, Role, Saved};
 use ropewalk_model::grant::Mode;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 /// Jobsets or repositories that one push names.
 const PUSH_MAX: usize = 100;
-/// Jobsets that one push triggers for each repository.
+/// Jobsets that one push triggers.
 const PUSHED_MAX: u32 = 1000;
 /// Between evaluations that people without rights ask for.
 const REST: Duration = Duration::from_secs(5);
@@ -100,7 +102,13 @@ impl Farm {
         for input in fields.inputs.values() {
             self.check_local(by, input.kind, &input.value)?;
         }
-        let save = JobsetSave { project: project.id, known_as: name.into(), name: new.clone(), fields };
+        let save = JobsetSave {
+            project: project.id,
+            known_as: name.into(),
+            name: new.clone(),
+            fields,
+            is_trusted: access::local_inputs(by).is_ok(),
+        };
         Ok((new, self.store.save_jobset(save).await?))
     }
 
@@ -119,30 +127,44 @@ impl Farm {
             let message = format!("a push names at most {PUSH_MAX} jobsets and as many repositories");
             return Err(Error::malformed(message));
         }
-        let mut found: Vec<Jobset> = vec![];
-        for (project, name) in &push.jobsets {
-            found.extend(self.known_jobset(project, name).await?);
+        let mut found: BTreeMap<i64, (Jobset, bool)> = BTreeMap::new();
+        for (project, name) in push.jobsets.iter().collect::<BTreeSet<_>>() {
+            let named = self.known_jobset(project, name).await?;
+            found.extend(named.map(|jobset| (jobset.id, (jobset, true))));
         }
-        for value in &push.repos {
-            found.extend(self.store.jobsets_with_input(value, PUSHED_MAX).await?);
+        for value in push.repos.iter().collect::<BTreeSet<_>>() {
+            let left = PUSHED_MAX.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
+            for jobset in self.store.jobsets_with_input(value, left).await? {
+                found.entry(jobset.id).or_insert((jobset, false));
+            }
         }
-        self.trigger(by, found, push.is_forced).await
+        self.trigger(by, found.into_values().collect(), push.is_forced).await
     }
 
-    async fn trigger(&self, by: &Caller, found: Vec<Jobset>, is_forced: bool) -> Result<Pushed, Error> {
-        let (mut pushed, mut triggers, mut project) = (Pushed::default(), vec![], None::<Project>);
-        for jobset in found {
-            if triggers.iter().any(|trigger: &JobsetTrigger| trigger.jobset == jobset.id) {
-                continue;
-            }
-            if project.as_ref().is_none_or(|project| project.id != jobset.project) {
-                project = self.store.project(&jobset.project_name).await?;
-            }
+    /// Each jobset with whether it was named; what was found by a repository only and the caller may not push is left
+    /// out, unless nothing else is there.
+    async fn trigger(
+        &self,
+        by: &Caller,
+        found: Vec<(Jobset, bool)>,
+        is_forced: bool,
+    ) -> Result<Pushed, Error> {
+        let (mut pushed, mut triggers, mut refused) = (Pushed::default(), vec![], None);
+        let mut projects: HashMap<i64, Option<Project>> = HashMap::new();
+        for (jobset, is_named) in found {
+            let project = match projects.entry(jobset.project) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.store.project(&jobset.project_name).await?),
+            };
             // It was removed meanwhile.
-            let Some(project) = &project else { continue };
+            let Some(project) = project else { continue };
             let may = access::operate(by, project, Role::EvalJobset);
-            if is_forced || self.settings.nix.push_requires_login {
-                may.clone()?;
+            if let (Err(error), true) = (&may, is_forced || self.settings.nix.push_requires_login) {
+                if is_named {
+                    return Err(error.clone());
+                }
+                refused.get_or_insert_with(|| error.clone());
+                continue;
             }
             access::push(by)?;
             let is_on = project.fields.is_enabled && jobset.fields.enabled != Enabled::Off;
@@ -152,7 +174,10 @@ impl Farm {
                 pushed.0.push(format!("{}:{}", jobset.project_name, jobset.name));
             }
         }
-        self.store.trigger_jobsets(triggers).await?;
+        match refused {
+            Some(error) if triggers.is_empty() => return Err(error),
+            _ => self.store.trigger_jobsets(triggers).await?,
+        }
         Ok(pushed)
     }
 
@@ -170,7 +195,11 @@ fn by_hand(project: &Project) -> Result<(), Error> {
         None => Ok(()),
         Some(declarative) => Err(Error::new(
             Kind::Forbidden,
-            format!("the jobsets of {} come from {}: change them there", project.name, declarative.file),
+            format!(
+                "the jobsets of {} are to come from {}, which this server does not read yet: take the project's file of \
+                 jobsets away to change them by hand",
+                project.name, declarative.file
+            ),
         )),
     }
 }

@@ -4,7 +4,7 @@ use super::{LIST_MAX, words};
 use crate::access::{self, Caller};
 use crate::error::Error;
 use crate::farm::Farm;
-use crate::port::{InputKind, NewProject, Project, ProjectFields, ProjectUpdate, Role, User};
+use crate::port::{InputKind, NewProject, Project, ProjectFields, ProjectUpdate, User};
 use ropewalk_model::grant::Mode;
 use ropewalk_model::ids::UserId;
 
@@ -134,7 +134,9 @@ impl Farm {
 
     async fn new_owner(&self, by: &Caller, name: Option<String>) -> Result<Option<UserId>, Error> {
         match name {
-            Some(name) if access::administers_projects(by) => Ok(Some(self.account(&name).await?.id)),
+            Some(name) if access::administers_projects(by) => {
+                Ok(Some(self.account(&name, "owner").await?.id))
+            }
             _ => Ok(None),
         }
     }
@@ -146,7 +148,7 @@ impl Farm {
         }
         let mut members = vec![];
         for name in names {
-            let user = self.account(&name).await?;
+            let user = self.account(&name, "members").await?;
             if !members.contains(&user.id) {
                 members.push(user.id);
             }
@@ -154,15 +156,10 @@ impl Farm {
         Ok(Some(members))
     }
 
-    async fn account(&self, name: &str) -> Result<User, Error> {
+    async fn account(&self, name: &str, field: &'static str) -> Result<User, Error> {
         let user = self.user_named(name).await?;
-        user.ok_or_else(|| Error::malformed("there is no user of this name").about("owner"))
-    }
-
-    /// Passes whoever may do to a project's jobsets what a role allows, and says so for one that is there.
-    pub async fn may_operate(&self, by: &Caller, project: &str, role: Role) -> Result<(), Error> {
-        let project = self.project(by, project).await?;
-        access::operate(by, &project, role)
+        let shown: String = name.chars().take(64).collect();
+        user.ok_or_else(|| Error::malformed(format!("there is no user named {shown:?}")).about(field))
     }
 }
 

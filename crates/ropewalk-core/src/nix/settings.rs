@@ -21,8 +21,12 @@ pub struct NixSettings {
     pub max_result: u64,
     /// Seconds for a derivation that names none.
     pub timeout: u64,
+    /// Seconds that a derivation can ask for.
+    pub timeout_max: u64,
     /// Seconds without output for a derivation that names none.
     pub max_silent: u64,
+    /// Seconds without output that a derivation can ask for.
+    pub max_silent_max: u64,
     /// Bytes of all outputs of a derivation; none means no limit.
     pub max_output: Option<u64>,
     /// How long the failure of a derivation is remembered.
@@ -43,7 +47,9 @@ impl Default for NixSettings {
             import_from_derivation: false,
             max_result: 256 << 20,
             timeout: 36_000,
+            timeout_max: 7 * 24 * 3600,
             max_silent: 7200,
+            max_silent_max: 24 * 3600,
             max_output: None,
             failure_memory: Duration::from_secs(7 * 24 * 3600),
             unsupported_after: Duration::from_secs(120),

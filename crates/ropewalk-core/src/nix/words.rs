@@ -142,7 +142,7 @@ fn syntax(kind: InputKind) -> &'static str {
         InputKind::String => "write any text",
         InputKind::Boolean => "write true or false",
         InputKind::Nix => "write an expression",
-        InputKind::Build => "write the number of a build, or [PROJECT:[JOBSET:]]JOB",
+        InputKind::Build => "write the number of a build, or [[PROJECT:]JOBSET:]JOB",
         InputKind::Eval => "write the number of an evaluation, PROJECT:JOBSET or PROJECT:JOBSET:JOB",
     }
 }
@@ -171,7 +171,7 @@ fn is_build(value: &str) -> bool {
     let job = value.split_ascii_whitespace().next().unwrap_or_default();
     match job.splitn(3, ':').collect::<Vec<_>>().as_slice() {
         [job] => is_job(job),
-        [of_project, job] => project(of_project).is_ok() && is_job(job),
+        [of_jobset, job] => jobset(of_jobset).is_ok() && is_job(job),
         [of_project, of_jobset, job] => {
             project(of_project).is_ok() && jobset(of_jobset).is_ok() && is_job(job)
         }
@@ -293,6 +293,7 @@ mod tests {
             (InputKind::Eval, "p:j:a.b"),
             (InputKind::Build, "p:j:a.b"),
             (InputKind::Build, "7"),
+            (InputKind::Build, "release-22.05:hello"),
             (InputKind::Git, "https://example.org/a.git main"),
             (InputKind::Path, "/srv/x"),
             (InputKind::String, ""),
@@ -308,6 +309,8 @@ mod tests {
             (InputKind::Git, "--upload-pack=x"),
             (InputKind::Git, "ext::sh"),
             (InputKind::Path, "srv"),
+            (InputKind::Build, "9:hello"),
+            (InputKind::Build, "release-22.05:j:hello"),
         ] {
             assert!(given(kind, value).is_err(), "{kind} {value}");
         }

@@ -28,6 +28,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) clones: PathBuf,
     /// Private networks that repositories may lie in.
     pub(crate) allow: &'a [IpNet],
+    /// Folders of this machine that everybody's jobsets may read.
+    pub(crate) opened: &'a [PathBuf],
     /// A name that no other attempt of this machine has.
     pub(crate) attempt: String,
 }
@@ -54,6 +56,7 @@ pub(crate) fn evaluate(
         cell: &cell,
         clones: machine.clones.clone(),
         allow: machine.allow,
+        opened: machine.opened,
         limits,
         until,
         roots: Rooted::new(machine.tools.roots(), &machine.attempt),

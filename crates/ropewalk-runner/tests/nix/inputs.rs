@@ -17,7 +17,7 @@ const SHAPES: &str = r#"
 
 fn local(path: &Path, reference: Option<&str>) -> Input {
     let (uri, reference) = (path.to_str().unwrap().to_owned(), reference.map(String::from));
-    Input::Git { uri, reference, deep: false, timeout: 60, local: true }
+    Input::Git { uri, reference, deep: false, timeout: 60, local: true, free: true }
 }
 
 /// What the job of [`SHAPES`] got. A set with a path becomes its path in JSON: members are asked for one by one.
@@ -60,9 +60,10 @@ pub(crate) fn hydra_60_inputs_have_the_shapes_that_expressions_expect(home: &Pat
                 deep: true,
                 timeout: 60,
                 local: true,
+                free: true,
             },
         ),
-        ("folder", Input::Path { path: home.join("folder").to_str().unwrap().into() }),
+        ("folder", Input::Path { path: home.join("folder").to_str().unwrap().into(), free: true }),
         (
             "one",
             Input::Build {
@@ -130,15 +131,17 @@ pub(crate) fn hydra_61_an_input_that_cannot_be_fetched_is_named(home: &Path) {
         deep: false,
         timeout: 20,
         local: false,
+        free: false,
     };
     evaluation.inputs.insert("other".into(), unreachable);
     assert!(failure(&evaluation).contains("private address"), "{}", failure(&evaluation));
     let opened = world.opening("127.0.0.0/8");
     let text = opened.evaluate(&evaluation).failure(Cause::SourceFailed).to_owned();
     assert!(text.contains("127.0.0.1") && text.contains("connect"), "{text}");
-    evaluation
-        .inputs
-        .insert("other".into(), Input::Path { path: home.join("nowhere").to_str().unwrap().into() });
+    evaluation.inputs.insert(
+        "other".into(),
+        Input::Path { path: home.join("nowhere").to_str().unwrap().into(), free: true },
+    );
     assert!(failure(&evaluation).contains("nowhere"), "{}", failure(&evaluation));
     let gone = format!("{}/00000000000000000000000000000000-gone", world.tools().store.display());
     let build =
@@ -242,11 +245,64 @@ pub(crate) fn a_repository_may_be_of_this_machine_only_if_that_is_allowed(home: 
     let mut evaluation = evaluation(&expression);
     let path = repository.display();
     for uri in [format!("{path}"), format!("file://{path}"), format!("ext::cat {path}"), "-u".into()] {
-        let input = Input::Git { uri: uri.clone(), reference: None, deep: false, timeout: 20, local: false };
+        let input = Input::Git {
+            uri: uri.clone(),
+            reference: None,
+            deep: false,
+            timeout: 20,
+            local: false,
+            free: false,
+        };
         evaluation.inputs.insert("other".into(), input);
         let ended = world.evaluate(&evaluation);
         assert!(ended.failure(Cause::SourceFailed).starts_with("input other: "), "{uri}");
     }
+}
+
+pub(crate) fn links_lead_nobody_out_of_the_folders_that_are_open_to_everybody(home: &Path) {
+    let world = World::new(home);
+    let expression = world.folder("expression", &[("release.nix", SHAPES)]);
+    let (open, secret) = (home.join("open"), home.join("secret"));
+    for repository in [open.join("bob/own"), secret.join("repository")] {
+        commit(&repository, &[("a", "one")], &[]);
+    }
+    for (to, name) in [("own", "near"), ("../../secret/repository", "up")] {
+        std::os::unix::fs::symlink(to, open.join("bob").join(name)).unwrap();
+    }
+    std::os::unix::fs::symlink(&secret, open.join("bob/away")).unwrap();
+    let shown = world.showing(&open);
+    let path = |name: &str| Input::Path { path: open.join(name).to_str().unwrap().into(), free: false };
+    let git = |name: &str| {
+        let Input::Git { uri, reference, deep, timeout, local, .. } = local(&open.join(name), None) else {
+            panic!()
+        };
+        Input::Git { uri, reference, deep, timeout, local, free: false }
+    };
+    let with = |other: Input| {
+        let mut evaluation = evaluation(&expression);
+        evaluation.inputs.insert("other".into(), other);
+        evaluation
+    };
+    for good in [path("bob/own"), path("bob/near"), git("bob/own"), git("bob/near")] {
+        let (result, _) = shown.found(&with(good.clone()));
+        assert!(result.inputs["other"].store_path.is_some(), "{good:?}");
+    }
+    for away in [
+        path("bob/up"),
+        path("bob/away"),
+        path("bob/away/repository"),
+        git("bob/up"),
+        git("bob/away/repository"),
+    ] {
+        let ended = shown.evaluate(&with(away.clone()));
+        let text = ended.failure(Cause::SourceFailed);
+        assert!(text.contains("leads out of"), "{away:?}: {text}");
+    }
+    let closed = world.evaluate(&with(path("bob/own")));
+    assert!(
+        closed.failure(Cause::SourceFailed).contains("nix.local-inputs"),
+        "it is open to nobody any more"
+    );
 }
 
 /// Serves a folder; what is asked for below `/moved` is sent to the same below `/`.
@@ -282,6 +338,7 @@ pub(crate) fn a_repository_is_fetched_over_http_and_redirects_are_not_followed(h
         deep: false,
         timeout: 30,
         local: false,
+        free: false,
     };
     evaluation.inputs.insert("other".into(), at(""));
     let fetched = world.evaluate(&evaluation);

@@ -60,6 +60,7 @@ const ALL: &[Scenario] = scenarios![
     inputs::a_commit_of_too_many_files_is_not_checked_out,
     inputs::values_are_not_taken_for_nix,
     inputs::a_repository_may_be_of_this_machine_only_if_that_is_allowed,
+    inputs::links_lead_nobody_out_of_the_folders_that_are_open_to_everybody,
 ];
 
 fn main() {

@@ -52,6 +52,13 @@ impl World {
         World { home: self.home.clone(), settings }
     }
 
+    /// The same where everybody's jobsets may read a folder.
+    pub(crate) fn showing(&self, folder: &Path) -> World {
+        let mut settings = self.settings.clone();
+        settings.nix.as_mut().unwrap().local_inputs.push(folder.into());
+        World { home: self.home.clone(), settings }
+    }
+
     pub(crate) fn tools(&self) -> Tools {
         Tools::open(self.settings.nix.as_ref().unwrap()).unwrap()
     }
@@ -151,7 +158,7 @@ impl Ended {
 
 /// An evaluation of `src/release.nix` in this folder.
 pub(crate) fn evaluation(folder: &Path) -> Evaluation {
-    let path = Input::Path { path: folder.to_str().unwrap().into() };
+    let path = Input::Path { path: folder.to_str().unwrap().into(), free: true };
     Evaluation {
         inputs: BTreeMap::from([("src".to_owned(), path)]),
         expression_input: "src".into(),

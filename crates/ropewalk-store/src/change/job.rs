@@ -107,6 +107,11 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// Ends the round of an open job in whose place another one begins.
+    pub(crate) async fn supersede(&mut self, job: &mut JobRow) -> Result<(), StoreError> {
+        self.set_job_status(job, JobStatus::Cancelled, Some(Cause::Superseded)).await
+    }
+
     /// The one place where the status of a job changes within its round.
     async fn set_job_status(
         &mut self,

@@ -3,10 +3,12 @@
 //! The root work of a restarted job is made anew, and with it every work below it that did not succeed. Jobs that
 //! ended `dependency-failed` because of one of those are reopened, too, and theirs with them, until nothing follows.
 
+use super::place::Works;
+use super::submit::follow;
 use super::works::{self, Blank};
 use crate::change::{Change, JobRow, WorkRow, take_turn, word};
 use crate::db::{Tx, Write};
-use ropewalk_core::port::StoreError;
+use ropewalk_core::port::{NewWork, StoreError, WorkRef};
 use ropewalk_model::event::Fact;
 use ropewalk_model::fault::Point;
 use ropewalk_model::ids::{ClassId, JobId, ShareGroupId, WorkId};
@@ -40,6 +42,39 @@ pub(crate) async fn restart(tx: &Tx, (now, id): &(Time, JobId)) -> Result<(), St
         }
     }
     renewal.change.settle().await.map(|_| ())
+}
+
+/// Works that took the place of others.
+pub(crate) struct Rerooted {
+    /// Those that were asked for, in that order.
+    pub(crate) works: Vec<WorkId>,
+    /// The new round of each job, in the order asked for; none where it had succeeded.
+    pub(crate) rounds: Vec<Option<i32>>,
+}
+
+/// Gives jobs other root works, which begins their next round; what the round before had not finished is given up.
+/// Jobs that succeeded are left alone.
+pub(crate) async fn reroot(
+    tx: &Tx,
+    now: Time,
+    works: &[NewWork],
+    jobs: &[(JobId, WorkRef)],
+) -> Result<Rerooted, StoreError> {
+    take_turn(tx).await?;
+    let mut renewal =
+        Renewal { change: Change::new(tx, now), fresh: BTreeMap::new(), replaced: VecDeque::new() };
+    let roots: Vec<WorkRef> = jobs.iter().map(|(_, root)| *root).collect();
+    let mut placed = Works::place(&mut renewal.change, works, &roots).await?;
+    // Written down; each job that gets one releases it.
+    placed.release(&mut renewal.change, works, std::iter::empty()).await?;
+    let mut rounds = Vec::with_capacity(jobs.len());
+    for (job, root) in jobs {
+        let root = placed.resolve(*root)?.id;
+        rounds.push(renewal.give(*job, root).await?);
+    }
+    follow(&mut renewal.change, &placed);
+    renewal.change.settle().await?;
+    Ok(Rerooted { works: placed.placed.iter().map(|work| work.row.id).collect(), rounds })
 }
 
 async fn failed_because_of(tx: &Tx, culprit: WorkId) -> Result<Vec<JobRow>, StoreError> {
@@ -150,6 +185,19 @@ impl Renewal<'_> {
         self.fresh.insert(visit.work, placed.id);
         self.replaced.push_back(visit.work);
         Ok(())
+    }
+
+    /// Begins the next round of a job with another root; answers which, or none if it had succeeded.
+    async fn give(&mut self, id: JobId, root: WorkId) -> Result<Option<i32>, StoreError> {
+        let (mut job, _) = JobRow::lock_with_work(self.change.tx, id).await?;
+        if job.status == JobStatus::Success {
+            return Ok(None);
+        }
+        if !job.status.is_final() {
+            self.change.supersede(&mut job).await?;
+        }
+        self.reopen(&job, root).await?;
+        Ok(Some(job.round.saturating_add(1)))
     }
 
     /// Opens the next round of an ended job.

@@ -39,6 +39,14 @@ pub(crate) async fn submit(tx: &Tx, (now, submission): &(Time, Submission)) -> R
         let (mut job, root) = JobRow::lock_with_work(tx, job.id).await?;
         change.settle_job(&mut job, &root).await?;
     }
+    follow(&mut change, &works);
+    let jobs = jobs.iter().map(|job| job.id).collect();
+    change.settle().await?;
+    Ok(Submitted { jobs, works: works.placed.iter().map(|work| work.row.id).collect() })
+}
+
+/// What follows for works that were made: some cannot succeed, some nobody needs.
+pub(super) fn follow(change: &mut Change<'_>, works: &Works) {
     for work in works.placed.iter().filter(|work| work.new) {
         if let Some(culprit) = work.doomed_by {
             let (status, cause) = (WorkStatus::Failed, Some(Cause::DependencyFailed));
@@ -47,9 +55,6 @@ pub(crate) async fn submit(tx: &Tx, (now, submission): &(Time, Submission)) -> R
             change.unneeded(work.row.id, Cause::Cancelled);
         }
     }
-    let jobs = jobs.iter().map(|job| job.id).collect();
-    change.settle().await?;
-    Ok(Submitted { jobs, works: works.placed.iter().map(|work| work.row.id).collect() })
 }
 
 /// Whether others may be tied to what is submitted.

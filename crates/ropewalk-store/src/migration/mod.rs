@@ -11,6 +11,7 @@ mod m0008_nix_projects;
 mod m0009_nix_builds;
 mod m0010_arch_native;
 mod m0011_arch_lists;
+mod m0012_nix_trust;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -34,6 +35,7 @@ impl MigratorTrait for Steps {
             Box::new(m0009_nix_builds::Step),
             Box::new(m0010_arch_native::Step),
             Box::new(m0011_arch_lists::Step),
+            Box::new(m0012_nix_trust::Step),
         ]
     }
 }

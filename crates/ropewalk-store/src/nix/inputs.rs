@@ -2,14 +2,25 @@
 
 use crate::change::word;
 use crate::db::Tx;
+use crate::nix::evaluations::numbered;
 use ropewalk_core::port::{Jobset, JobsetInput, StoreError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+/// Jobsets of one question.
+const AT_ONCE: usize = 500;
 
 /// Adds their inputs to jobsets.
 pub(super) async fn read(tx: &Tx, jobsets: &mut [Jobset]) -> Result<(), StoreError> {
-    for jobset in jobsets {
-        let sql = "SELECT name, kind, value, tells_committers FROM nix_jobset_inputs WHERE jobset = $1";
-        for row in tx.query_all(sql, vec![jobset.id.into()]).await? {
+    for jobsets in jobsets.chunks_mut(AT_ONCE) {
+        let which = numbered(1, jobsets.len());
+        let sql = format!(
+            "SELECT jobset, name, kind, value, tells_committers FROM nix_jobset_inputs WHERE jobset IN ({which})"
+        );
+        let ids = jobsets.iter().map(|jobset| jobset.id.into()).collect();
+        let mut by_id: HashMap<i64, &mut Jobset> =
+            jobsets.iter_mut().map(|jobset| (jobset.id, jobset)).collect();
+        for row in tx.query_all(&sql, ids).await? {
+            let Some(jobset) = by_id.get_mut(&row.get("jobset")?) else { continue };
             let input = JobsetInput {
                 kind: word(&row, "kind")?,
                 value: row.get("value")?,

@@ -18,7 +18,7 @@ pub(super) const TRIGGER: Write = Write::durable("note that jobsets are to be ev
 /// Columns of a jobset `j` of a project `p`.
 const SELECT: &str = "SELECT j.id, j.project, p.name AS project_name, j.name, j.description, j.expression_input, \
     j.expression_path, j.enabled, j.is_hidden, j.sends_mail, j.mail_to, j.check_interval, j.keep, j.shares, \
-    j.triggered, j.is_forced, j.checked, j.started, j.error, j.error_at, j.fetch_error \
+    j.is_trusted, j.triggered, j.is_forced, j.checked, j.started, j.error, j.error_at, j.fetch_error \
     FROM nix_jobsets j JOIN nix_projects p ON p.id = j.project";
 
 async fn select(tx: &Tx, rest: &str, values: Vec<Value>) -> Result<Vec<Jobset>, StoreError> {
@@ -98,6 +98,7 @@ fn jobset(row: &Row) -> Result<Jobset, StoreError> {
         project_name: row.get("project_name")?,
         name: row.get("name")?,
         fields,
+        is_trusted: row.get("is_trusted")?,
         progress,
     })
 }
@@ -153,24 +154,28 @@ fn is_timed(fields: &JobsetFields) -> bool {
 async fn insert(tx: &Tx, now: Time, save: &JobsetSave) -> Result<(), StoreError> {
     let sql =
         "INSERT INTO nix_jobsets (project, name, description, expression_input, expression_path, enabled,
-        is_hidden, sends_mail, mail_to, check_interval, keep, shares, triggered, is_forced, error)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '') RETURNING id";
+        is_hidden, sends_mail, mail_to, check_interval, keep, shares, triggered, is_forced, is_trusted, error)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, '') RETURNING id";
     let mut row = vec![save.project.into()];
     row.extend(values(&save.name, &save.fields));
-    row.extend([is_timed(&save.fields).then_some(now.0).into(), false.into()]);
+    row.extend([is_timed(&save.fields).then_some(now.0).into(), false.into(), save.is_trusted.into()]);
     let Some(row) = tx.query_one(sql, row).await? else {
         return Err(StoreError::Corrupt("a jobset that got no number".into()));
     };
     inputs::replace(tx, row.get("id")?, &save.fields.inputs).await
 }
 
+/// What is saved while an evaluation runs is evaluated after it, as it is then; so is what is to be evaluated once.
 async fn update(tx: &Tx, now: Time, id: i64, save: &JobsetSave) -> Result<(), StoreError> {
     let sql = "UPDATE nix_jobsets SET name = $2, description = $3, expression_input = $4, expression_path = $5,
         enabled = $6, is_hidden = $7, sends_mail = $8, mail_to = $9, check_interval = $10, keep = $11, shares = $12,
-        is_forced = is_forced AND $13, triggered = CASE WHEN $13 THEN COALESCE(triggered, $14) END WHERE id = $1";
+        is_forced = is_forced AND $13, is_trusted = $15,
+        triggered = CASE WHEN $13 OR ($6 = 2 AND started IS NOT NULL) THEN
+            CASE WHEN triggered > COALESCE(started, -1) THEN triggered ELSE $14 END END
+        WHERE id = $1";
     let mut row = vec![id.into()];
     row.extend(values(&save.name, &save.fields));
-    row.extend([is_timed(&save.fields).into(), now.0.into()]);
+    row.extend([is_timed(&save.fields).into(), now.0.into(), save.is_trusted.into()]);
     tx.execute(sql, row).await?;
     inputs::replace(tx, id, &save.fields.inputs).await?;
     if save.name != save.known_as {
@@ -181,20 +186,16 @@ async fn update(tx: &Tx, now: Time, id: i64, save: &JobsetSave) -> Result<(), St
     Ok(())
 }
 
-/// Makes or removes the jobset of a project's file of jobsets, and looks at that file again.
+/// Makes or removes the jobset of a project's file of jobsets. It is off: nobody reads that file yet.
 pub(super) async fn declare(tx: &Tx, now: Time, project: i64, is_declared: bool) -> Result<(), StoreError> {
     let known = numbered(tx, project, DECLARED).await?;
     match (known, is_declared) {
-        (None, false) => Ok(()),
+        (None, false) | (Some(_), true) => Ok(()),
         (Some(id), false) => delete(tx, &id).await,
-        (Some(id), true) => {
-            let sql = "UPDATE nix_jobsets SET triggered = $2 WHERE id = $1";
-            tx.execute(sql, vec![id.into(), now.0.into()]).await.map(drop)
-        }
         (None, true) => {
-            // Hydra's defaults for it.
+            // Hydra's defaults for it, but for that.
             let fields = JobsetFields {
-                enabled: Enabled::On,
+                enabled: Enabled::Off,
                 sends_mail: true,
                 check_interval: 300,
                 keep: 3,
@@ -202,7 +203,8 @@ pub(super) async fn declare(tx: &Tx, now: Time, project: i64, is_declared: bool)
                 ..JobsetFields::default()
             };
             let name = || DECLARED.to_owned();
-            insert(tx, now, &JobsetSave { project, known_as: name(), name: name(), fields }).await
+            let save = JobsetSave { project, known_as: name(), name: name(), fields, is_trusted: false };
+            insert(tx, now, &save).await
         }
     }
 }

@@ -71,10 +71,16 @@ on_both_engines! {
         hydra_49_the_latest_builds_of_projects_and_of_all_are_found
         an_evaluation_leads_to_its_builds_and_back
         builds_are_measured_and_counted_over_time
+        lists_are_narrowed_by_project_jobset_job_and_system
+        the_queue_by_priority_is_cut_after_it_is_sorted
+        an_error_of_a_lost_evaluation_ends_with_the_next_look
+        what_is_saved_while_an_evaluation_runs_is_evaluated_after_it
         hydra_50_an_aggregate_waits_for_its_constituents_and_fails_with_one
         hydra_52_queued_and_running_builds_are_cancelled_and_finished_ones_not
         hydra_53_a_restart_takes_along_what_failed_because_of_it
         hydra_53_a_restart_reaches_what_failed_by_memory
+        hydra_53_a_corrected_source_is_tried_again_although_its_path_is_the_same
+        a_build_in_the_queue_whose_derivation_moved_is_built_by_the_new_one
         hydra_54_a_success_that_is_restarted_ends_cached
         hydra_55_strangers_change_nothing_and_a_role_opens_one_thing
         hydra_56_a_bumped_build_is_next

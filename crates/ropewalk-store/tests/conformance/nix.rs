@@ -43,7 +43,8 @@ async fn save(
     to: &str,
     fields: JobsetFields,
 ) -> Result<Saved, StoreError> {
-    let save = JobsetSave { project: project.id, known_as: from.into(), name: to.into(), fields };
+    let save =
+        JobsetSave { project: project.id, known_as: from.into(), name: to.into(), fields, is_trusted: false };
     env.store.save_jobset(save).await
 }
 
@@ -118,7 +119,7 @@ pub async fn a_jobset_is_triggered_when_it_changes_or_somebody_asks(env: Env) {
     assert_eq!(progress().await.triggered, Some(first));
     env.clock.advance(Duration::from_secs(1));
     save(&env, &p, "a", "a", timed.clone()).await.expect("replaced");
-    assert_eq!(progress().await.triggered, Some(first));
+    assert_eq!(progress().await.triggered, Some(first), "it waits for that already");
     save(&env, &p, "a", "a", JobsetFields { enabled: Enabled::Off, ..timed }).await.expect("replaced");
     assert_eq!(progress().await.triggered, None);
     let id = env.store.jobset("p", "a").await.unwrap().unwrap().id;
@@ -151,7 +152,12 @@ pub async fn a_file_of_jobsets_has_a_jobset_of_its_own(env: Env) {
     env.store.update_project(update(Some(declarative.clone()))).await.expect("changed");
     let project = env.store.project("p").await.unwrap().unwrap();
     assert_eq!((project.fields.declarative, project.jobsets), (Some(declarative), vec![".jobsets".into()]));
-    assert!(env.store.jobset("p", ".jobsets").await.unwrap().unwrap().progress.triggered.is_some());
+    let of_file = env.store.jobset("p", ".jobsets").await.unwrap().unwrap();
+    assert_eq!(
+        (of_file.fields.enabled, of_file.progress.triggered),
+        (Enabled::Off, None),
+        "nobody reads the file yet"
+    );
     env.store.update_project(update(None)).await.expect("changed");
     assert_eq!(env.store.jobset("p", ".jobsets").await.unwrap(), None);
 }

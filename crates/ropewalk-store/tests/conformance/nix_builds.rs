@@ -193,12 +193,6 @@ pub async fn hydra_39_what_a_build_made_is_kept(env: Env) {
     assert_eq!((build.products, build.metrics), (realised.products, realised.metrics));
     assert_eq!(build.release_name, realised.release_name);
     assert!(build.stopped > build.started);
-    let filter = BuildFilter { job: Some("product".into()), ..BuildFilter::default() };
-    let history = world.farm.metric_history(&world.admin, &filter, "coverage").await.expect("values");
-    assert_eq!(
-        history.iter().map(|(id, _, metric)| (*id, metric.value)).collect::<Vec<_>>(),
-        [(build.id, 87.5)]
-    );
 }
 
 pub async fn hydra_46_builds_are_found_by_parts_of_paths(env: Env) {
@@ -366,6 +360,110 @@ pub async fn builds_are_measured_and_counted_over_time(env: Env) {
     assert!(measured.iter().all(|build| build.started < build.stopped && !build.is_cached));
 }
 
+pub async fn lists_are_narrowed_by_project_jobset_job_and_system(env: Env) {
+    let world = with_jobset(env).await;
+    world.jobset("k", fields()).await;
+    world.evaluated("j", found(vec![job("a", "1"), job("b", "2")], &[])).await;
+    world.build_all(&[]).await;
+    world.push("k", true).await;
+    world.tend().await;
+    let other = FoundJob { system: "i686-linux".into(), ..job("b", "4") };
+    world.evaluate(&result("k", found(vec![job("a", "3"), other], &[]))).await;
+    world.build_all(&[]).await;
+    let list = async |project: Option<&str>,
+                      jobset: Option<&str>,
+                      job: Option<&str>,
+                      system: Option<&str>,
+                      limit| {
+        let text = |text: Option<&str>| text.map(String::from);
+        let (project, jobset, job, system) = (text(project), text(jobset), text(job), text(system));
+        let filter = BuildFilter { project, jobset, job, system, state: BuildProgress::Any };
+        let builds = world.farm.newest_brief_builds(&world.admin, &filter, limit).await.expect("a list");
+        builds.iter().map(|build| format!("{}{}", build.jobset, build.job)).collect::<Vec<_>>().join(" ")
+    };
+    let (p, linux, other) = (Some("p"), Some("x86_64-linux"), Some("i686-linux"));
+    assert_eq!(list(None, None, None, None, 9).await, "kb ka jb ja");
+    assert_eq!(list(p, None, None, None, 9).await, "kb ka jb ja");
+    assert_eq!(list(p, None, None, None, 3).await, "kb ka jb");
+    assert_eq!(list(p, Some("j"), None, None, 1).await, "jb");
+    assert_eq!(list(None, None, Some("a"), None, 9).await, "ka ja");
+    assert_eq!(list(p, None, Some("b"), linux, 9).await, "jb");
+    assert_eq!(list(p, Some("k"), Some("b"), other, 9).await, "kb");
+    assert_eq!(list(None, None, None, other, 9).await, "kb");
+    assert_eq!(list(Some("q"), None, None, None, 9).await, "");
+    assert_eq!(list(p, Some("k"), None, Some("nosuch"), 9).await, "");
+}
+
+pub async fn the_queue_by_priority_is_cut_after_it_is_sorted(env: Env) {
+    let world = with_jobset(env).await;
+    let last = FoundJob { priority: Some(1000), ..job("z", "z") };
+    world.evaluated("j", found(vec![job("a", "1"), job("b", "2"), last], &[])).await;
+    let queue = async |limit| {
+        let queue = world.farm.nix_queue_by_priority(&world.admin, limit).await.expect("the queue");
+        queue.into_iter().map(|build| (build.job, build.priority)).collect::<Vec<_>>()
+    };
+    assert_eq!(queue(1).await, [("z".to_string(), 1000)]);
+    assert_eq!(queue(9).await.len(), 3);
+    assert_eq!(queue(2).await[1], ("a".to_string(), 100));
+}
+
+pub async fn an_error_of_a_lost_evaluation_ends_with_the_next_look(env: Env) {
+    let world = with_jobset(env).await;
+    let errors = vec![("x".to_string(), "no attribute".to_string())];
+    let found = Found { errors, ..found(vec![job("a", "1")], &[]) };
+    world.evaluated("j", found).await;
+    let kept = world.progress("j").await.progress;
+    world.build_all(&[]).await;
+    let looks = async || {
+        world.env.clock.advance(Duration::from_secs(1));
+        world.push("j", false).await;
+        world.tend().await;
+    };
+    looks().await;
+    let lease = world.env.lease_one(world.runner).await;
+    world.failed(&lease, Cause::Infrastructure).await;
+    let failed = world.progress("j").await.progress;
+    assert!(failed.error.contains("could not be carried out"), "{}", failed.error);
+    looks().await;
+    world.evaluate(&EvaluationResult { found: None, ..result("h", Found::default()) }).await;
+    let after = world.progress("j").await.progress;
+    assert_eq!(after.error, kept.error, "that of the evaluation with these inputs");
+    assert!(after.error_at > failed.error_at);
+    looks().await;
+    world.evaluate(&EvaluationResult { found: None, ..result("h", Found::default()) }).await;
+    assert_eq!(world.progress("j").await.progress.error_at, after.error_at, "nothing was written");
+}
+
+pub async fn what_is_saved_while_an_evaluation_runs_is_evaluated_after_it(env: Env) {
+    let world = world(env).await;
+    for enabled in [Enabled::On, Enabled::OneShot] {
+        let of = |description: &str| JobsetFields {
+            enabled,
+            check_interval: 86_400,
+            description: description.into(),
+            ..fields()
+        };
+        world.jobset("j", of("one")).await;
+        world.tend().await;
+        world.env.clock.advance(Duration::from_secs(1));
+        world.jobset("j", of("two")).await;
+        world.evaluate(&result("h", found(vec![], &[]))).await;
+        assert_eq!(world.progress("j").await.fields.enabled, enabled, "as it is now it was not evaluated");
+        world.evaluate(&result("h", found(vec![], &[]))).await;
+        assert!(world.env.lease(world.runner, 8).await.is_empty(), "and that is all");
+    }
+    assert_eq!(world.progress("j").await.fields.enabled, Enabled::Off, "it was evaluated once");
+    let once = || JobsetFields { enabled: Enabled::OneShot, ..fields() };
+    world.jobset("k", once()).await;
+    world.push("k", false).await;
+    world.tend().await;
+    world.env.clock.advance(Duration::from_secs(1));
+    world.jobset("k", once()).await;
+    world.evaluate(&result("h", found(vec![], &[]))).await;
+    world.evaluate(&result("h", found(vec![], &[]))).await;
+    assert_eq!(world.progress("k").await.fields.enabled, Enabled::Off);
+}
+
 pub async fn hydra_50_an_aggregate_waits_for_its_constituents_and_fails_with_one(env: Env) {
     let world = with_jobset(env).await;
     let names = Some(["c", "a", "b"].map(String::from).to_vec());
@@ -433,6 +531,60 @@ pub async fn hydra_53_a_restart_reaches_what_failed_by_memory(env: Env) {
     assert_eq!(world.statuses(&["dep", "top", "same"]).await, [None; 3]);
     world.build_all(&[]).await;
     assert_eq!(world.statuses(&["dep", "top", "same"]).await, [0; 3].map(Some));
+}
+
+/// A job whose path another derivation makes than before.
+fn moved(name: &str, makes: &str, by: &str) -> FoundJob {
+    FoundJob { drv_path: drv(by), ..job(name, makes) }
+}
+
+pub async fn hydra_53_a_corrected_source_is_tried_again_although_its_path_is_the_same(env: Env) {
+    let world = with_jobset(env).await;
+    let jobs = vec![job("src", "s"), job("app", "a"), job("ok", "o")];
+    world.evaluated("j", found(jobs, &[("a", "s")])).await;
+    world.build_all(&[("s", Cause::StepFailed)]).await;
+    let names = ["src", "app", "ok"];
+    assert_eq!(world.statuses(&names).await, [1, 2, 0].map(Some));
+    let before = world.build("app").await;
+    let jobs = vec![moved("src", "s", "s2"), moved("app", "a", "a2"), moved("ok", "o", "o2")];
+    world.evaluated("j", found(jobs, &[("a2", "s2")])).await;
+    assert_eq!(world.statuses(&names).await, [None, None, Some(0)]);
+    let again = world.build("app").await;
+    assert_eq!((again.id, again.drv_path.as_str()), (before.id, drv("a2").as_str()));
+    assert_eq!(evaluations(&world, "j").await, (1, vec![3]), "there are no new builds");
+    let (name, lease) = world.next().await;
+    assert_eq!(name, "s2");
+    world.realised(&lease, &Realised::default()).await;
+    let wanted = world.env.store.wanted_paths().await.expect("paths");
+    assert!(wanted.contains(&drv("a2")), "what waits keeps its derivation: {wanted:?}");
+    world.build_all(&[]).await;
+    assert_eq!(world.statuses(&names).await, [Some(0); 3]);
+}
+
+pub async fn a_build_in_the_queue_whose_derivation_moved_is_built_by_the_new_one(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(vec![job("runs", "r"), job("waits", "w"), job("there", "t")], &[])).await;
+    let (name, running) = world.next().await;
+    assert_eq!(name, "r");
+    let jobs = vec![moved("runs", "r", "r2"), moved("waits", "w", "w2"), moved("there", "t", "t2")];
+    let mut found = found(jobs, &[]);
+    found.derivations.get_mut(&drv("t2")).expect("it").realised =
+        Some(Realised { size: 9, ..Realised::default() });
+    world.evaluated("j", found).await;
+    let there = world.build("there").await;
+    assert_eq!((there.status, there.is_cached, there.size), (Some(0), true, Some(9)));
+    world.failed(&running, Cause::Superseded).await;
+    assert!(!world.build("runs").await.finished, "the end of the old derivation is not its end");
+    let mut built = vec![];
+    for _ in 0..2 {
+        let (name, lease) = world.next().await;
+        world.realised(&lease, &Realised::default()).await;
+        built.push(name);
+    }
+    built.sort();
+    assert_eq!(built, ["r2", "w2"]);
+    assert!(world.env.lease(world.runner, 8).await.is_empty(), "the old ones are not built");
+    assert_eq!(world.statuses(&["runs", "waits"]).await, [Some(0); 2]);
 }
 
 pub async fn hydra_54_a_success_that_is_restarted_ends_cached(env: Env) {

@@ -28,11 +28,13 @@ pub(crate) struct Nix {
     pub(crate) max_output: u64,
     pub(crate) max_result: u64,
     pub(crate) max_silent: u64,
+    pub(crate) max_silent_max: u64,
     pub(crate) program: String,
     pub(crate) push_requires_login: bool,
     pub(crate) roots_grace: u64,
     pub(crate) store: Choice,
     pub(crate) timeout: u64,
+    pub(crate) timeout_max: u64,
     pub(crate) unsupported_after: u64,
 }
 
@@ -70,11 +72,13 @@ impl Default for Nix {
             max_output: settings.max_output.unwrap_or(0),
             max_result: settings.max_result,
             max_silent: settings.max_silent,
+            max_silent_max: settings.max_silent_max,
             program: String::new(),
             push_requires_login: settings.push_requires_login,
             roots_grace: settings.roots_grace.as_secs(),
             store: Choice::Own,
             timeout: settings.timeout,
+            timeout_max: settings.timeout_max,
             unsupported_after: settings.unsupported_after.as_secs(),
         }
     }
@@ -100,7 +104,9 @@ impl Nix {
             import_from_derivation: self.import_from_derivation,
             max_result: self.max_result,
             timeout: self.timeout,
+            timeout_max: self.timeout_max,
             max_silent: self.max_silent,
+            max_silent_max: self.max_silent_max,
             max_output: Some(self.max_output).filter(|bytes| *bytes > 0),
             failure_memory: Duration::from_secs(self.failure_memory),
             unsupported_after: Duration::from_secs(self.unsupported_after),

@@ -18,6 +18,8 @@ pub struct Known {
     pub makes: String,
     /// Its derivation.
     pub drv_path: String,
+    /// It succeeded.
+    pub is_done: bool,
 }
 
 /// A build of the evaluation.
@@ -31,6 +33,8 @@ pub enum Member {
         position: usize,
         /// Another derivation makes the same path now.
         moved: bool,
+        /// It moved and had not succeeded: the other derivation is tried.
+        again: bool,
     },
     /// A new one.
     New {
@@ -83,7 +87,8 @@ pub fn decide(previous: Option<&[Known]>, found: &Found) -> Decision {
         }
         members.push(match known.get(&key) {
             Some(known) => {
-                Member::Known { build: known.build, position, moved: known.drv_path != job.drv_path }
+                let moved = known.drv_path != job.drv_path;
+                Member::Known { build: known.build, position, moved, again: moved && !known.is_done }
             }
             None => Member::New { position },
         });
@@ -132,7 +137,7 @@ fn errors(found: &Found) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
     use super::*;
     use proptest::prelude::*;
 
@@ -165,6 +170,7 @@ mod tests {
                 job: job.name.clone(),
                 makes: identity(job).into(),
                 drv_path: job.drv_path.clone(),
+                is_done: true,
             }
         };
         decision.members.iter().map(known).collect()
@@ -178,7 +184,8 @@ mod tests {
         let after = found(vec![job("a", "1"), job("b", "9"), job("c", "3")]);
         let decision = decide(Some(&known), &after);
         assert!(decision.is_changed);
-        assert_eq!(decision.members[0], Member::Known { build: JobId(1), position: 0, moved: false });
+        let shared = Member::Known { build: JobId(1), position: 0, moved: false, again: false };
+        assert_eq!(decision.members[0], shared);
         assert_eq!(decision.members[1], Member::New { position: 1 });
         assert_eq!(decision.members.len(), 3);
     }
@@ -205,11 +212,17 @@ mod tests {
     #[test]
     fn a_path_that_another_derivation_makes_is_the_same_build() {
         let before = found(vec![job("a", "1")]);
-        let known = kept(&decide(None, &before), &before, &mut 0);
-        let moved = FoundJob { drv_path: "/s/other.drv".into(), ..job("a", "1") };
-        let decision = decide(Some(&known), &found(vec![moved]));
-        assert_eq!(decision.members, [Member::Known { build: JobId(1), position: 0, moved: true }]);
-        assert!(!decision.is_changed);
+        let mut known = kept(&decide(None, &before), &before, &mut 0);
+        let moved = found(vec![FoundJob { drv_path: "/s/other.drv".into(), ..job("a", "1") }]);
+        for is_done in [true, false] {
+            known[0].is_done = is_done;
+            let decision = decide(Some(&known), &moved);
+            let member = Member::Known { build: JobId(1), position: 0, moved: true, again: !is_done };
+            assert_eq!(decision.members, [member]);
+            assert!(!decision.is_changed);
+            let Member::Known { again, .. } = decide(Some(&known), &before).members[0] else { panic!() };
+            assert!(!again, "nothing moved");
+        }
     }
 
     #[test]

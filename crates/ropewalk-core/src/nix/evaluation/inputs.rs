@@ -17,7 +17,7 @@ pub(super) async fn inputs(store: &dyn Store, jobset: &Jobset) -> Result<Result<
     for (name, input) in &jobset.fields.inputs {
         let value = match input.kind {
             InputKind::Build | InputKind::Eval => looked_up(store, jobset, input).await?,
-            _ => plain(input),
+            _ => plain(input, jobset.is_trusted),
         };
         match value {
             Ok(value) => inputs.insert(name.clone(), value),
@@ -27,15 +27,15 @@ pub(super) async fn inputs(store: &dyn Store, jobset: &Jobset) -> Result<Result<
     Ok(Ok(inputs))
 }
 
-/// An input that says all by itself.
-fn plain(input: &JobsetInput) -> Result<Input, String> {
+/// An input that says all by itself. `free`: paths may lie anywhere on the runner's machine.
+fn plain(input: &JobsetInput, free: bool) -> Result<Input, String> {
     let value = input.value.clone();
     match input.kind {
-        InputKind::Git => git(&value),
+        InputKind::Git => git(&value, free),
         InputKind::Path => {
             // Hydra lets a number of seconds follow, for which it looks at the path once; each evaluation looks here.
             let path = value.split_whitespace().next().unwrap_or_default();
-            Ok(Input::Path { path: path.strip_prefix("file://").unwrap_or(path).to_owned() })
+            Ok(Input::Path { path: path.to_owned(), free })
         }
         InputKind::String => Ok(Input::String { value }),
         InputKind::Boolean => Ok(Input::Boolean { value: value == "true" }),
@@ -45,7 +45,7 @@ fn plain(input: &JobsetInput) -> Result<Input, String> {
 }
 
 /// `URI [BRANCH|COMMIT [DEEP]] [timeout=SECONDS]`; any third word without `=` asks for all history.
-fn git(value: &str) -> Result<Input, String> {
+fn git(value: &str, free: bool) -> Result<Input, String> {
     let mut words = value.split_whitespace();
     let uri = words.next().ok_or("it names no repository")?.to_owned();
     let (mut plain, mut timeout) = (Vec::new(), FETCH_TIMEOUT);
@@ -60,7 +60,7 @@ fn git(value: &str) -> Result<Input, String> {
     }
     let mut plain = plain.into_iter();
     let (reference, deep) = (plain.next(), plain.next().is_some());
-    Ok(Input::Git { local: is_local(InputKind::Git, &uri), uri, reference, deep, timeout })
+    Ok(Input::Git { local: is_local(InputKind::Git, &uri), uri, reference, deep, timeout, free })
 }
 
 /// An input that other builds made.
@@ -123,7 +123,7 @@ fn version(nix_name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
     use crate::port::{JobsetFields, JobsetProgress};
 
@@ -134,6 +134,7 @@ mod tests {
             project_name: "p".into(),
             name: "j".into(),
             fields: JobsetFields::default(),
+            is_trusted: false,
             progress: JobsetProgress::default(),
         }
     }
@@ -144,8 +145,10 @@ mod tests {
 
     #[test]
     fn hydra_60_git_inputs_have_a_branch_a_third_word_and_options() {
-        let is = |value: &str| match git(value).unwrap() {
-            Input::Git { uri, reference, deep, timeout, local } => (uri, reference, deep, timeout, local),
+        let is = |value: &str| match git(value, true).unwrap() {
+            Input::Git { uri, reference, deep, timeout, local, free: true } => {
+                (uri, reference, deep, timeout, local)
+            }
             other => panic!("{other:?}"),
         };
         let uri = || "https://e.org/r.git".to_string();
@@ -154,7 +157,22 @@ mod tests {
         let all = "https://e.org/r.git main leaveDotGit timeout=7";
         assert_eq!(is(all), (uri(), Some("main".into()), true, 7, false));
         assert!(is("/srv/r.git").4 && is("file:///srv/r.git").4);
-        assert!(git("u b timeout=x").is_err() && git("u b color=red").is_err() && git(" ").is_err());
+        for bad in ["u b timeout=x", "u b color=red", " "] {
+            assert!(git(bad, true).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_what_an_administrator_saved_may_lie_anywhere_on_the_runners_machine() {
+        for (kind, value) in [(InputKind::Path, "/srv/x"), (InputKind::Git, "/srv/x main")] {
+            for trusted in [true, false] {
+                let free = match plain(&input(kind, value), trusted).unwrap() {
+                    Input::Path { free, .. } | Input::Git { free, local: true, .. } => free,
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(free, trusted, "{kind}");
+            }
+        }
     }
 
     #[test]

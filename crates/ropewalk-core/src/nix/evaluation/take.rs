@@ -2,14 +2,15 @@
 
 use super::decide::{Decision, Member, decide, identity};
 use super::start::{share_group, visibility};
-use super::works::{Terms, Works, is_word, works};
+use super::works::{Seconds, Terms, Works, is_word, works};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
-use crate::nix::Projection;
+use crate::nix::{Projection, without_nul};
 use crate::port::{
     BlobRef, EndedEvaluation, Evaluated, EvaluatedJobset, NewDerivation, NewJob, NewMember, NewNixBuild,
-    Submission, TakeOver, Taken, WorkRef,
+    RetriedBuild, Retry, Submission, TakeOver, Taken, WorkRef,
 };
+use ropewalk_model::ids::JobId;
 use ropewalk_model::job::JobKind;
 use ropewalk_model::nix::{EvaluationResult, Found, FoundJob};
 use ropewalk_model::status::{Cause, JobStatus};
@@ -90,7 +91,7 @@ impl Farm {
             }
             text.extend(piece);
         }
-        parse(&text, self.settings.nix.evaluation.jobs)
+        parse(text, self.settings.nix.evaluation.jobs)
     }
 
     async fn evaluated(
@@ -105,13 +106,16 @@ impl Farm {
             Member::Known { .. } => None,
         });
         let new: Vec<&FoundJob> = new.collect();
-        let drv_paths = match new.is_empty() {
+        let again = again(found, &decision.members);
+        let drv_paths = match new.is_empty() && again.is_empty() {
             true => vec![],
             false => found.derivations.keys().cloned().collect(),
         };
         let failed: BTreeSet<String> = self.store.failed_before(drv_paths).await?;
-        let made = works(found, new.iter().copied(), &failed, &self.terms(jobset, result))
-            .map_err(Error::internal)?;
+        let (now, terms) = (self.clock.now(), self.terms(jobset, result));
+        let made = works(found, new.iter().copied(), &failed, &terms).map_err(Error::internal)?;
+        let tried =
+            works(found, again.iter().map(|(_, job)| *job), &failed, &terms).map_err(Error::internal)?;
         let mut jobs = Vec::with_capacity(new.len());
         for job in &new {
             jobs.push(build_job(jobset, job, &made)?);
@@ -123,9 +127,10 @@ impl Farm {
             inputs: result.inputs.clone(),
             errors: decision.errors,
             is_changed: decision.is_changed,
-            members: members(self.clock.now(), found, &decision.members),
+            members: members(now, found, &decision.members),
             constituents: decision.constituents,
             derivations: derivations(found, &made),
+            retry: retry(now, found, &again, tried)?,
             submission: Submission { works: made.works, jobs, open_jobs_limit: None },
         })
     }
@@ -135,8 +140,8 @@ impl Farm {
         Terms {
             store: result.store.clone().filter(|store| is_word(store)),
             share_group: share_group(&jobset.project, &jobset.name, jobset.shares),
-            timeout: settings.timeout,
-            max_silent: settings.max_silent,
+            timeout: Seconds { default: settings.timeout, most: settings.timeout_max },
+            max_silent: Seconds { default: settings.max_silent, most: settings.max_silent_max },
             max_output: settings.max_output,
             priority: PRIORITY,
             attempts: self.settings.requests.attempts,
@@ -146,8 +151,7 @@ impl Farm {
 }
 
 fn build_job(jobset: &EvaluatedJobset, job: &FoundJob, works: &Works) -> Result<NewJob, Error> {
-    let root = works.positions.get(&job.drv_path);
-    let root = root.ok_or_else(|| Error::internal(format_args!("no work for {}", job.drv_path)))?;
+    let root = root(job, works)?;
     Ok(NewJob {
         kind: JobKind::HydraBuild,
         owner: jobset.owner,
@@ -159,7 +163,7 @@ fn build_job(jobset: &EvaluatedJobset, job: &FoundJob, works: &Works) -> Result<
         secrets: false,
         steps: vec!["build".into()],
         triggers: vec![],
-        root: WorkRef::New(*root),
+        root: WorkRef::New(root),
         execute: true,
     })
 }
@@ -174,19 +178,48 @@ fn members(now: Time, found: &Found, members: &[Member]) -> Vec<NewMember> {
                 NewMember::Known { build: *build, drv_path: moved.then(|| job.drv_path.clone()) }
             }
             Member::New { .. } => {
-                let derivation = found.derivations.get(&job.drv_path);
-                let realised = derivation.and_then(|derivation| derivation.realised.clone());
                 next += 1;
                 NewMember::New(Box::new(NewNixBuild {
                     job: next - 1,
                     found: job.clone(),
                     makes: identity(job).to_owned(),
-                    ended: realised.map(|realised| Projection::of_realised(realised, now)),
+                    ended: ended_before(now, found, job),
                 }))
             }
         });
     }
     made
+}
+
+/// Builds that are tried again, with what was found of their jobs.
+fn again<'a>(found: &'a Found, members: &[Member]) -> Vec<(JobId, &'a FoundJob)> {
+    let again = |member: &Member| match member {
+        Member::Known { build, position, again: true, .. } => Some((*build, found.jobs.get(*position)?)),
+        _ => None,
+    };
+    members.iter().filter_map(again).collect()
+}
+
+fn retry(now: Time, found: &Found, again: &[(JobId, &FoundJob)], works: Works) -> Result<Retry, Error> {
+    let derivations = derivations(found, &works);
+    let mut builds = Vec::with_capacity(again.len());
+    for (build, job) in again {
+        let root = root(job, &works)?;
+        builds.push(RetriedBuild { build: *build, root, ended: ended_before(now, found, job) });
+    }
+    Ok(Retry { works: works.works, derivations, builds })
+}
+
+/// Position of the work of a job's derivation.
+fn root(job: &FoundJob, works: &Works) -> Result<usize, Error> {
+    let root = works.positions.get(&job.drv_path).copied();
+    root.ok_or_else(|| Error::internal(format_args!("no work for {}", job.drv_path)))
+}
+
+/// How a build ends whose outputs are there already.
+fn ended_before(now: Time, found: &Found, job: &FoundJob) -> Option<Projection> {
+    let realised = found.derivations.get(&job.drv_path)?.realised.clone()?;
+    Some(Projection::of_realised(realised, now))
 }
 
 /// Priority of a job that names none. Hydra's.
@@ -234,12 +267,11 @@ fn failed(ended: &EndedEvaluation) -> Taken {
 }
 
 /// Reads a result. NUL, which no database keeps in a text, becomes U+FFFD.
-fn parse(text: &[u8], jobs_max: usize) -> Result<EvaluationResult, Error> {
+fn parse(text: Vec<u8>, jobs_max: usize) -> Result<EvaluationResult, Error> {
     let malformed =
         |error: &dyn std::fmt::Display| Error::malformed(format!("the result cannot be read: {error}"));
-    let text = std::str::from_utf8(text).map_err(|error| malformed(&error))?;
-    let text = text.replace(r"\u0000", "\u{fffd}");
-    let mut result: EvaluationResult = serde_json::from_str(&text).map_err(|error| malformed(&error))?;
+    let mut result: EvaluationResult =
+        serde_json::from_slice(&without_nul(text)).map_err(|error| malformed(&error))?;
     let Some(found) = &mut result.found else { return Ok(result) };
     leave_out_long_names(found);
     let found = found.jobs.len() + found.errors.len();
@@ -271,7 +303,6 @@ fn leave_out_long_names(found: &mut Found) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use ropewalk_model::ids::JobId;
 
     fn ended(cause: Cause, message: Option<&str>) -> EndedEvaluation {
         EndedEvaluation {
@@ -308,13 +339,13 @@ mod tests {
             store: None,
         };
         let text = serde_json::to_vec(&result).unwrap();
-        assert_eq!(parse(&text, 3).unwrap().hash, "h\u{fffd}");
-        assert!(parse(&text, 2).is_err());
+        assert_eq!(parse(text.clone(), 3).unwrap().hash, "h\u{fffd}");
+        assert!(parse(text, 2).is_err());
         let long = FoundJob { name: "n".repeat(NAME_MAX + 1), ..FoundJob::default() };
         let found = Found { jobs: vec![long, FoundJob::default()], ..Found::default() };
         let text = serde_json::to_vec(&EvaluationResult { found: Some(found), ..result }).unwrap();
-        let found = parse(&text, 2).unwrap().found.unwrap();
+        let found = parse(text, 2).unwrap().found.unwrap();
         assert_eq!((found.jobs.len(), found.errors.len()), (1, 1));
-        assert!(parse(b"{}", 2).is_err() && parse(&[0xff], 2).is_err());
+        assert!(parse(b"{}".to_vec(), 2).is_err() && parse(vec![0xff], 2).is_err());
     }
 }

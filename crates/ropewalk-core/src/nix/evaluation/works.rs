@@ -22,10 +22,10 @@ pub(super) struct Terms {
     pub store: Option<String>,
     /// Who pays, and its weight.
     pub share_group: (String, i32),
-    /// Seconds for a derivation that no job gives a time.
-    pub timeout: u64,
-    /// Seconds without output for a derivation that no job gives a time.
-    pub max_silent: u64,
+    /// That the build of a derivation may take.
+    pub timeout: Seconds,
+    /// Without output.
+    pub max_silent: Seconds,
     /// Bytes of all outputs of a derivation; none means no limit.
     pub max_output: Option<u64>,
     /// Priority of a job that names none.
@@ -34,6 +34,22 @@ pub(super) struct Terms {
     pub attempts: u32,
     /// What else a build may use.
     pub limits: BuildLimits,
+}
+
+/// Seconds that jobs ask for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seconds {
+    /// Where none does.
+    pub default: u64,
+    /// That jobs can ask for.
+    pub most: u64,
+}
+
+impl Seconds {
+    /// For a derivation whose jobs ask for this; none of them gets less than it would without a word.
+    fn of(self, asked: Option<u64>) -> u64 {
+        asked.map_or(self.default, |seconds| seconds.min(self.most.max(self.default)))
+    }
 }
 
 /// Why no works can be made.
@@ -77,8 +93,9 @@ pub(super) fn works<'a>(
     for job in jobs {
         let wish = wishes.entry(&job.drv_path).or_default();
         wish.priority = wish.priority.max(Some(job.priority.unwrap_or(terms.priority)));
-        wish.timeout = wish.timeout.max(job.timeout);
-        wish.max_silent = wish.max_silent.max(job.max_silent);
+        // To the programs on the way 0 is no time, or time without end.
+        wish.timeout = wish.timeout.max(job.timeout.filter(|seconds| *seconds > 0));
+        wish.max_silent = wish.max_silent.max(job.max_silent.filter(|seconds| *seconds > 0));
     }
     let order = order(found, wishes.keys().copied(), failed)?;
     inherit_priorities(found, &order, &mut wishes);
@@ -232,12 +249,12 @@ fn requirement(derivation: &Derivation, store: Option<&String>) -> Requirement {
 }
 
 fn plan(path: &str, derivation: &Derivation, wish: Wish, terms: &Terms) -> Plan {
-    let timeout = wish.timeout.unwrap_or(terms.timeout);
+    let timeout = terms.timeout.of(wish.timeout);
     let realise = Realise {
         drv_path: path.to_owned(),
         outputs: derivation.outputs.clone(),
         timeout: Some(timeout),
-        max_silent: wish.max_silent.unwrap_or(terms.max_silent),
+        max_silent: terms.max_silent.of(wish.max_silent),
         max_output: terms.max_output,
     };
     let limits = BuildLimits { build_time: timeout, ..terms.limits.clone() };
@@ -267,7 +284,7 @@ pub(crate) fn nix_plan(task: NixTask, artifacts: Vec<String>, limits: BuildLimit
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
     use super::*;
     use proptest::prelude::*;
     use ropewalk_model::nix::Realised;
@@ -276,8 +293,8 @@ mod tests {
         Terms {
             store: None,
             share_group: ("jobset:p/j".into(), 1),
-            timeout: 36_000,
-            max_silent: 3600,
+            timeout: Seconds { default: 36_000, most: 100_000 },
+            max_silent: Seconds { default: 3600, most: 10_000 },
             max_output: None,
             priority: 100,
             attempts: 3,
@@ -313,6 +330,22 @@ mod tests {
         assert_eq!((of("a").priority, of("b").priority, of("c").priority), (7, 200, 200));
         assert_eq!(of("a").needs, [WorkRef::New(works.positions["c"])]);
         assert_eq!(of("c").requirement.class(), "nix * * x86_64-linux");
+    }
+
+    #[test]
+    fn a_job_asks_for_no_more_time_than_an_administrator_gives() {
+        let found = found(&[("a", derivation(&[]))]);
+        let times = |timeout, max_silent| {
+            let works = make(&found, &[FoundJob { timeout, max_silent, ..job("a") }], &[]).unwrap();
+            let plan = works.works[0].plan.open().unwrap();
+            let Some(NixTask::Realise(realise)) = plan.nix else { panic!() };
+            assert_eq!(realise.timeout, Some(plan.limits.build_time));
+            (plan.limits.build_time, realise.max_silent)
+        };
+        assert_eq!(times(None, None), (36_000, 3600));
+        assert_eq!(times(Some(60), Some(7)), (60, 7));
+        assert_eq!(times(Some(u64::MAX), Some(u64::MAX)), (100_000, 10_000));
+        assert_eq!(times(Some(0), Some(0)), (36_000, 3600));
     }
 
     #[test]

@@ -111,6 +111,23 @@ pub struct Build {
     pub evaluations: Vec<i64>,
 }
 
+/// A build in a list of many, without all that belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "Hydra's columns, as of [`Build`]")]
+pub struct BriefBuild {
+    pub id: i64,
+    pub project: String,
+    pub jobset: String,
+    pub job: String,
+    pub nix_name: String,
+    pub system: String,
+    pub priority: i64,
+    pub created: Time,
+    pub finished: bool,
+    /// Hydra's number; none until it is finished.
+    pub status: Option<i64>,
+}
+
 /// Which builds a question is about. Every field narrows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuildFilter {
@@ -230,6 +247,8 @@ pub trait Builds: Send + Sync {
     fn jobs_changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
     /// Builds by number, in the order asked for. What there is none of is left out.
     async fn builds(&self, ids: &[i64]) -> Result<Vec<Build>, StoreError>;
+    /// The same, and of each what lists show only.
+    async fn brief_builds(&self, ids: &[i64]) -> Result<Vec<BriefBuild>, StoreError>;
     /// Numbers of an evaluation's builds above `after`, ascending.
     async fn builds_of_evaluation(
         &self,
@@ -253,6 +272,10 @@ pub trait Builds: Send + Sync {
     async fn constituents(&self, aggregate: i64) -> Result<Vec<i64>, StoreError>;
     /// Unfinished builds: those put in front first, then the oldest.
     async fn build_queue(&self, limit: u32) -> Result<Vec<i64>, StoreError>;
+    /// Unfinished builds: those of the highest priority first, then the oldest.
+    async fn queue_by_priority(&self, limit: u32) -> Result<Vec<i64>, StoreError>;
+    /// Unfinished builds of an evaluation, ascending.
+    async fn open_builds_of(&self, evaluation: i64) -> Result<Vec<i64>, StoreError>;
     /// How many builds are unfinished.
     async fn open_builds(&self) -> Result<u64, StoreError>;
     /// Builds of which a runner holds the derivation.

@@ -2,7 +2,7 @@
 
 use super::Jobset;
 use crate::nix::{Known, Projection};
-use crate::port::{BlobRef, StoreError, Submission};
+use crate::port::{BlobRef, NewWork, StoreError, Submission};
 use async_trait::async_trait;
 use ropewalk_model::ids::{JobId, UserId};
 use ropewalk_model::nix::{FoundJob, ResolvedInput};
@@ -122,6 +122,30 @@ pub struct Evaluated {
     pub submission: Submission,
     /// Derivation of each work of the submission.
     pub derivations: Vec<NewDerivation>,
+    /// What is tried again.
+    pub retry: Retry,
+}
+
+/// Builds that had not succeeded and whose path another derivation makes now: that one is tried.
+#[derive(Clone, Debug, Default)]
+pub struct Retry {
+    /// In the order in which they need each other.
+    pub works: Vec<NewWork>,
+    /// Derivation of each of them.
+    pub derivations: Vec<NewDerivation>,
+    /// The builds.
+    pub builds: Vec<RetriedBuild>,
+}
+
+/// A build that is tried again with another derivation.
+#[derive(Clone, Debug)]
+pub struct RetriedBuild {
+    /// Its number.
+    pub build: JobId,
+    /// Position of its derivation's work.
+    pub root: usize,
+    /// How it ended, if its path was there already.
+    pub ended: Option<Projection>,
 }
 
 /// A derivation that a work builds.

@@ -7,12 +7,13 @@ mod projects;
 mod roots;
 
 pub use builds::{
-    Build, BuildFilter, BuildProgress, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow,
+    BriefBuild, Build, BuildFilter, BuildProgress, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow,
     FailedDerivation, Failure, MeasuredBuild,
 };
 pub use evaluations::{
     DueJobset, EndedEvaluation, Evaluated, EvaluatedJobset, Evaluations, NewBuild as NewNixBuild,
-    NewDerivation, NewEvaluation, NewMember, Resolved, ResolvedBuild, TakeOver, Taken, Wanted,
+    NewDerivation, NewEvaluation, NewMember, Resolved, ResolvedBuild, RetriedBuild, Retry, TakeOver, Taken,
+    Wanted,
 };
 pub use files::{NixEntry, NixFiles, NixFound};
 pub use projects::{

@@ -130,7 +130,7 @@ pub enum InputKind {
     Boolean,
     /// A Nix expression.
     Nix,
-    /// A build's number, or `[PROJECT:[JOBSET:]]JOB`.
+    /// A build's number, or `[[PROJECT:]JOBSET:]JOB`.
     Build,
     /// An evaluation's number, `PROJECT:JOBSET` or `PROJECT:JOBSET:JOB`.
     Eval,
@@ -206,6 +206,8 @@ pub struct Jobset {
     pub name: String,
     /// What it is.
     pub fields: JobsetFields,
+    /// An administrator saved it: its inputs may lie anywhere on the runner's machine.
+    pub is_trusted: bool,
     /// How far it is.
     pub progress: JobsetProgress,
 }
@@ -221,6 +223,8 @@ pub struct JobsetSave {
     pub name: String,
     /// Replaces all.
     pub fields: JobsetFields,
+    /// Whether an administrator saves it.
+    pub is_trusted: bool,
 }
 
 /// What became of a [`JobsetSave`].

@@ -10,9 +10,10 @@ use crate::sandbox::{Doing, SandboxError};
 use crate::supervisor::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io::{PipeReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a cell may take to be set up.
@@ -25,6 +26,8 @@ const MAX_REASON: u64 = 4096;
 pub(crate) struct Spec {
     /// Paths of the machine that can be read, where they are; one that is not there is left out.
     pub(crate) readable: Vec<PathBuf>,
+    /// Others that can be read, which nobody's links lead out of a folder.
+    pub(crate) beneath: Vec<Beneath>,
     /// Folders of the machine that can be written, where they are.
     pub(crate) writable: Vec<PathBuf>,
     /// Files that are there besides, by absolute path.
@@ -42,6 +45,28 @@ pub(crate) struct Spec {
     /// It may open namespaces in here for builds of Nix's. Not for root: what is root's of the kernel's settings can
     /// then be written. Needs [`Spec::forks`].
     pub(crate) builds: bool,
+}
+
+/// Something below a folder that others may write. It is looked up anew wherever it is opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Beneath {
+    /// The folder, which is an administrator's to choose.
+    pub(crate) folder: PathBuf,
+    /// Where it lies in there.
+    pub(crate) rest: PathBuf,
+    /// Where the cell shows it.
+    pub(crate) shown: PathBuf,
+}
+
+impl Beneath {
+    /// Opens it without leaving the folder, whatever links say.
+    pub(crate) fn open(&self) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let folder = open(&self.folder, flags | OFlags::DIRECTORY, Mode::empty())?;
+        let rest = if self.rest.as_os_str().is_empty() { Path::new(".") } else { &self.rest };
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        openat2(&folder, rest, flags, Mode::empty(), how)
+    }
 }
 
 /// A program to run.

@@ -10,6 +10,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount_change, mount_remount, unmount};
 use std::fs::{create_dir_all, read_link, symlink_metadata};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,12 @@ pub(super) fn change(spec: &Spec, account: Account) -> Result<(), SandboxError> 
     let own = PROGRAMS.iter().chain(&LIBRARIES).chain(network).map(Path::new);
     for path in own.chain(spec.readable.iter().map(PathBuf::as_path)) {
         pieces.extend(readable(path)?.map(|piece| (path.to_owned(), piece)));
+    }
+    for beneath in &spec.beneath {
+        let file = beneath.open().doing(format_args!("open {}", beneath.shown.display()))?;
+        let tree = clone_tree(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        set_attr(&tree, RDONLY | NOSUID | NODEV)?;
+        pieces.push((beneath.shown.clone(), Piece::Tree(tree)));
     }
     let builds = spec.builds && !account.is_root();
     for path in DEVICES.into_iter().chain(builds.then_some(TERMINAL)) {

@@ -2,6 +2,7 @@
 
 use super::address::{Admitted, Proxies, admit};
 use super::clones::SIZE;
+use super::local::Local;
 use super::place::{Fetch, Known, Locked, tree_size};
 use super::{Resolved, failed};
 use crate::nix::cell::Spec;
@@ -33,6 +34,10 @@ const BLOCK: u64 = 4096;
 /// Digits of a commit's SHA-1.
 const COMMIT: usize = 40;
 
+/// Whether a path of this machine may lie anywhere.
+#[derive(Clone, Copy)]
+struct Free(bool);
+
 /// A clone being used.
 struct Clone<'a> {
     uri: &'a str,
@@ -53,7 +58,7 @@ pub(super) fn fetch(
     name: &str,
     input: &Input,
 ) -> Result<Resolved, Stop> {
-    let Input::Git { uri, reference, deep, timeout, local } = input else {
+    let Input::Git { uri, reference, deep, timeout, local, free } = input else {
         return Err(failed("it is no git repository"));
     };
     overseer.say(&format_args!(
@@ -64,7 +69,7 @@ pub(super) fn fetch(
         overseer,
         fetch,
         uri,
-        *local,
+        local.then_some(Free(*free)),
         Duration::from_secs((*timeout).min(fetch.limits.fetch_time)),
     )?;
     clone.fetch(overseer, fetch, reference.as_deref())?;
@@ -89,7 +94,7 @@ impl<'a> Clone<'a> {
         overseer: &mut dyn Overseer,
         fetch: &Fetch<'_>,
         uri: &'a str,
-        local: bool,
+        local: Option<Free>,
         time: Duration,
     ) -> Result<Clone<'a>, Stop> {
         if uri.is_empty() || uri.starts_with('-') || uri.contains(char::is_control) {
@@ -106,17 +111,15 @@ impl<'a> Clone<'a> {
             ..Spec::default()
         };
         let proxy = Proxies::of_machine().of(uri).map(|(name, proxy)| (name, proxy.to_owned()));
-        let own = if local { path_of(uri) } else { None };
-        let address = match &own {
-            Some(_) => Admitted { uri: uri.to_owned(), options: vec![] },
+        let own = local.and_then(|free| path_of(uri).map(|path| (path, free)));
+        let address = match own {
+            Some((path, Free(free))) => {
+                Local::find(&path, free, fetch.opened)?.show(&path, &mut cell);
+                Admitted { uri: uri.to_owned(), options: vec![] }
+            }
             None => admit(uri, fetch.allow, proxy.is_some())?,
         };
-        if let Some(path) = own {
-            cell.readable.push(path);
-            // Else root would be refused what belongs to others.
-            cell.reads_all = true;
-        }
-        let clone = Clone { uri, address, local, proxy, time, locked, cell };
+        let clone = Clone { uri, address, local: local.is_some(), proxy, time, locked, cell };
         if !clone.folder().join("HEAD").exists() {
             let _ = crate::tree::remove(&clone.folder());
             let made = clone.folder().with_extension("new");
@@ -236,7 +239,7 @@ impl<'a> Clone<'a> {
         if size > most {
             return Err(failed(format_args!("the files of {commit} are larger than {most} bytes")));
         }
-        let store_path = fetch.add(overseer, &source, false)?;
+        let store_path = fetch.add(overseer, &source, None)?;
         drop(checkout);
         let known = Known { store_path: store_path.clone(), revision: commit.into() };
         self.locked.remember(&name, &known)?;

@@ -3,6 +3,7 @@
 mod address;
 mod clones;
 mod git;
+mod local;
 mod path;
 mod place;
 mod value;
@@ -31,7 +32,7 @@ pub(crate) fn resolve(
         }
         let one = match input {
             Input::Git { .. } => git::fetch(overseer, fetch, name, input),
-            Input::Path { path } => path::fetch(overseer, fetch, path),
+            Input::Path { path, free } => path::fetch(overseer, fetch, path, *free),
             Input::Build { path, .. } => fetch.valid(overseer, path).map(|()| Resolved::of(input)),
             other => Ok(Resolved::of(other)),
         };

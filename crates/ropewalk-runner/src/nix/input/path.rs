@@ -1,5 +1,6 @@
 //! A file or folder of this machine.
 
+use super::local::Local;
 use super::place::{Fetch, Known, tree_size};
 use super::{Resolved, failed};
 use crate::nix::overseer::Overseer;
@@ -15,23 +16,23 @@ pub(super) fn fetch(
     overseer: &mut dyn Overseer,
     fetch: &mut Fetch<'_>,
     path: &str,
+    free: bool,
 ) -> Result<Resolved, Stop> {
     overseer.say(&format_args!("Copying {path}"))?;
     let source = Path::new(path);
     if !source.is_absolute() {
         return Err(failed(format_args!("{path} is not absolute")));
     }
-    let source =
-        source.canonicalize().map_err(|error| failed(format_args!("cannot read {path}: {error}")))?;
+    let local = Local::find(source, free, fetch.opened)?;
     let most = fetch.limits.input;
-    match tree_size(&source, most) {
+    match tree_size(&local.path, most) {
         Ok(size) if size > most => {
             return Err(failed(format_args!("{path} is larger than {most} bytes")));
         }
         Ok(_) => {}
         Err(error) => return Err(failed(format_args!("cannot read {path}: {error}"))),
     }
-    let store_path = fetch.add(overseer, &source, true)?;
+    let store_path = fetch.add(overseer, &local.path, Some(&local))?;
     let lock = fetch.lock(overseer, "path", path)?;
     let revision = match lock.known("seen") {
         Some(known) if known.store_path == store_path => known.revision,

@@ -1,6 +1,7 @@
 //! Where fetched things lie before they are in the store, and how they get there.
 
 use super::failed;
+use super::local::Local;
 use crate::nix::Tools;
 use crate::nix::cell::Spec;
 use crate::nix::graph::Graph;
@@ -38,6 +39,8 @@ pub(crate) struct Fetch<'a> {
     pub(crate) limits: &'a EvaluationLimits,
     /// Private networks that repositories may lie in.
     pub(crate) allow: &'a [IpNet],
+    /// Folders of this machine that everybody's jobsets may read.
+    pub(crate) opened: &'a [PathBuf],
     /// When the whole evaluation must be over.
     pub(crate) until: Instant,
     /// Keeps what was fetched from being collected until the jobs' own roots are there.
@@ -50,17 +53,19 @@ impl Fetch<'_> {
         self.until.saturating_duration_since(Instant::now()).min(most)
     }
 
-    /// Copies a file or folder into the store under its own name, and keeps it there. `is_anybodys`: it may belong to
-    /// another account of this machine, and an administrator has named it.
+    /// Copies a file or folder into the store under its own name, and keeps it there. `local`: it is no file of ours,
+    /// and may belong to another account of this machine.
     pub(super) fn add(
         &mut self,
         overseer: &mut dyn Overseer,
         source: &Path,
-        is_anybodys: bool,
+        local: Option<&Local>,
     ) -> Result<String, Stop> {
         let mut cell = self.cell.clone();
-        cell.readable.push(source.into());
-        cell.reads_all = is_anybodys;
+        match local {
+            Some(local) => local.show(source, &mut cell),
+            None => cell.readable.push(source.into()),
+        }
         let source = source.display().to_string();
         let call = Call {
             program: self.tools.program("nix-store"),

@@ -41,7 +41,9 @@ impl Resolved {
                 resolved
             }
             // These are fetched.
-            Input::Git { uri: path, .. } | Input::Path { path } => Resolved::plain("path", path, text(path)),
+            Input::Git { uri: path, .. } | Input::Path { path, .. } => {
+                Resolved::plain("path", path, text(path))
+            }
         }
     }
 

@@ -24,6 +24,7 @@ impl Attempt<'_> {
         let settings = self.spool.head.settings.clone();
         let machine = Machine {
             allow: &settings.origins.allow,
+            opened: settings.nix.as_ref().map_or(&[], |nix| &nix.local_inputs),
             tools,
             clones: settings.data.join("nix-sources"),
             attempt: self.spool.name(),

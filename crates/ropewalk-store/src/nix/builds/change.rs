@@ -80,7 +80,7 @@ async fn failed_by_memory(tx: &Tx, drv_path: &str) -> Result<Vec<i64>, StoreErro
 }
 
 /// Builds whose jobs were reopened, in the words of the index that holds only these, become unfinished.
-async fn reopen(tx: &Tx) -> Result<(), StoreError> {
+pub(in crate::nix) async fn reopen(tx: &Tx) -> Result<(), StoreError> {
     let sql = "SELECT id FROM jobs WHERE ended IS NULL AND settled > 0 AND kind = 'hydra-build' ORDER BY id";
     for row in tx.query_all(sql, vec![]).await? {
         let build = JobId(row.get("id")?);

@@ -64,6 +64,19 @@ pub(in crate::nix) async fn queue(db: &Database, limit: u32) -> Result<Vec<i64>,
     ids(&db.query_all("list the queue", sql, vec![i64::from(limit).into()]).await?)
 }
 
+pub(in crate::nix) async fn queue_by_priority(db: &Database, limit: u32) -> Result<Vec<i64>, StoreError> {
+    let sql = "SELECT job AS id FROM nix_builds WHERE NOT finished ORDER BY priority DESC, job LIMIT $1";
+    ids(&db.query_all("list the queue", sql, vec![i64::from(limit).into()]).await?)
+}
+
+/// Begins at the unfinished builds of the jobset, of which there are few, or most of the evaluation.
+pub(in crate::nix) async fn open_of(db: &Database, evaluation: i64) -> Result<Vec<i64>, StoreError> {
+    let sql = "SELECT b.job AS id FROM nix_builds b JOIN nix_evaluation_builds m ON m.build = b.job
+        WHERE NOT b.finished AND b.jobset = (SELECT e.jobset FROM nix_evaluations e WHERE e.id = $1)
+            AND m.evaluation = $1 ORDER BY b.job";
+    ids(&db.query_all("list what is unfinished", sql, vec![evaluation.into()]).await?)
+}
+
 pub(in crate::nix) async fn open(db: &Database) -> Result<u64, StoreError> {
     let sql = "SELECT COUNT(*) AS builds FROM nix_builds WHERE NOT finished";
     let row = db.query_one("count the queue", sql, vec![]).await?;

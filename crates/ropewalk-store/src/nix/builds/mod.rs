@@ -10,13 +10,15 @@ mod roots;
 pub(super) mod settle;
 mod unserved;
 
+pub(super) use change::reopen;
+
 use super::evaluations::read as evaluations;
 use crate::SqlStore;
 use crate::db::Channel;
 use async_trait::async_trait;
 use ropewalk_core::nix::Projection;
 use ropewalk_core::port::{
-    Build, BuildFilter, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow, Failure, MeasuredBuild,
+    BriefBuild, Build, BuildFilter, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow, Failure, MeasuredBuild,
     StoreError,
 };
 use ropewalk_model::ids::{JobId, WorkId};
@@ -51,6 +53,13 @@ impl Builds for SqlStore {
         self.db.read("look up builds", ids.to_vec(), read::by_ids).await
     }
 
+    async fn brief_builds(&self, ids: &[i64]) -> Result<Vec<BriefBuild>, StoreError> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        self.db.read("look up builds", ids.to_vec(), read::brief).await
+    }
+
     async fn builds_of_evaluation(
         &self,
         evaluation: i64,
@@ -83,6 +92,14 @@ impl Builds for SqlStore {
 
     async fn build_queue(&self, limit: u32) -> Result<Vec<i64>, StoreError> {
         lists::queue(&self.db, limit).await
+    }
+
+    async fn queue_by_priority(&self, limit: u32) -> Result<Vec<i64>, StoreError> {
+        lists::queue_by_priority(&self.db, limit).await
+    }
+
+    async fn open_builds_of(&self, evaluation: i64) -> Result<Vec<i64>, StoreError> {
+        lists::open_of(&self.db, evaluation).await
     }
 
     async fn open_builds(&self) -> Result<u64, StoreError> {

@@ -3,7 +3,7 @@
 use crate::change::narrow;
 use crate::db::{Row, Tx};
 use crate::nix::evaluations::numbered;
-use ropewalk_core::port::{Build, StoreError};
+use ropewalk_core::port::{BriefBuild, Build, StoreError};
 use ropewalk_model::nix::{Metric, Product};
 use ropewalk_model::time::Time;
 use sea_orm::Value;
@@ -19,6 +19,10 @@ const SELECT: &str = "SELECT b.job, b.jobset, p.name AS project, s.name AS jobse
     FROM nix_builds b JOIN nix_jobsets s ON s.id = b.jobset JOIN nix_projects p ON p.id = s.project \
     JOIN jobs j ON j.id = b.job";
 
+const BRIEF: &str = "SELECT b.job, p.name AS project, s.name AS jobset_name, b.name, b.nix_name, b.system, b.priority, \
+    b.created, b.finished, b.status \
+    FROM nix_builds b JOIN nix_jobsets s ON s.id = b.jobset JOIN nix_projects p ON p.id = s.project";
+
 #[allow(clippy::ptr_arg, reason = "an operation gets its input as it was given")]
 pub(in crate::nix) async fn by_ids(tx: &Tx, ids: &Vec<i64>) -> Result<Vec<Build>, StoreError> {
     let mut found = HashMap::new();
@@ -26,6 +30,34 @@ pub(in crate::nix) async fn by_ids(tx: &Tx, ids: &Vec<i64>) -> Result<Vec<Build>
         read_some(tx, ids, &mut found).await?;
     }
     Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+}
+
+#[allow(clippy::ptr_arg, reason = "an operation gets its input as it was given")]
+pub(in crate::nix) async fn brief(tx: &Tx, ids: &Vec<i64>) -> Result<Vec<BriefBuild>, StoreError> {
+    let mut found = HashMap::new();
+    for ids in ids.chunks(AT_ONCE) {
+        let sql = format!("{BRIEF} WHERE b.job IN ({})", numbered(1, ids.len()));
+        for row in tx.query_all(&sql, ids.iter().map(|id| (*id).into()).collect()).await? {
+            let build = read_brief(&row)?;
+            found.insert(build.id, build);
+        }
+    }
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+}
+
+fn read_brief(row: &Row) -> Result<BriefBuild, StoreError> {
+    Ok(BriefBuild {
+        id: row.get("job")?,
+        project: row.get("project")?,
+        jobset: row.get("jobset_name")?,
+        job: row.get("name")?,
+        nix_name: row.get("nix_name")?,
+        system: row.get("system")?,
+        priority: row.get("priority")?,
+        created: Time(row.get("created")?),
+        finished: row.get("finished")?,
+        status: row.get("status")?,
+    })
 }
 
 async fn read_some(tx: &Tx, ids: &[i64], found: &mut HashMap<i64, Build>) -> Result<(), StoreError> {

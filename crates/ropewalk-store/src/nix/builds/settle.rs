@@ -3,7 +3,7 @@
 use crate::change::{narrow, optional_word, word};
 use crate::db::{Channel, Row, Tx, Write};
 use crate::nix::evaluations::ended::last_message;
-use ropewalk_core::nix::Projection;
+use ropewalk_core::nix::{Projection, without_nul};
 use ropewalk_core::port::{EndedBuild, FailedDerivation, Failure, StoreError};
 use ropewalk_model::ids::JobId;
 use ropewalk_model::nix::{Metric, REALISED, Realised};
@@ -91,7 +91,7 @@ async fn realised(tx: &Tx, work: i64) -> Result<Option<Realised>, StoreError> {
     if text.is_empty() {
         return Ok(None);
     }
-    match serde_json::from_str(&text.replace(r"\u0000", "\u{fffd}")) {
+    match serde_json::from_slice(&without_nul(text.into_bytes())) {
         Ok(realised) => Ok(Some(realised)),
         Err(error) => {
             tracing::warn!(work, "what a runner said about outputs cannot be read: {error}");

@@ -55,7 +55,7 @@ async fn evaluated(tx: &Tx, jobset: i64) -> Result<Option<EvaluatedJobset>, Stor
 async fn previous(tx: &Tx, jobset: i64) -> Result<Option<Vec<Known>>, StoreError> {
     let sql = "SELECT id FROM nix_evaluations WHERE jobset = $1 AND ordinal IS NOT NULL ORDER BY ordinal DESC LIMIT 1";
     let Some(row) = tx.query_one(sql, vec![jobset.into()]).await? else { return Ok(None) };
-    let sql = "SELECT b.job, b.name, b.makes, b.drv_path FROM nix_evaluation_builds m
+    let sql = "SELECT b.job, b.name, b.makes, b.drv_path, b.status FROM nix_evaluation_builds m
         JOIN nix_builds b ON b.job = m.build WHERE m.evaluation = $1 ORDER BY b.job";
     let known = |row: &Row| {
         Ok(Known {
@@ -63,6 +63,7 @@ async fn previous(tx: &Tx, jobset: i64) -> Result<Option<Vec<Known>>, StoreError
             job: row.get("name")?,
             makes: row.get("makes")?,
             drv_path: row.get("drv_path")?,
+            is_done: matches!(row.get::<Option<i64>>("status")?, Some(0 | 6)),
         })
     };
     let rows = tx.query_all(sql, vec![row.get::<i64>("id")?.into()]).await?;

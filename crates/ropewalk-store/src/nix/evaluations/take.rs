@@ -2,11 +2,11 @@
 
 use crate::change::take_turn;
 use crate::db::{Channel, Tx, Write};
-use crate::jobs::submit_in;
-use crate::nix::builds::settle;
+use crate::jobs::{reroot_in, submit_in};
+use crate::nix::builds::{reopen, settle};
 use ropewalk_core::nix::Projection;
 use ropewalk_core::port::{
-    Evaluated, NewDerivation, NewMember, NewNixBuild, StoreError, Submitted, TakeOver, Taken,
+    Evaluated, NewDerivation, NewMember, NewNixBuild, Retry, StoreError, Submitted, TakeOver, Taken, WorkRef,
 };
 use ropewalk_model::fault::Point;
 use ropewalk_model::ids::{JobId, WorkId};
@@ -29,7 +29,10 @@ pub(in crate::nix) async fn take(tx: &Tx, (now, take): &(Time, TakeOver)) -> Res
     let Some(row) = tx.query_one(sql, vec![take.job.0.into()]).await? else { return Ok(false) };
     let jobset: i64 = row.get("jobset")?;
     match &take.result {
-        Taken::Same => Note::default().write(tx, *now, jobset).await?,
+        Taken::Same => {
+            Note::default().write(tx, *now, jobset).await?;
+            restore_error(tx, *now, jobset).await?;
+        }
         Taken::NotFetched(text) => {
             Note { fetch_error: Some(text), again: true, ..Note::default() }.write(tx, *now, jobset).await?;
         }
@@ -39,6 +42,7 @@ pub(in crate::nix) async fn take(tx: &Tx, (now, take): &(Time, TakeOver)) -> Res
         Taken::Evaluated(evaluated) => {
             let note = Note { error: Some(&evaluated.errors), ..Note::default() };
             note.write(tx, *now, jobset).await?;
+            keep_error(tx, jobset).await?;
             keep(tx, *now, take.job, jobset, evaluated).await?;
         }
     }
@@ -52,7 +56,7 @@ struct Note<'a> {
     /// None leaves the text as it is.
     error: Option<&'a str>,
     fetch_error: Option<&'a str>,
-    /// A one-shot stays enabled.
+    /// A one-shot stays enabled; so does one that was asked for since.
     again: bool,
 }
 
@@ -61,7 +65,8 @@ impl Note<'_> {
     async fn write(&self, tx: &Tx, now: Time, jobset: i64) -> Result<(), StoreError> {
         let sql = "UPDATE nix_jobsets SET started = NULL, checked = $2, fetch_error = $3,
             triggered = CASE WHEN triggered <= COALESCE(started, $2) THEN NULL ELSE triggered END,
-            enabled = CASE WHEN enabled = 2 AND $4 THEN 0 ELSE enabled END WHERE id = $1";
+            enabled = CASE WHEN enabled = 2 AND $4 AND (triggered IS NULL OR triggered <= COALESCE(started, $2))
+                THEN 0 ELSE enabled END WHERE id = $1";
         let values = vec![jobset.into(), now.0.into(), self.fetch_error.into(), (!self.again).into()];
         tx.execute(sql, values).await?;
         if let Some(error) = self.error {
@@ -72,11 +77,24 @@ impl Note<'_> {
     }
 }
 
+/// The error is that of the evaluation that is kept now.
+async fn keep_error(tx: &Tx, jobset: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE nix_jobsets SET evaluated_error = error WHERE id = $1";
+    tx.execute(sql, vec![jobset.into()]).await.map(drop)
+}
+
+/// Where the inputs are those of the evaluation that was kept, its error counts again, whatever later tries said.
+async fn restore_error(tx: &Tx, now: Time, jobset: i64) -> Result<(), StoreError> {
+    let sql = "UPDATE nix_jobsets SET error = evaluated_error, error_at = $2 WHERE id = $1 AND error <> evaluated_error";
+    tx.execute(sql, vec![jobset.into(), now.0.into()]).await.map(drop)
+}
+
 async fn keep(tx: &Tx, now: Time, job: JobId, jobset: i64, evaluated: &Evaluated) -> Result<(), StoreError> {
     let made = submit_in(tx, &(now, evaluated.submission.clone())).await?;
     keep_works(tx, &evaluated.derivations, &made.works).await?;
     let evaluation = insert(tx, now, job, jobset, evaluated).await?;
     let builds = keep_members(tx, now, jobset, &evaluated.members, &made).await?;
+    try_again(tx, now, &evaluated.retry).await?;
     if !evaluated.is_changed {
         return Ok(());
     }
@@ -92,6 +110,23 @@ async fn keep(tx: &Tx, now: Time, job: JobId, jobset: i64, evaluated: &Evaluated
     let head = "INSERT INTO nix_constituents (aggregate, constituent)";
     tx.insert_all(head, parts.collect(), "ON CONFLICT (aggregate, constituent) DO NOTHING").await?;
     mark_current(tx, jobset, evaluation).await
+}
+
+/// Queues what is tried again.
+async fn try_again(tx: &Tx, now: Time, retry: &Retry) -> Result<(), StoreError> {
+    if retry.builds.is_empty() {
+        return Ok(());
+    }
+    let jobs: Vec<_> = retry.builds.iter().map(|one| (one.build, WorkRef::New(one.root))).collect();
+    let made = reroot_in(tx, now, &retry.works, &jobs).await?;
+    keep_works(tx, &retry.derivations, &made.works).await?;
+    reopen(tx).await?;
+    for (one, round) in retry.builds.iter().zip(&made.rounds) {
+        if let (Some(round), Some(projection)) = (round, &one.ended) {
+            settle::settle(tx, one.build, *round, projection).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn keep_works(tx: &Tx, derivations: &[NewDerivation], works: &[WorkId]) -> Result<(), StoreError> {
