@@ -7,8 +7,12 @@ use crate::origin;
 use crate::parts::{Address, Asked, By};
 use crate::view;
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
@@ -98,25 +102,36 @@ pub(crate) fn below(hydra: &Hydra, address: &str, rest: &str, uri: &Uri) -> Stri
     format!("{}/{address}{rest}{query}", hydra.farm.settings().origin)
 }
 
-async fn all_builds(hydra: &Hydra, by: &Caller, id: i64) -> Result<Vec<Build>, Error> {
-    hydra.farm.evaluation(by, id).await?;
-    let mut builds: Vec<Build> = vec![];
-    loop {
-        let after = builds.last().map_or(0, |build| build.id);
-        let more = hydra.farm.evaluation_builds(by, id, after, BATCH).await?;
-        if more.is_empty() {
-            return Ok(builds);
-        }
-        builds.extend(more);
-    }
-}
-
+/// All builds of an evaluation, read and sent in parts: there may be a hundred thousand.
 pub(crate) async fn builds(
     State(hydra): State<Hydra>,
     By(by): By,
     Address(id): Address<i64>,
-) -> Result<Json<Vec<Value>>, Failed> {
-    Ok(Json(all_builds(&hydra, &by, id).await?.iter().map(view::build).collect()))
+) -> Result<Response, Failed> {
+    hydra.farm.evaluation(&by, id).await?;
+    let parts = stream::try_unfold(Some(0), move |after| {
+        let (farm, by) = (hydra.farm.clone(), by.clone());
+        async move {
+            let Some(after) = after else { return Ok::<_, Error>(None) };
+            let builds = farm.evaluation_builds(&by, id, after, BATCH).await?;
+            let last = builds.last().map(|build| build.id);
+            Ok(Some((part(&builds, after == 0)?, last)))
+        }
+    });
+    Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(parts)).into_response())
+}
+
+/// A part of a JSON array; the last one is empty.
+fn part(builds: &[Build], is_first: bool) -> Result<Bytes, Error> {
+    let mut text = String::from(if is_first { "[" } else { "" });
+    for (at, build) in builds.iter().enumerate() {
+        text.push_str(if is_first && at == 0 { "" } else { "," });
+        text.push_str(&serde_json::to_string(&view::build(build)).map_err(Error::internal)?);
+    }
+    if builds.is_empty() {
+        text.push(']');
+    }
+    Ok(text.into())
 }
 
 /// Outputs of succeeded builds that are offered whole.
@@ -125,11 +140,17 @@ pub(crate) async fn store_paths(
     By(by): By,
     Address(id): Address<i64>,
 ) -> Result<Json<BTreeSet<String>>, Failed> {
-    let builds = all_builds(&hydra, &by, id).await?;
-    let offered = builds.into_iter().filter(|build| {
-        build.status == Some(0) && build.products.iter().any(|product| product.kind == "nix-build")
-    });
-    Ok(Json(offered.flat_map(|build| build.outputs.into_values().flatten()).collect()))
+    hydra.farm.evaluation(&by, id).await?;
+    let (mut paths, mut after) = (BTreeSet::new(), 0);
+    loop {
+        let builds = hydra.farm.evaluation_builds(&by, id, after, BATCH).await?;
+        let Some(last) = builds.last() else { return Ok(Json(paths)) };
+        after = last.id;
+        let offered = builds.into_iter().filter(|build| {
+            build.status == Some(0) && build.products.iter().any(|product| product.kind == "nix-build")
+        });
+        paths.extend(offered.flat_map(|build| build.outputs.into_values().flatten()));
+    }
 }
 
 /// What somebody wants done to an evaluation.
@@ -192,4 +213,27 @@ pub(crate) async fn bump(
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
     carry_out(Order::Bump, (hydra, by, id, method, headers)).await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn parts_are_one_array() {
+        let build = |id| Build { id, ..Build::default() };
+        for parts in [vec![], vec![vec![1, 2], vec![3]], vec![vec![1]]] {
+            let mut text = String::new();
+            let mut is_first = true;
+            for ids in parts.iter().chain([&vec![]]) {
+                let builds: Vec<_> = ids.iter().copied().map(build).collect();
+                text.push_str(std::str::from_utf8(&part(&builds, is_first).unwrap()).unwrap());
+                is_first = false;
+            }
+            let read: Vec<Value> = serde_json::from_str(&text).unwrap();
+            let ids: Vec<_> = read.iter().filter_map(|build| build["id"].as_i64()).collect();
+            assert_eq!(ids, parts.concat());
+        }
+    }
 }

@@ -15,6 +15,7 @@ pub(crate) use classes::class_of;
 pub(crate) use finish::{finish as finish_in, log_number};
 pub(crate) use lease::next as lease_in;
 pub(crate) use record::record as record_in;
+pub(crate) use release::bump as bump_in;
 pub(crate) use runners::register as register_in;
 
 use crate::SqlStore;

@@ -3,9 +3,7 @@
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
-use crate::port::{
-    BriefBuild, Build, BuildFilter, BuildProgress, Counts, EvaluationRow, Jobset, Role, StoreError,
-};
+use crate::port::{BriefBuild, Build, BuildFilter, Counts, EvaluationRow, Role, StoreError};
 use ropewalk_model::grant::Mode;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::status::Cause;
@@ -180,8 +178,9 @@ impl Farm {
     pub async fn cancel_evaluation(&self, by: &Caller, id: i64) -> Result<usize, Error> {
         self.operated_evaluation(by, id, Role::CancelBuild).await?;
         let mut cancelled = 0;
-        for build in self.store.open_builds_of(id).await? {
-            cancelled += usize::from(self.cancel_open(build).await?);
+        for builds in self.store.open_builds_of(id).await?.chunks(BATCH as usize) {
+            cancelled += self.store.cancel_builds(builds).await?;
+            self.leases.wake();
         }
         self.tell_builds().await?;
         Ok(cancelled)
@@ -193,28 +192,6 @@ impl Farm {
         let builds = self.store.open_builds_of(id).await?;
         self.bump_all(&builds).await?;
         Ok(builds.len())
-    }
-
-    /// Ends what a jobset evaluates and builds that is about to be removed.
-    pub(super) async fn give_up(&self, jobset: &Jobset) -> Result<(), Error> {
-        if let Some(job) = self.store.evaluating(jobset.id).await? {
-            self.cancel_open(job.0).await?;
-        }
-        let filter = BuildFilter {
-            project: Some(jobset.project_name.clone()),
-            jobset: Some(jobset.name.clone()),
-            state: BuildProgress::Open,
-            ..BuildFilter::default()
-        };
-        let mut before = None;
-        loop {
-            let builds = self.store.newest_builds(&filter, before, BATCH).await?;
-            let Some(last) = builds.last() else { return Ok(()) };
-            before = Some(*last);
-            for build in builds {
-                self.cancel_open(build).await?;
-            }
-        }
     }
 
     /// False if it had ended.
@@ -232,10 +209,10 @@ impl Farm {
     }
 
     async fn bump_all(&self, builds: &[i64]) -> Result<(), Error> {
-        for id in builds {
-            self.store.bump(self.store.root_work(JobId(*id)).await?).await?;
+        for builds in builds.chunks(BATCH as usize) {
+            self.store.bump_builds(builds).await?;
         }
-        Ok(self.store.note_bump(builds).await?)
+        Ok(())
     }
 
     async fn known_build(&self, by: &Caller, id: i64) -> Result<BriefBuild, Error> {

@@ -117,8 +117,9 @@ impl Farm {
         let jobset = self.jobset(by, project, name).await?;
         access::delete_jobset(by)?;
         by_hand(&self.project(by, project).await?)?;
-        self.give_up(&jobset).await?;
-        Ok(self.store.delete_jobset(jobset.id).await?)
+        self.store.delete_jobset(jobset.id).await?;
+        self.leases.wake();
+        Ok(())
     }
 
     /// Notes that jobsets are to be evaluated. Those that are not there, or are disabled, are left out.

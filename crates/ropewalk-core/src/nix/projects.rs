@@ -102,10 +102,9 @@ impl Farm {
     pub async fn delete_project(&self, by: &Caller, name: &str) -> Result<(), Error> {
         let project = self.project(by, name).await?;
         access::change_project(by, &project)?;
-        for jobset in self.store.jobsets(project.id).await? {
-            self.give_up(&jobset).await?;
-        }
-        Ok(self.store.delete_project(project.id).await?)
+        self.store.delete_project(project.id).await?;
+        self.leases.wake();
+        Ok(())
     }
 
     /// Texts that cannot be a name name nothing; a database need not be asked, nor understand them.

@@ -11,6 +11,8 @@ pub struct NixSettings {
     pub push_requires_login: bool,
     /// Folders of the runner's machine that jobsets of everybody may read.
     pub local_inputs: Vec<PathBuf>,
+    /// Evaluations of a jobset that found nothing new, or failed, whose jobs are kept.
+    pub looks_kept: u32,
     /// Evaluations that run at once.
     pub max_evaluations: u32,
     /// What one evaluation may use.
@@ -42,6 +44,7 @@ impl Default for NixSettings {
         NixSettings {
             push_requires_login: false,
             local_inputs: vec![],
+            looks_kept: 10,
             max_evaluations: 4,
             evaluation: EvaluationLimits::default(),
             import_from_derivation: false,

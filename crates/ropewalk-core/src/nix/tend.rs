@@ -34,6 +34,7 @@ impl Farm {
             }
             if self.is_time(&mut swept, SWEEP_EVERY) {
                 note("failures to be forgotten", self.store.forget_failures(false).await.map(drop));
+                note("evaluations to be forgotten", self.forget_looks().await);
                 note("roots in the Nix store", self.sweep_roots().await);
             }
             tokio::time::sleep(PACE).await;
@@ -82,6 +83,13 @@ impl Farm {
                 return Ok(());
             }
         }
+    }
+
+    /// Removes what old evaluations left that found nothing new, or failed.
+    async fn forget_looks(&self) -> Result<(), Error> {
+        let keep = self.settings.nix.looks_kept;
+        while self.store.forget_looks(keep, BATCH).await? >= u64::from(BATCH) {}
+        Ok(())
     }
 
     async fn sweep_roots(&self) -> Result<(), Error> {

@@ -60,7 +60,7 @@ pub(super) fn project_fields(fields: ProjectFields) -> Result<ProjectFields, Err
         return Err(Error::malformed("a project needs a display name").about("displayname"));
     }
     if let Some(declarative) = &fields.declarative {
-        path(&declarative.file)?;
+        path("declarative", &declarative.file)?;
     }
     Ok(fields)
 }
@@ -78,7 +78,7 @@ pub(super) fn jobset_fields(fields: JobsetFields) -> Result<JobsetFields, Error>
         let what = "name the input of the expression: it takes a letter, then letters, digits, _ and -";
         return Err(wrong(&fields.expression_input, what).about("nixexprinput"));
     }
-    path(&fields.expression_path)?;
+    path("nixexprpath", &fields.expression_path)?;
     if !(1..=SHARES_MAX).contains(&fields.shares) {
         let message = format!("scheduling shares are a number of 1 to {SHARES_MAX}");
         return Err(Error::malformed(message).about("schedulingshares"));
@@ -119,7 +119,9 @@ pub(super) fn input(name: &str, input: JobsetInput) -> Result<JobsetInput, Error
             let uri = value.split_ascii_whitespace().next().unwrap_or_default();
             // `ext::COMMAND` and the like are programs.
             let is_address = !uri.is_empty() && !uri.starts_with('-') && !uri.contains("::");
-            is_address && !value.chars().any(char::is_control)
+            is_address
+                && !value.chars().any(char::is_control)
+                && value.split_ascii_whitespace().skip(1).all(is_git_word)
         }
         InputKind::Nix => !value.is_empty(),
         InputKind::String => true,
@@ -135,9 +137,14 @@ pub(super) fn input(name: &str, input: JobsetInput) -> Result<JobsetInput, Error
     }
 }
 
+/// Passes branches, commits and the options that there are.
+fn is_git_word(word: &str) -> bool {
+    word.split_once('=').is_none_or(|(name, value)| name == "timeout" && value.parse::<u64>().is_ok())
+}
+
 fn syntax(kind: InputKind) -> &'static str {
     match kind {
-        InputKind::Git => "write URI [BRANCH or COMMIT [deepClone]]",
+        InputKind::Git => "write URI [BRANCH or COMMIT [deepClone]] [timeout=SECONDS]",
         InputKind::Path => "write an absolute path without blanks",
         InputKind::String => "write any text",
         InputKind::Boolean => "write true or false",
@@ -191,7 +198,7 @@ fn text(name: &'static str, text: &str) -> Result<String, Error> {
 }
 
 /// Passes relative paths that lead nowhere else.
-fn path(path: &str) -> Result<(), Error> {
+fn path(field: &'static str, path: &str) -> Result<(), Error> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-+._$:/".contains(&byte);
     let parts = || path.split('/');
     let is_path = !path.is_empty()
@@ -202,9 +209,9 @@ fn path(path: &str) -> Result<(), Error> {
         true => Ok(()),
         false => Err(wrong(
             path,
-            "be the path of an expression: it is relative, without .., of letters, digits and - + . _ $ :",
+            "be the path of a file in an input: it is relative, without .., of letters, digits and - + . _ $ :",
         )
-        .about("nixexprpath")),
+        .about(field)),
     }
 }
 
@@ -277,10 +284,10 @@ mod tests {
     #[test]
     fn a_path_stays_within_its_input() {
         for good in ["release.nix", "nix/a.nix", "a+b/$c:d"] {
-            assert!(path(good).is_ok(), "{good}");
+            assert!(path("nixexprpath", good).is_ok(), "{good}");
         }
         for bad in ["", "/etc/passwd", "../x", "a/../b", "a/..", "a b", "a//b", "a;b", "a\n"] {
-            assert!(path(bad).is_err(), "{bad}");
+            assert!(path("nixexprpath", bad).is_err(), "{bad}");
         }
     }
 
@@ -295,6 +302,7 @@ mod tests {
             (InputKind::Build, "7"),
             (InputKind::Build, "release-22.05:hello"),
             (InputKind::Git, "https://example.org/a.git main"),
+            (InputKind::Git, "https://e.org/r main deep timeout=7"),
             (InputKind::Path, "/srv/x"),
             (InputKind::String, ""),
         ] {
@@ -308,6 +316,8 @@ mod tests {
             (InputKind::Git, ""),
             (InputKind::Git, "--upload-pack=x"),
             (InputKind::Git, "ext::sh"),
+            (InputKind::Git, "https://e.org/r main color=red"),
+            (InputKind::Git, "https://e.org/r main timeout=soon"),
             (InputKind::Path, "srv"),
             (InputKind::Build, "9:hello"),
             (InputKind::Build, "release-22.05:j:hello"),

@@ -31,11 +31,12 @@ pub use jobs::{
 };
 pub use logs::{LogRef, LogSlice, LogTime, Logs};
 pub use nix::{
-    BriefBuild, Build, BuildFilter, BuildProgress, Builds, Counts, Declarative, DerivationAttempt, DueJobset, Enabled,
-    EndedBuild, EndedEvaluation, Evaluated, EvaluatedJobset, EvaluationRow, Evaluations, FailedDerivation,
-    Failure, InputKind, Jobset, JobsetFields, JobsetInput, JobsetProgress, JobsetSave, JobsetTrigger,
-    MeasuredBuild, NewDerivation, NewEvaluation, NewMember, NewNixBuild, NewProject, NixRoots, Project,
-    ProjectFields, ProjectUpdate, Projects, Resolved, ResolvedBuild, RetriedBuild, Retry, Saved, TakeOver, Taken, Wanted,
+    BriefBuild, Build, BuildFilter, BuildProgress, Builds, Counts, Declarative, DerivationAttempt, DueJobset,
+    Enabled, EndedBuild, EndedEvaluation, Evaluated, EvaluatedJobset, EvaluationRow, Evaluations,
+    FailedDerivation, Failure, InputKind, Jobset, JobsetFields, JobsetInput, JobsetProgress, JobsetSave,
+    JobsetTrigger, MeasuredBuild, NewDerivation, NewEvaluation, NewMember, NewNixBuild, NewProject, NixRoots,
+    Project, ProjectFields, ProjectUpdate, Projects, Resolved, ResolvedBuild, RetriedBuild, Retry, Saved,
+    TakeOver, Taken, Wanted,
 };
 pub use nix::{NixEntry, NixFiles, NixFound};
 pub use packages::{DatabaseRow, NewPackage, PackageRow, Packages, Repository};

@@ -205,7 +205,8 @@ pub(crate) fn a_commit_of_too_many_files_is_not_checked_out(home: &Path) {
     evaluation.limits.input = 100 << 20;
     for deep in [false, true] {
         let uri = repository.to_str().unwrap().to_owned();
-        let input = Input::Git { uri, reference: Some("main".into()), deep, timeout: 60, local: true };
+        let input =
+            Input::Git { uri, reference: Some("main".into()), deep, timeout: 60, local: true, free: true };
         evaluation.inputs.insert("other".into(), input);
         let ended = world.evaluate(&evaluation);
         let text = ended.failure(Cause::SourceFailed);

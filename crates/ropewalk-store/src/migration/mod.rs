@@ -12,6 +12,7 @@ mod m0009_nix_builds;
 mod m0010_arch_native;
 mod m0011_arch_lists;
 mod m0012_nix_trust;
+mod m0013_nix_looks;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -36,6 +37,7 @@ impl MigratorTrait for Steps {
             Box::new(m0010_arch_native::Step),
             Box::new(m0011_arch_lists::Step),
             Box::new(m0012_nix_trust::Step),
+            Box::new(m0013_nix_looks::Step),
         ]
     }
 }

@@ -2,11 +2,15 @@
 
 use super::inputs;
 use super::projects::{holds, lock};
+use crate::change::take_turn;
 use crate::db::{Channel, Database, Row, Tx, Write};
+use crate::jobs::cancel_in;
 use ropewalk_core::nix::DECLARED;
 use ropewalk_core::port::{
     Enabled, Jobset, JobsetFields, JobsetProgress, JobsetSave, JobsetTrigger, Saved, StoreError,
 };
+use ropewalk_model::ids::JobId;
+use ropewalk_model::status::Cause;
 use ropewalk_model::time::Time;
 use sea_orm::Value;
 use std::time::Duration;
@@ -191,7 +195,7 @@ pub(super) async fn declare(tx: &Tx, now: Time, project: i64, is_declared: bool)
     let known = numbered(tx, project, DECLARED).await?;
     match (known, is_declared) {
         (None, false) | (Some(_), true) => Ok(()),
-        (Some(id), false) => delete(tx, &id).await,
+        (Some(id), false) => delete(tx, &(now, id)).await,
         (None, true) => {
             // Hydra's defaults for it, but for that.
             let fields = JobsetFields {
@@ -209,7 +213,16 @@ pub(super) async fn declare(tx: &Tx, now: Time, project: i64, is_declared: bool)
     }
 }
 
-pub(super) async fn delete(tx: &Tx, id: &i64) -> Result<(), StoreError> {
+/// What is evaluated and built for it is cancelled with it, so that nothing of it is queued meanwhile that nobody sees.
+pub(super) async fn delete(tx: &Tx, (now, id): &(Time, i64)) -> Result<(), StoreError> {
+    take_turn(tx).await?;
+    let sql = "SELECT j.id FROM jobs j WHERE j.ended IS NULL AND (
+            j.id IN (SELECT e.job FROM nix_evaluating e WHERE e.jobset = $1)
+            OR j.id IN (SELECT b.job FROM nix_builds b WHERE b.jobset = $1 AND NOT b.finished))
+        ORDER BY j.id";
+    for row in tx.query_all(sql, vec![(*id).into()]).await? {
+        cancel_in(tx, &(*now, JobId(row.get("id")?), Cause::Cancelled)).await?;
+    }
     let locked = format!("SELECT id FROM nix_jobsets WHERE id = $1{}", tx.for_update());
     if tx.query_one(&locked, vec![(*id).into()]).await?.is_none() {
         return Err(StoreError::Missing("such jobset: somebody removed it".into()));

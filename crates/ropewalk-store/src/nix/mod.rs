@@ -31,7 +31,7 @@ impl Projects for SqlStore {
     }
 
     async fn delete_project(&self, id: i64) -> Result<(), StoreError> {
-        self.db.write(projects::DELETE, id, projects::delete).await
+        self.db.write(projects::DELETE, (self.now(), id), projects::delete).await
     }
 
     async fn jobsets(&self, project: i64) -> Result<Vec<Jobset>, StoreError> {
@@ -55,7 +55,7 @@ impl Projects for SqlStore {
     }
 
     async fn delete_jobset(&self, id: i64) -> Result<(), StoreError> {
-        self.db.write(jobsets::DELETE, id, jobsets::delete).await
+        self.db.write(jobsets::DELETE, (self.now(), id), jobsets::delete).await
     }
 
     async fn trigger_jobsets(&self, triggers: Vec<JobsetTrigger>) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! Rows of projects.
 
 use super::jobsets;
-use crate::change::optional_word;
+use crate::change::{optional_word, take_turn};
 use crate::db::{Engine, Row, Tx, Write};
 use ropewalk_core::port::{Declarative, NewProject, Project, ProjectFields, ProjectUpdate, StoreError};
 use ropewalk_model::ids::UserId;
@@ -157,10 +157,11 @@ pub(super) async fn update(tx: &Tx, (now, update): &(Time, ProjectUpdate)) -> Re
     jobsets::declare(tx, *now, id, update.fields.declarative.is_some()).await
 }
 
-pub(super) async fn delete(tx: &Tx, id: &i64) -> Result<(), StoreError> {
+pub(super) async fn delete(tx: &Tx, (now, id): &(Time, i64)) -> Result<(), StoreError> {
+    take_turn(tx).await?;
     lock(tx, *id).await?;
     for row in tx.query_all("SELECT id FROM nix_jobsets WHERE project = $1", vec![(*id).into()]).await? {
-        jobsets::delete(tx, &row.get("id")?).await?;
+        jobsets::delete(tx, &(*now, row.get("id")?)).await?;
     }
     tx.execute("DELETE FROM nix_members WHERE project = $1", vec![(*id).into()]).await?;
     tx.execute("DELETE FROM nix_projects WHERE id = $1", vec![(*id).into()]).await.map(drop)

@@ -31,7 +31,7 @@ async fn release_one(tx: &Tx, (now, id): &(Time, WorkId)) -> Result<bool, StoreE
     Ok(released)
 }
 
-pub(super) async fn bump(tx: &Tx, (now, root): &(Time, WorkId)) -> Result<(), StoreError> {
+pub(crate) async fn bump(tx: &Tx, (now, root): &(Time, WorkId)) -> Result<(), StoreError> {
     take_turn_for_work(tx, *root).await?;
     let (mut due, mut seen) = (vec![*root], BTreeSet::from([*root]));
     while let Some(id) = due.pop() {

@@ -74,6 +74,7 @@ on_both_engines! {
         lists_are_narrowed_by_project_jobset_job_and_system
         the_queue_by_priority_is_cut_after_it_is_sorted
         an_error_of_a_lost_evaluation_ends_with_the_next_look
+        looks_that_left_nothing_are_forgotten_but_for_the_newest
         what_is_saved_while_an_evaluation_runs_is_evaluated_after_it
         hydra_50_an_aggregate_waits_for_its_constituents_and_fails_with_one
         hydra_52_queued_and_running_builds_are_cancelled_and_finished_ones_not

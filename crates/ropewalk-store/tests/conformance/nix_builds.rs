@@ -434,6 +434,44 @@ pub async fn an_error_of_a_lost_evaluation_ends_with_the_next_look(env: Env) {
     assert_eq!(world.progress("j").await.progress.error_at, after.error_at, "nothing was written");
 }
 
+pub async fn looks_that_left_nothing_are_forgotten_but_for_the_newest(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(vec![job("a", "1")], &[])).await;
+    world.build_all(&[]).await;
+    let mut jobs = vec![];
+    for at in 0..5 {
+        world.env.clock.advance(Duration::from_secs(1));
+        world.push("j", false).await;
+        world.tend().await;
+        jobs.push(
+            world
+                .env
+                .store
+                .evaluating(world.progress("j").await.id)
+                .await
+                .expect("an answer")
+                .expect("it runs"),
+        );
+        if at % 2 == 0 {
+            world.evaluate(&EvaluationResult { found: None, ..result("h", Found::default()) }).await;
+        } else {
+            let lease = world.env.lease_one(world.runner).await;
+            world.failed(&lease, Cause::StepFailed).await;
+        }
+    }
+    let forget = async || world.env.store.forget_looks(2, 100).await.expect("forgotten");
+    assert_eq!((forget().await, forget().await), (3, 0));
+    let mut left = vec![];
+    for job in &jobs {
+        left.push(world.env.store.root_work(*job).await.is_ok());
+    }
+    assert_eq!(left, [false, false, false, true, true]);
+    world.tend().await;
+    let build = world.build("a").await;
+    let evaluation = world.farm.evaluation(&world.admin, build.evaluations[0]).await.expect("it");
+    assert!(world.env.store.root_work(evaluation.job).await.is_ok(), "what was kept keeps its job");
+}
+
 pub async fn what_is_saved_while_an_evaluation_runs_is_evaluated_after_it(env: Env) {
     let world = world(env).await;
     for enabled in [Enabled::On, Enabled::OneShot] {

@@ -107,12 +107,20 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ),
     (
         "nix.local-inputs",
-        "Folders of the runner's machine that jobsets of everybody may read; administrators' may read all.",
+        "Folders of the runner's machine that jobsets of everybody may read, as far as no link leads out of them; administrators' may read all.",
+    ),
+    (
+        "nix.looks-kept",
+        "Evaluations of a jobset that found nothing new, or failed, whose jobs and logs are kept.",
     ),
     ("nix.max-evaluations", "Evaluations at the same time."),
     ("nix.max-output", "Bytes that all outputs of a derivation may have; 0: any number."),
     ("nix.max-result", "Bytes of the result of an evaluation."),
-    ("nix.max-silent", "Seconds without output after which the build of a derivation ends."),
+    (
+        "nix.max-silent",
+        "Seconds without output after which the build of a derivation ends that asks for none.",
+    ),
+    ("nix.max-silent-max", "Seconds without output that a derivation can ask for (`meta.maxSilent`)."),
     (
         "nix.program",
         "Path of `nix`, beside which the other programs of Nix lie; empty: looked for in `PATH`.",
@@ -120,7 +128,8 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("nix.push-requires-login", "Nobody starts an evaluation without an account."),
     ("nix.roots-grace", "Seconds for which outputs stay in the Nix store that nothing asks for any more."),
     ("nix.store", "Empty: a store in the data folder; `system`: `/nix/store`."),
-    ("nix.timeout", "Seconds that the build of a derivation may take."),
+    ("nix.timeout", "Seconds that the build of a derivation may take that asks for none."),
+    ("nix.timeout-max", "Seconds that a derivation can ask for (`meta.timeout`)."),
     ("nix.unsupported-after", "Seconds for which a derivation waits for a runner of its system."),
     ("outgoing.allow", "Private networks that registries and jobsets' repositories may lead to."),
     ("proxy.trusted", "Networks of proxies whose `X-Forwarded-For` is believed."),

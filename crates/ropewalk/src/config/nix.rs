@@ -24,6 +24,7 @@ pub(crate) struct Nix {
     pub(crate) fetch_time: u64,
     pub(crate) import_from_derivation: bool,
     pub(crate) local_inputs: Vec<PathBuf>,
+    pub(crate) looks_kept: u32,
     pub(crate) max_evaluations: u32,
     pub(crate) max_output: u64,
     pub(crate) max_result: u64,
@@ -68,6 +69,7 @@ impl Default for Nix {
             fetch_time,
             import_from_derivation: settings.import_from_derivation,
             local_inputs: settings.local_inputs,
+            looks_kept: settings.looks_kept,
             max_evaluations: settings.max_evaluations,
             max_output: settings.max_output.unwrap_or(0),
             max_result: settings.max_result,
@@ -89,6 +91,7 @@ impl Nix {
         NixSettings {
             push_requires_login: self.push_requires_login,
             local_inputs: self.local_inputs.clone(),
+            looks_kept: self.looks_kept,
             max_evaluations: self.max_evaluations,
             evaluation: EvaluationLimits {
                 time: self.evaluation_time,

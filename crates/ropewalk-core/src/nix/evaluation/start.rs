@@ -2,7 +2,7 @@
 
 use super::inputs;
 use super::works::nix_plan;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::farm::Farm;
 use crate::port::{DueJobset, Loss, NewEvaluation, NewJob, NewWork, Submission, WorkRef};
 use ropewalk_model::job::{JobKind, Visibility};
@@ -16,22 +16,36 @@ use std::collections::BTreeSet;
 const PRIORITY: i32 = 1_000_000;
 
 impl Farm {
-    /// Starts what is due, as far as evaluations may run at once.
+    /// Starts what is due, as far as evaluations may run at once. A jobset that cannot be started does not keep others
+    /// from it.
     pub(in crate::nix) async fn start_evaluations(&self) -> Result<(), Error> {
         let at_once = self.settings.nix.max_evaluations.max(1);
         for due in self.store.due_jobsets(at_once).await? {
             let (jobset, triggered) = (due.jobset.id, due.jobset.progress.triggered);
-            match inputs::inputs(&*self.store, &due.jobset).await? {
-                Ok(inputs) => {
-                    let submission = self.evaluation_submission(&due, inputs)?;
-                    let new = NewEvaluation { jobset, triggered, at_once, submission };
-                    if let Some(job) = self.store.start_evaluation(new).await? {
-                        let (project, name) = (&due.jobset.project_name, &due.jobset.name);
-                        tracing::info!(%job, "the jobset {project}:{name} is evaluated");
-                    }
-                }
-                Err(why) => self.store.refuse_evaluation(jobset, triggered, &why).await?,
+            let Err(error) = self.start_evaluation(&due, at_once).await else { continue };
+            if error.kind == Kind::Unavailable {
+                return Err(error);
             }
+            let (project, name) = (&due.jobset.project_name, &due.jobset.name);
+            tracing::error!("the jobset {project}:{name} cannot be evaluated: {error}");
+            let why = format!("the evaluation cannot be started: {error}");
+            self.store.refuse_evaluation(jobset, triggered, &why).await?;
+        }
+        Ok(())
+    }
+
+    async fn start_evaluation(&self, due: &DueJobset, at_once: u32) -> Result<(), Error> {
+        let (jobset, triggered) = (due.jobset.id, due.jobset.progress.triggered);
+        match inputs::inputs(&*self.store, &due.jobset).await? {
+            Ok(inputs) => {
+                let submission = self.evaluation_submission(due, inputs)?;
+                let new = NewEvaluation { jobset, triggered, at_once, submission };
+                if let Some(job) = self.store.start_evaluation(new).await? {
+                    let (project, name) = (&due.jobset.project_name, &due.jobset.name);
+                    tracing::info!(%job, "the jobset {project}:{name} is evaluated");
+                }
+            }
+            Err(why) => self.store.refuse_evaluation(jobset, triggered, &why).await?,
         }
         Ok(())
     }

@@ -333,8 +333,10 @@ pub trait Builds: Send + Sync {
     /// Restarts builds: their next round, and that of all that failed because of them. What is remembered of failures
     /// below them is forgotten. Those that have not ended are left as they are; answers which were restarted.
     async fn restart_builds(&self, builds: &[i64]) -> Result<Vec<i64>, StoreError>;
-    /// Notes that builds were put in front.
-    async fn note_bump(&self, builds: &[i64]) -> Result<(), StoreError>;
+    /// Cancels those of these builds that have not ended, all or none; answers how many.
+    async fn cancel_builds(&self, builds: &[i64]) -> Result<usize, StoreError>;
+    /// Puts builds, and what they need, in front of the queue, all or none.
+    async fn bump_builds(&self, builds: &[i64]) -> Result<(), StoreError>;
     /// Whether a build's outputs are kept for ever. [`StoreError::Missing`] if there is no such build.
     async fn keep_build(&self, build: i64, keep: bool) -> Result<(), StoreError>;
     /// Ready works of Nix, at most `limit`, older than `after`, that no runner can serve which was heard of within

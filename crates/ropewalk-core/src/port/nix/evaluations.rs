@@ -257,6 +257,9 @@ pub trait Evaluations: Send + Sync {
     /// Writes an ended evaluation down, with all that it changes, and queues its new builds; false if somebody else
     /// did, or the jobset is gone.
     async fn take_over(&self, take: TakeOver) -> Result<bool, StoreError>;
+    /// Removes the jobs of evaluations of which nothing was kept, but for the newest `keep` of each jobset, at most
+    /// `limit`; answers how many.
+    async fn forget_looks(&self, keep: u32, limit: u32) -> Result<u64, StoreError>;
     /// What an input names; none if there is no such thing.
     async fn resolve(&self, wanted: Wanted) -> Result<Option<Resolved>, StoreError>;
 }

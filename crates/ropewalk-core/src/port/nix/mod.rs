@@ -7,8 +7,8 @@ mod projects;
 mod roots;
 
 pub use builds::{
-    BriefBuild, Build, BuildFilter, BuildProgress, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow,
-    FailedDerivation, Failure, MeasuredBuild,
+    BriefBuild, Build, BuildFilter, BuildProgress, Builds, Counts, DerivationAttempt, EndedBuild,
+    EvaluationRow, FailedDerivation, Failure, MeasuredBuild,
 };
 pub use evaluations::{
     DueJobset, EndedEvaluation, Evaluated, EvaluatedJobset, Evaluations, NewBuild as NewNixBuild,

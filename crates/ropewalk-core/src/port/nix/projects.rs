@@ -259,7 +259,7 @@ pub trait Projects: Send + Sync {
     /// Changes a project. A file of jobsets makes the jobset `.jobsets`, its end removes it.
     /// [`StoreError::Conflict`] if the name is taken.
     async fn update_project(&self, update: ProjectUpdate) -> Result<(), StoreError>;
-    /// Removes a project with its jobsets. [`StoreError::Missing`] if there is none.
+    /// Removes a project with its jobsets, and cancels what is evaluated and built for them. [`StoreError::Missing`] if there is none.
     async fn delete_project(&self, id: i64) -> Result<(), StoreError>;
     /// Jobsets of a project: hidden ones last, enabled ones first, then by name.
     async fn jobsets(&self, project: i64) -> Result<Vec<Jobset>, StoreError>;
@@ -272,7 +272,7 @@ pub trait Projects: Send + Sync {
     /// Makes or replaces a jobset. One that is enabled and looked at by time is triggered.
     /// [`StoreError::Conflict`] if the new name is taken.
     async fn save_jobset(&self, save: JobsetSave) -> Result<Saved, StoreError>;
-    /// Removes a jobset. [`StoreError::Missing`] if there is none.
+    /// Removes a jobset, and cancels what is evaluated and built for it. [`StoreError::Missing`] if there is none.
     async fn delete_jobset(&self, id: i64) -> Result<(), StoreError>;
     /// Notes that jobsets are to be evaluated. Those that wait for it already are left as they are, but for the force.
     async fn trigger_jobsets(&self, triggers: Vec<JobsetTrigger>) -> Result<(), StoreError>;

@@ -3,16 +3,20 @@
 use super::settle::clear;
 use crate::change::{JobRow, take_turn};
 use crate::db::{Channel, Tx, Write};
-use crate::jobs::restart_in;
+use crate::jobs::{cancel_in, restart_in};
+use crate::queue::bump_in;
 use ropewalk_core::port::StoreError;
 use ropewalk_model::fault::Point;
 use ropewalk_model::ids::{JobId, WorkId};
+use ropewalk_model::status::Cause;
 use ropewalk_model::time::Time;
 use std::collections::{BTreeSet, VecDeque};
 
 pub(in crate::nix) const RESTART: Write =
     Write::durable("restart builds").slow().points(Point::SubmitBeforeCommit, Point::SubmitAfterCommit);
-pub(in crate::nix) const BUMP: Write = Write::durable("note what was put in front");
+pub(in crate::nix) const CANCEL: Write =
+    Write::durable("cancel builds").slow().points(Point::CancelBeforeCommit, Point::CancelAfterCommit);
+pub(in crate::nix) const BUMP: Write = Write::durable("put builds in front").slow();
 pub(in crate::nix) const KEEP: Write = Write::durable("keep a build");
 pub(in crate::nix) const FORGET: Write = Write::durable("forget failures");
 
@@ -93,8 +97,25 @@ pub(in crate::nix) async fn reopen(tx: &Tx) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(in crate::nix) async fn bump(tx: &Tx, (now, builds): &(Time, Vec<i64>)) -> Result<(), StoreError> {
+pub(in crate::nix) async fn cancel(tx: &Tx, (now, builds): &(Time, Vec<i64>)) -> Result<usize, StoreError> {
+    take_turn(tx).await?;
+    let mut cancelled = 0;
     for build in builds {
+        let sql = "SELECT id FROM jobs WHERE id = $1 AND ended IS NULL";
+        if tx.query_one(sql, vec![(*build).into()]).await?.is_some() {
+            cancel_in(tx, &(*now, JobId(*build), Cause::Cancelled)).await?;
+            cancelled += 1;
+        }
+    }
+    Ok(cancelled)
+}
+
+pub(in crate::nix) async fn bump(tx: &Tx, (now, builds): &(Time, Vec<i64>)) -> Result<(), StoreError> {
+    take_turn(tx).await?;
+    for build in builds {
+        let sql = "SELECT work FROM jobs WHERE id = $1";
+        let Some(row) = tx.query_one(sql, vec![(*build).into()]).await? else { continue };
+        bump_in(tx, &(*now, WorkId(row.get("work")?))).await?;
         let sql = "UPDATE nix_builds SET bumped = $2 WHERE job = $1";
         tx.execute(sql, vec![(*build).into(), now.0.into()]).await?;
     }

@@ -8,8 +8,8 @@ use ropewalk_model::ids::{AttemptId, JobId};
 use ropewalk_model::link::{LogFile, LogName};
 use std::collections::BTreeSet;
 
-/// Works of one derivation, the newest ones.
-const WORKS: i64 = 1000;
+/// Works of one derivation, the newest ones: the log of the newest try is what is asked for.
+const WORKS: i64 = 16;
 
 /// Goes from the works that evaluations made to those that restarts made in their place.
 #[allow(clippy::ptr_arg, reason = "an operation gets its input as it was given")]

@@ -18,8 +18,8 @@ use crate::db::Channel;
 use async_trait::async_trait;
 use ropewalk_core::nix::Projection;
 use ropewalk_core::port::{
-    BriefBuild, Build, BuildFilter, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow, Failure, MeasuredBuild,
-    StoreError,
+    BriefBuild, Build, BuildFilter, Builds, Counts, DerivationAttempt, EndedBuild, EvaluationRow, Failure,
+    MeasuredBuild, StoreError,
 };
 use ropewalk_model::ids::{JobId, WorkId};
 use ropewalk_model::nix::Metric;
@@ -203,7 +203,11 @@ impl Builds for SqlStore {
         self.db.write(change::RESTART, (self.now(), builds.to_vec()), change::restart).await
     }
 
-    async fn note_bump(&self, builds: &[i64]) -> Result<(), StoreError> {
+    async fn cancel_builds(&self, builds: &[i64]) -> Result<usize, StoreError> {
+        self.db.write(change::CANCEL, (self.now(), builds.to_vec()), change::cancel).await
+    }
+
+    async fn bump_builds(&self, builds: &[i64]) -> Result<(), StoreError> {
         self.db.write(change::BUMP, (self.now(), builds.to_vec()), change::bump).await
     }
 

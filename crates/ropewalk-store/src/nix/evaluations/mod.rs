@@ -2,6 +2,7 @@
 
 pub(super) mod due;
 pub(super) mod ended;
+pub(super) mod looks;
 pub(super) mod read;
 pub(super) mod resolve;
 pub(super) mod take;
@@ -73,6 +74,10 @@ impl Evaluations for SqlStore {
 
     async fn take_over(&self, take: TakeOver) -> Result<bool, StoreError> {
         self.db.write(take::TAKE, (self.now(), take), take::take).await
+    }
+
+    async fn forget_looks(&self, keep: u32, limit: u32) -> Result<u64, StoreError> {
+        self.db.write(looks::FORGET, (keep, limit), looks::forget).await
     }
 
     async fn resolve(&self, wanted: Wanted) -> Result<Option<Resolved>, StoreError> {

@@ -1,5 +1,6 @@
 //! An evaluation that ended becomes rows, and its new builds jobs: all of it at once, and once only.
 
+use super::looks;
 use crate::change::take_turn;
 use crate::db::{Channel, Tx, Write};
 use crate::jobs::{reroot_in, submit_in};
@@ -28,6 +29,9 @@ pub(in crate::nix) async fn take(tx: &Tx, (now, take): &(Time, TakeOver)) -> Res
     let sql = "DELETE FROM nix_evaluating WHERE job = $1 RETURNING jobset";
     let Some(row) = tx.query_one(sql, vec![take.job.0.into()]).await? else { return Ok(false) };
     let jobset: i64 = row.get("jobset")?;
+    if !matches!(take.result, Taken::Evaluated(_)) {
+        looks::note(tx, take.job, jobset).await?;
+    }
     match &take.result {
         Taken::Same => {
             Note::default().write(tx, *now, jobset).await?;

@@ -1,0 +1,1 @@
+INSERT INTO nix_looks (job, jobset) VALUES (1, 1);
