@@ -7,7 +7,7 @@ set -euo pipefail
 run="git:git curl:curl newuidmap:uidmap slirp4netns:slirp4netns cc:gcc"
 test="$run hg:mercurial mmdebstrap:mmdebstrap ip:iproute2 nft:nftables sudo:sudo c++:g++ jq:jq python3:python3 docker-registry:docker-registry skopeo:skopeo openssl:openssl \
     chromium:chromium node:nodejs npm:npm script:bsdutils makepkg:makepkg pacman:pacman-package-manager bsdtar:libarchive-tools \
-    fakeroot:fakeroot zstd:zstd xz:xz-utils nix-store:nix-bin busybox:busybox-static"
+    fakeroot:fakeroot zstd:zstd xz:xz-utils nix-store:nix-bin busybox:busybox-static bzip2:bzip2"
 bench="$test strace:strace setpriv:util-linux"
 
 case "${1:-}" in

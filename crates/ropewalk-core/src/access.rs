@@ -118,6 +118,15 @@ pub fn administers_packages(caller: &Caller) -> bool {
     caller.is_admin()
 }
 
+/// Passes administrators, for what belongs to nobody any more.
+pub fn administer_packages(caller: &Caller) -> Result<(), Error> {
+    packages(caller, Mode::Rw)?;
+    match caller.is_admin() {
+        true => Ok(()),
+        false => Err(Error::new(Kind::Forbidden, "only an administrator may do this, with REPOS:RW")),
+    }
+}
+
 /// Passes whoever may change a target or a repository: its owner, and administrators.
 pub fn change_packages(caller: &Caller, owner: UserId) -> Result<(), Error> {
     packages(caller, Mode::Rw)?;
@@ -125,6 +134,22 @@ pub fn change_packages(caller: &Caller, owner: UserId) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::new(Kind::Forbidden, "this belongs to somebody else: only they may change it"))
+}
+
+/// Passes agents that build packages: their key needs no more than `AGENT:RW`.
+pub fn build_packages(caller: &Caller) -> Result<(), Error> {
+    if is_key_of_agent(caller) { Ok(()) } else { packages(caller, Mode::Rw) }
+}
+
+/// Whether it is the key of an agent, which may build packages and nothing else.
+pub fn is_key_of_agent(caller: &Caller) -> bool {
+    let is = |scope| holds(caller, scope, Mode::Rw).is_ok();
+    member(caller).is_ok() && is(Scope::Agent) && !is(Scope::Repos)
+}
+
+/// Whether it is a person's token that nothing narrows: more than any agent should hold.
+pub fn is_whole_account(caller: &Caller) -> bool {
+    matches!(caller, Caller::User { grants: Grants::All, token: Some(_), .. })
 }
 
 /// Whether it is the token of a package build, which may publish and nothing else.
@@ -135,7 +160,7 @@ pub fn is_key_of_build(caller: &Caller) -> bool {
 
 /// Passes whoever may publish packages somewhere.
 pub fn publishes(caller: &Caller) -> Result<(), Error> {
-    if is_key_of_build(caller) { Ok(()) } else { packages(caller, Mode::Rw) }
+    if is_key_of_build(caller) { Ok(()) } else { build_packages(caller) }
 }
 
 /// Passes the token of a package build whose account may publish into this owner's repository.
@@ -145,16 +170,6 @@ pub fn publish(caller: &Caller, owner: UserId) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::new(Kind::Forbidden, "the repository belongs to somebody else: only they may publish into it"))
-}
-
-/// Passes agents that build packages. They are given everybody's targets, so their account is an administrator's; the
-/// token needs no more than `REPOS:RW`.
-pub fn build_packages(caller: &Caller) -> Result<(), Error> {
-    packages(caller, Mode::Rw)?;
-    match caller.is_admin() {
-        true => Ok(()),
-        false => Err(Error::new(Kind::Forbidden, "agents need a token of an administrator, with REPOS:RW")),
-    }
 }
 
 /// Passes whoever may look at projects and what belongs to them, or ask for something there.

@@ -1,6 +1,6 @@
 //! The farm: what all use cases share.
 
-use crate::arch::{ArchSettings, Databases};
+use crate::arch::{ArchSettings, Databases, Seats};
 use crate::badges::Badges;
 use crate::error::Error;
 use crate::identity::Passwords;
@@ -9,7 +9,9 @@ use crate::port::{Blobs, Clock, Logs, NixFiles, NixRoots, Store};
 use crate::queue::Leases;
 use ropewalk_model::limits::{BuildLimits, RequestLimits};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// What an administrator decides.
 #[derive(Clone, Debug)]
@@ -40,6 +42,11 @@ pub struct Farm {
     pub(crate) passwords: Passwords,
     pub(crate) leases: Leases,
     pub(crate) databases: Databases,
+    pub(crate) seats: Seats,
+    /// Whether it was said that an agent holds more than it should.
+    pub(crate) told_of_key: AtomicBool,
+    /// Set once what schedules missed was skipped.
+    pub(crate) missed: OnceCell<()>,
     pub(crate) roots: Option<Arc<dyn NixRoots>>,
     pub(crate) nix_files: Option<Arc<dyn NixFiles>>,
     pub(crate) badges: Badges,
@@ -54,6 +61,7 @@ impl Farm {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Farm {
+        let seats = Seats::new(settings.arch.reads_at_once);
         Farm {
             store,
             logs,
@@ -63,6 +71,9 @@ impl Farm {
             passwords: Passwords::default(),
             leases: Leases::default(),
             databases: Databases::default(),
+            seats,
+            told_of_key: AtomicBool::new(false),
+            missed: OnceCell::new(),
             roots: None,
             nix_files: None,
             badges: Badges::default(),

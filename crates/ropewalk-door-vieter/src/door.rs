@@ -125,9 +125,15 @@ async fn route(row: Option<&Row>, words: &[&str], asking: Asking<'_>) -> Result<
         Endpoint::ChangeTarget => keyed(asking, Mode::Rw, |asking| targets::update(asking, id)).await,
         Endpoint::RemoveTarget => keyed(asking, Mode::Rw, |asking| targets::delete(asking, id)).await,
         Endpoint::Queue => keyed(asking, Mode::Rw, jobs::queue).await,
-        Endpoint::Poll => keyed(asking, Mode::Rw, jobs::poll).await,
+        Endpoint::Poll => {
+            access::build_packages(asking.caller)?;
+            jobs::poll(asking).await
+        }
         Endpoint::Logs => keyed(asking, Mode::Ro, logs::list).await,
-        Endpoint::NewLog => keyed(asking, Mode::Rw, logs::upload).await,
+        Endpoint::NewLog => {
+            access::build_packages(asking.caller)?;
+            logs::upload(asking).await
+        }
         Endpoint::Log => keyed(asking, Mode::Ro, |asking| logs::show(asking, id)).await,
         Endpoint::LogContent => keyed(asking, Mode::Ro, |asking| logs::content(asking, id)).await,
         Endpoint::RemoveLog => keyed(asking, Mode::Rw, |asking| logs::delete(asking, id)).await,

@@ -1,6 +1,8 @@
 //! Bytes that arrive, on their way into the farm.
 
 use axum::body::Body;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 use ropewalk_core::error::{Error, Kind};
 use std::fs::File;
@@ -25,8 +27,36 @@ impl Arrived {
     }
 }
 
+/// How many bytes may come, by the key that says so.
+#[derive(Clone, Copy)]
+pub(crate) struct Most {
+    pub(crate) bytes: u64,
+    pub(crate) key: &'static str,
+}
+
+impl Most {
+    /// Passes what announces no more.
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Error> {
+        if announced(headers).is_some_and(|length| length > self.bytes) {
+            Err(self.exceeded())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn exceeded(&self) -> Error {
+        let Most { bytes, key } = self;
+        Error::new(Kind::TooLarge, format!("the body is longer than {bytes} bytes ({key})"))
+    }
+}
+
+/// The length that a request says its body has.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Takes a body of at most so many bytes.
-pub(crate) async fn receive(body: Body, most: u64, folder: &Path) -> Result<Arrived, Error> {
+pub(crate) async fn receive(body: Body, most: Most, folder: &Path) -> Result<Arrived, Error> {
     let folder = folder.to_owned();
     let made = tokio::task::spawn_blocking(move || tempfile::tempfile_in(folder)).await;
     let file = made.map_err(Error::internal)?.map_err(disk)?;
@@ -37,20 +67,13 @@ pub(crate) async fn receive(body: Body, most: u64, folder: &Path) -> Result<Arri
             frame.map_err(|error| Error::malformed(format!("the body did not arrive whole: {error}")))?;
         let Ok(bytes) = frame.into_data() else { continue };
         size = size.saturating_add(bytes.len() as u64);
-        if size > most {
-            return Err(too_large(most));
+        if size > most.bytes {
+            return Err(most.exceeded());
         }
         writer.write_all(&bytes).await.map_err(disk)?;
     }
     writer.flush().await.map_err(disk)?;
     Ok(Arrived { file })
-}
-
-pub(crate) fn too_large(most: u64) -> Error {
-    Error::new(
-        Kind::TooLarge,
-        format!("the body is longer than {most} bytes (limits.upload, limits.log-step)"),
-    )
 }
 
 fn disk(error: std::io::Error) -> Error {

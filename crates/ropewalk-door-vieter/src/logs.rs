@@ -3,7 +3,7 @@
 use crate::answer::{bare, data};
 use crate::asked::Asked;
 use crate::door::Asking;
-use crate::incoming::receive;
+use crate::incoming::{Most, receive};
 use crate::targets::window;
 use axum::response::Response;
 use http::StatusCode;
@@ -88,10 +88,12 @@ pub(crate) async fn content(asking: Asking<'_>, id: i64) -> Result<Response, Err
 }
 
 pub(crate) async fn upload(asking: Asking<'_>) -> Result<Response, Error> {
-    let Asking { farm, incoming, caller, asked, body, .. } = asking;
+    let Asking { farm, incoming, caller, asked, headers, body, .. } = asking;
     let log = uploaded(asked)?;
     farm.check_build_log(caller, &log).await?;
-    let arrived = receive(body, farm.settings().builds.log_step, incoming).await?;
+    let most = Most { bytes: farm.settings().builds.log_step, key: "limits.log-step" };
+    most.check(headers)?;
+    let arrived = receive(body, most, incoming).await?;
     Ok(data(farm.keep_build_log(caller, log, &arrived.path()).await?))
 }
 

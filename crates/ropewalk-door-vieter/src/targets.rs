@@ -6,7 +6,7 @@ use crate::door::Asking;
 use axum::response::Response;
 use http::StatusCode;
 use ropewalk_core::arch::{TargetChange, TargetWish};
-use ropewalk_core::error::{Error, Kind};
+use ropewalk_core::error::Error;
 use ropewalk_core::port::{Target, TargetFields, TargetFilter, TargetKind, Window};
 use serde::Serialize;
 
@@ -80,20 +80,12 @@ pub(crate) async fn create(asking: Asking<'_>) -> Result<Response, Error> {
         path: asked.text("path"),
     };
     let wish = TargetWish { fields, archs: asked.text("arch") };
-    let target = farm.create_target(caller, wish).await.map_err(taken)?;
+    let target = farm.create_target(caller, wish).await?;
     Ok(data(target.id))
 }
 
 fn kind(text: &str) -> Result<TargetKind, Error> {
     text.parse().map_err(|_| Error::malformed("Invalid kind."))
-}
-
-/// A repository of somebody else is forbidden ground.
-fn taken(error: Error) -> Error {
-    match error.kind {
-        Kind::Refused => Error { kind: Kind::Forbidden, ..error },
-        _ => error,
-    }
 }
 
 pub(crate) async fn update(asking: Asking<'_>, id: i64) -> Result<Response, Error> {
@@ -108,7 +100,7 @@ pub(crate) async fn update(asking: Asking<'_>, id: i64) -> Result<Response, Erro
         path: given("path"),
         archs: given("arch"),
     };
-    let target = farm.update_target(caller, id, change).await.map_err(taken)?;
+    let target = farm.update_target(caller, id, change).await?;
     Ok(data(Shown::from(target)))
 }
 

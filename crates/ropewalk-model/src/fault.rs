@@ -22,6 +22,10 @@ pub enum Point {
     FinishAfterCommit,
     CancelBeforeCommit,
     CancelAfterCommit,
+    PublishBeforeCommit,
+    PublishAfterCommit,
+    UnpublishBeforeCommit,
+    UnpublishAfterCommit,
     /// Every commit that has no points of its own.
     WriteBeforeCommit,
     WriteAfterCommit,

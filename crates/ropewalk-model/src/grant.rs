@@ -37,6 +37,8 @@ pub enum Scope {
     Repos,
     /// Publishing into one repository, while the package build that holds the token runs.
     Publish,
+    /// Building packages as an agent does: fetching builds, keeping their logs, publishing what they made.
+    Agent,
     /// Taking works as a runner.
     Runner,
 }
@@ -62,7 +64,7 @@ pub enum Grants {
 /// A grant string that cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "\"{word}\" is no grant: write SCOPE, SCOPE:RO or SCOPE:RW with a scope of PROFILE JOBS LOGS SECRETS PROJECTS REPOS PUBLISH RUNNER, words divided by spaces"
+    "\"{word}\" is no grant: write SCOPE, SCOPE:RO or SCOPE:RW with a scope of PROFILE JOBS LOGS SECRETS PROJECTS REPOS PUBLISH AGENT RUNNER, words divided by spaces"
 )]
 pub struct GrantError {
     /// The word that was not understood.

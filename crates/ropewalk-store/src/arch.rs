@@ -1,6 +1,7 @@
 //! What package builders need.
 
 mod builds;
+mod given_up;
 mod logs;
 mod native;
 mod repo_lists;
@@ -12,8 +13,8 @@ use crate::SqlStore;
 use async_trait::async_trait;
 use ropewalk_core::arch::{BuildConfig, Cron};
 use ropewalk_core::port::{
-    Arch, BuildLog, DueBuild, LogFilter, Native, NewBuild, NewLog, Poll, StoreError, Target, TargetBuild,
-    TargetFields, TargetFilter, TargetRuns, Window,
+    Arch, BuildLog, DueBuild, LogFilter, Native, NewBuild, NewLog, Poll, Pool, StoreError, Target,
+    TargetBuild, TargetFields, TargetFilter, TargetRuns, Window,
 };
 use ropewalk_model::ids::{JobId, UserId};
 use ropewalk_model::time::Time;
@@ -86,7 +87,7 @@ impl Arch for SqlStore {
         self.db.write(builds::POLL, (self.now(), poll), builds::poll).await
     }
 
-    async fn waiting_archs(&self, due: Time) -> Result<Vec<String>, StoreError> {
+    async fn waiting_archs(&self, due: Time) -> Result<Vec<(String, Pool)>, StoreError> {
         native::waiting_archs(&self.db, due).await
     }
 
@@ -96,6 +97,10 @@ impl Arch for SqlStore {
 
     async fn end_native(&self, limit: u32) -> Result<u64, StoreError> {
         native::end(&self.db, limit).await
+    }
+
+    async fn close_builds(&self, limit: u32) -> Result<u64, StoreError> {
+        given_up::close(&self.db, self.now(), limit).await
     }
 
     async fn keep_log(&self, new: NewLog) -> Result<i64, StoreError> {

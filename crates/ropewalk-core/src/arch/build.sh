@@ -29,7 +29,7 @@ is_there() {
 		entry=${file##*/}
 		entry=${entry%.pkg.tar*}
 		entry=${entry%-*}
-		case $entry in "$base-debug-"*) continue ;; esac
+		[ "${entry%-*-*}" != "$base-debug" ] || continue
 		status=$(ask --head "$server/$repo/$arch/$entry")
 		case $status in
 		200) say "$entry is in $repo" ;;

@@ -1,6 +1,7 @@
 //! Builds of targets: queued by people and schedules, handed out to agents that poll.
 
 use super::native::agents;
+use super::pools::agents_name;
 use super::{Cron, recipe, words};
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
@@ -30,7 +31,7 @@ const TRIES: u32 = 5;
 /// Weight of package builds among users.
 const SHARES: i32 = 100;
 /// The kind of works that agents take. No runner of ours offers it.
-pub(super) const AGENT: &str = "agent";
+pub const AGENT: &str = "agent";
 
 /// A build as agents are told of it, in the order of Vieter's fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ impl Farm {
             let target = self.target(by, target).await?;
             access::change_packages(by, target.owner)?;
             let open_jobs = Some(self.settings.requests.queued_per_user);
-            let new = self.new_build(&target, arch, force, None, open_jobs)?;
+            let new = self.new_build(&target, arch, force, None, open_jobs).await?;
             tries += 1;
             match self.store.queue_build(new).await {
                 Err(StoreError::Conflict(_)) if tries < TRIES => {}
@@ -74,16 +75,20 @@ impl Farm {
 
     /// Hands out builds for an architecture, the longest due first. What no log comes back for is handed out again.
     pub async fn poll_builds(&self, by: &Caller, arch: &str, most: u32) -> Result<Vec<BuildConfig>, Error> {
-        access::build_packages(by)?;
+        let pool = self.pool_of_agent(by)?;
+        self.look_at_key(by);
         if words::arch(arch).is_err() {
             return Ok(vec![]);
         }
         let settings = &self.settings.arch;
-        self.fire_schedules().await?;
+        if let Err(error) = self.fire_due().await {
+            // What was queued before is handed out all the same.
+            tracing::warn!("builds by schedule could not be queued, trying again: {error}");
+        }
         let lease_for = settings.build_timeout.saturating_add(GRACE);
         let loss = self.agents_loss();
-        let (requirement, schedule) = (agents(arch), settings.schedule);
-        let poll = Poll { arch: arch.into(), most, lease_for, schedule, requirement, loss };
+        let (requirement, schedule) = (agents(arch, pool), settings.schedule);
+        let poll = Poll { arch: arch.into(), pool, most, lease_for, schedule, requirement, loss };
         Ok(self.store.poll(poll).await?)
     }
 
@@ -91,23 +96,14 @@ impl Farm {
     pub async fn tend_packages(&self) {
         let mut tick = tokio::time::interval(EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut is_first = true;
         let (mut swept, mut removal) = (None, self.clock.now());
         loop {
             tick.tick().await;
-            let tended = match is_first {
-                // What came while no server ran is not caught up.
-                true => self.skip_missed().await,
-                false => self.fire_schedules().await,
-            };
-            let tended = match tended {
-                Ok(()) => self.tend_native().await,
-                failed => failed,
-            };
-            match tended {
-                Ok(()) => is_first = false,
-                Err(error) => tracing::warn!("builds by schedule could not be queued, trying again: {error}"),
+            // One that fails does not keep the others.
+            if let Err(error) = self.fire_due().await {
+                tracing::warn!("builds by schedule could not be queued, trying again: {error}");
             }
+            self.tend_native().await;
             if swept.is_none_or(|at| self.clock.now().since(at) >= SWEEP_EVERY) {
                 swept = Some(self.clock.now());
                 if let Err(error) = self.store.forget_replaced(SWEEP).await {
@@ -123,6 +119,13 @@ impl Farm {
         }
     }
 
+    /// Queues what is due, but for what came while no server ran: that is not caught up. Whoever asks first after the
+    /// start sees to it, an agent or the clock.
+    async fn fire_due(&self) -> Result<(), Error> {
+        self.missed.get_or_try_init(|| self.skip_missed()).await?;
+        self.fire_schedules().await
+    }
+
     async fn skip_missed(&self) -> Result<(), Error> {
         match self.store.skip_missed(self.settings.arch.schedule).await? {
             0 => {}
@@ -134,17 +137,22 @@ impl Farm {
     async fn fire_schedules(&self) -> Result<(), Error> {
         loop {
             let due = self.store.due_builds(self.settings.arch.schedule, BATCH).await?;
+            let mut failed = None;
             for build in &due {
-                self.fire(build).await?;
+                if let Err(error) = self.fire(build).await {
+                    failed = Some(error);
+                }
             }
-            if due.len() < BATCH as usize {
-                return Ok(());
+            match failed {
+                Some(error) => return Err(error),
+                None if due.len() < BATCH as usize => return Ok(()),
+                None => {}
             }
         }
     }
 
     async fn fire(&self, due: &DueBuild) -> Result<(), Error> {
-        let new = self.new_build(&due.target, &due.arch, false, Some(due.row), None)?;
+        let new = self.new_build(&due.target, &due.arch, false, Some(due.row), None).await?;
         match self.store.queue_build(new).await {
             // Somebody changed the target meanwhile, and with it the schedule.
             Err(StoreError::Conflict(_)) => Ok(()),
@@ -152,7 +160,7 @@ impl Farm {
         }
     }
 
-    fn new_build(
+    async fn new_build(
         &self,
         target: &Target,
         arch: &str,
@@ -160,10 +168,12 @@ impl Farm {
         row: Option<i64>,
         open_jobs_limit: Option<u64>,
     ) -> Result<NewBuild, Error> {
-        let requirement = agents(arch);
-        let agents = agents_name(arch);
+        let pool = self.pool_of(target.owner).await?;
+        let (requirement, agents) = (agents(arch, pool), agents_name(arch, pool));
         let submission = self.build_submission(target, arch, requirement, force, open_jobs_limit)?;
-        Ok(NewBuild { target: (target.id, target.revision), arch: arch.into(), agents, row, submission })
+        let archs_limit = self.settings.arch.archs_per_user;
+        let target = (target.id, target.revision);
+        Ok(NewBuild { target, arch: arch.into(), pool, agents, archs_limit, row, submission })
     }
 
     /// One job of one work.
@@ -225,11 +235,6 @@ impl Farm {
             timeout: settings.build_timeout.as_secs(),
         }
     }
-}
-
-/// Name of the runner that stands for all agents of an architecture.
-fn agents_name(arch: &str) -> String {
-    format!("vieter:{}", words::label(arch))
 }
 
 /// When a target is built next; the text was checked when it was stored.

@@ -6,20 +6,24 @@
 
 mod builds;
 mod cron;
+mod databases;
 mod logs;
 mod native;
 pub mod package;
+mod pools;
 mod recipe;
 mod repos;
+mod seats;
 mod shown;
 mod targets;
 mod words;
 
-pub use builds::{BuildConfig, next_build};
+pub use builds::{AGENT, BuildConfig, next_build};
 pub use cron::{Cron, CronError, LENGTH_MAX as SCHEDULE_MAX};
+pub(crate) use databases::Databases;
 pub use logs::Uploaded;
-pub(crate) use repos::Databases;
 pub use repos::{Arrival, Published, RepoBytes, RepoFile};
+pub(crate) use seats::Seats;
 pub use targets::{TargetChange, TargetWish};
 pub use words::{ARCH_MAX, is_repository_name};
 
@@ -54,6 +58,16 @@ pub struct ArchSettings {
     pub metrics: bool,
     /// What a package's archive may hold.
     pub packages: package::PackageLimits,
+    /// Whether agents of administrators build everybody's targets, so that everybody can read their keys.
+    pub shared_agents: bool,
+    /// Architectures that targets of one account are built for.
+    pub archs_per_user: u32,
+    /// Packages that are read at the same time; half of them of one account.
+    pub reads_at_once: usize,
+    /// Architectures of one repository.
+    pub archs_per_repo: u32,
+    /// Bytes of one database of a repository, with its lists of files.
+    pub database: u64,
     /// Words that cannot name a repository, because they begin other addresses.
     pub reserved: BTreeSet<String>,
 }
@@ -72,6 +86,11 @@ impl Default for ArchSettings {
             log_removal: Cron::parse("0 0").unwrap_or_default(),
             metrics: false,
             packages: package::PackageLimits::default(),
+            shared_agents: false,
+            archs_per_user: 64,
+            reads_at_once: 4,
+            archs_per_repo: 32,
+            database: 128 << 20,
             reserved: BTreeSet::new(),
         }
     }

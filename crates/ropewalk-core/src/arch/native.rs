@@ -1,39 +1,53 @@
 //! Builds by our own runners, where no agent comes for them.
 
 use super::builds::AGENT;
+use super::pools::agents_word;
 use super::{BuildConfig, words};
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
-use crate::port::{Native, User};
+use crate::port::{Native, Pool, User};
 use ropewalk_model::ids::JobId;
 use ropewalk_model::job::JobKind;
 use ropewalk_model::status::JobStatus;
 use ropewalk_model::work::Requirement;
 use std::time::Duration;
 
-/// An architecture that an agent polled for within this time is left to agents.
-const AGENTS_LIVE: Duration = Duration::from_secs(10 * 60);
+/// An architecture that an agent polled for within ten minutes is left to agents; when they polled is noted once a minute.
+const AGENTS_LIVE: Duration = Duration::from_secs(11 * 60);
 /// Builds of one look.
 const BATCH: u32 = 100;
 
 impl Farm {
-    /// Gives builds that no agent comes for to our own runners, and keeps the logs of those that these have ended.
-    pub(super) async fn tend_native(&self) -> Result<(), Error> {
+    /// Gives builds that no agent comes for to our own runners, keeps the logs of those that these have ended, and lets go
+    /// of those that ended without a log.
+    pub(super) async fn tend_native(&self) {
+        if let Err(error) = self.give_to_own_runners().await {
+            tracing::warn!("builds could not be given to runners of ours, trying again: {error}");
+        }
+        if let Err(error) = self.store.end_native(BATCH).await {
+            tracing::warn!("logs of builds could not be kept, trying again: {error}");
+        }
+        if let Err(error) = self.store.close_builds(BATCH).await {
+            tracing::warn!("builds that ended without a log could not be closed, trying again: {error}");
+        }
+    }
+
+    async fn give_to_own_runners(&self) -> Result<(), Error> {
         let now = self.clock.now();
         let settings = &self.settings.arch;
-        for arch in self.store.waiting_archs(now.minus(settings.agent_grace)).await? {
+        for (arch, pool) in self.store.waiting_archs(now.minus(settings.agent_grace)).await? {
             let native = Native {
                 due: now.minus(settings.agent_grace),
                 polled: now.minus(AGENTS_LIVE),
                 requirement: requirement(&arch),
                 attempts: self.settings.requests.attempts.max(1),
                 arch,
+                pool,
                 limit: BATCH,
             };
             self.store.go_native(native).await?;
         }
-        self.store.end_native(BATCH).await?;
         Ok(())
     }
 
@@ -83,6 +97,6 @@ fn requirement(arch: &str) -> Requirement {
 }
 
 /// What a build for this architecture asks of agents.
-pub(super) fn agents(arch: &str) -> Requirement {
-    Requirement { kind: AGENT.into(), arch: None, image: None, features: [words::label(arch)].into() }
+pub(super) fn agents(arch: &str, pool: Pool) -> Requirement {
+    Requirement { kind: AGENT.into(), arch: None, image: None, features: [agents_word(arch, pool)].into() }
 }

@@ -32,6 +32,14 @@ impl Package {
     }
 }
 
+/// Characters of a stranger's text that an error shows.
+const SHOWN: usize = 120;
+
+/// As much of a text as an answer can hold.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}
+
 /// What an archive may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackageLimits {
@@ -39,13 +47,13 @@ pub struct PackageLimits {
     pub unpacked: u64,
     /// Files and folders.
     pub entries: u64,
-    /// Bytes of all paths.
+    /// Bytes of all paths: what lists of files hold of it.
     pub paths: usize,
 }
 
 impl Default for PackageLimits {
     fn default() -> Self {
-        PackageLimits { unpacked: 16 << 30, entries: 1_000_000, paths: 64 << 20 }
+        PackageLimits { unpacked: 16 << 30, entries: 1_000_000, paths: 16 << 20 }
     }
 }
 

@@ -1,18 +1,19 @@
 //! Repositories: packages are published to them, `pacman` reads them.
 
-use super::package::{self, Package, PackageError, end_of_database, entries};
+use super::package::{self, Package, PackageError, entries};
+use super::seats::Waiting;
 use super::words;
 use crate::access::{self, Caller};
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
-use crate::port::{BlobRef, DatabaseRow, NewPackage, StoreError};
+use crate::port::{BlobRef, NewPackage, RepoLimits, StoreError};
 use ropewalk_model::grant::Mode;
-use std::collections::HashMap;
 use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-/// Bytes of databases that are kept in memory.
-const KEPT: usize = 256 << 20;
+/// The time of a database that nothing was ever published to, in seconds since 1970. pacman gives its copy the time that
+/// it is told, so it must be told one; any publish has another.
+const BEFORE_ALL: i64 = 1;
 
 /// A package as it arrived.
 pub struct Arrival {
@@ -54,7 +55,7 @@ pub struct RepoFile {
 #[derive(Clone, Debug)]
 pub enum RepoBytes {
     /// In memory.
-    Here(Arc<[u8]>),
+    Here(Arc<Vec<u8>>),
     /// Stored.
     Blob(BlobRef),
 }
@@ -66,32 +67,6 @@ impl RepoBytes {
             RepoBytes::Here(bytes) => bytes.len() as u64,
             RepoBytes::Blob(blob) => blob.size,
         }
-    }
-}
-
-/// Repository, architecture, and whether it has lists of files.
-type Key = (i64, String, bool);
-
-/// A revision, and a database's bytes at it.
-type Snapshot = (i64, Arc<[u8]>);
-
-/// Databases as they were last read. Each is made from one snapshot of the store and never changed.
-#[derive(Debug, Default)]
-pub(crate) struct Databases(Mutex<HashMap<Key, Snapshot>>);
-
-impl Databases {
-    fn get(&self, key: &Key, revision: i64) -> Option<Arc<[u8]>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(key).filter(|(of, _)| *of == revision).map(|(_, bytes)| bytes.clone())
-    }
-
-    fn keep(&self, key: Key, revision: i64, bytes: Arc<[u8]>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let others: usize = kept.values().map(|(_, bytes)| bytes.len()).sum();
-        if others + bytes.len() > KEPT {
-            kept.clear();
-        }
-        kept.insert(key, (revision, bytes));
     }
 }
 
@@ -107,6 +82,11 @@ impl Farm {
         words::repository(repo, &self.settings.arch)?;
         match self.store.repository_owner(repo).await? {
             Some(owner) if is_key => access::publish(by, owner),
+            Some(owner) if access::is_key_of_agent(by) => self.check_agent(by, owner).await,
+            None if access::is_key_of_agent(by) => Err(Error::new(
+                Kind::Forbidden,
+                "an agent's key publishes into repositories that are there: make one with a target, or with REPOS:RW",
+            )),
             Some(owner) => access::change_packages(by, owner),
             None => Ok(()),
         }
@@ -118,9 +98,15 @@ impl Farm {
         let owner = access::owner(by)?.id;
         let limits = self.settings.arch.packages;
         let Arrival { path, content } = arrival;
-        let read = tokio::task::spawn_blocking(move || package::read(content, &limits));
-        let package = read.await.map_err(Error::internal)?.map_err(refused)?;
+        let seat = self.seats.take(owner).await?;
+        let waiting = Waiting::default();
+        let given_up = waiting.given_up();
+        // The seat is the reader's: it is not free before that one has stopped.
+        let read = move || (package::read(content, &limits, &given_up), seat);
+        let (package, seat) = tokio::task::spawn_blocking(read).await.map_err(Error::internal)?;
+        let package = package.map_err(refused)?;
         let blob = self.blobs.put_file(&path).await?;
+        drop(seat);
         let new = self.new_package(repo, owner, access::administers_packages(by), &package, blob)?;
         let archs = self.store.publish(new).await.map_err(taken)?;
         let Package { info, .. } = package;
@@ -151,6 +137,7 @@ impl Farm {
             in_db: parts.in_db,
             in_files: parts.in_files,
             keep_replaced: settings.keep_replaced,
+            limits: RepoLimits { archs: settings.archs_per_repo, bytes: settings.database },
         })
     }
 
@@ -162,34 +149,22 @@ impl Farm {
         }
         if let Some(with_files) = database_called(repo, file) {
             let row = self.store.repo_database(repo, arch).await?.ok_or_else(missing)?;
-            return self.database(row, arch, with_files).await;
+            let (row, bytes) = self.database_bytes(row, arch, with_files).await?;
+            let tag = format!("{}-{}-{}", row.repo, row.revision, u8::from(with_files));
+            let modified = row.modified.max(BEFORE_ALL);
+            return Ok(RepoFile { modified, tag, content: RepoBytes::Here(bytes) });
         }
-        if file.contains(".pkg") {
-            let found = self.store.package_file(repo, arch, file).await?;
-            let (blob, modified) = found.ok_or_else(missing)?;
-            return Ok(RepoFile { modified, tag: blob.sha256.clone(), content: RepoBytes::Blob(blob) });
+        if file.contains(".pkg")
+            && let Some((blob, modified)) = self.store.package_file(repo, arch, file).await?
+        {
+            let tag = blob.sha256.clone();
+            return Ok(RepoFile { modified, tag, content: RepoBytes::Blob(blob) });
         }
-        let found = self.store.package_description(repo, arch, file).await?;
-        let (text, modified) = found.ok_or_else(missing)?;
-        let tag = format!("{modified}");
-        Ok(RepoFile { modified, tag, content: RepoBytes::Here(text.into_bytes().into()) })
-    }
-
-    async fn database(&self, row: DatabaseRow, arch: &str, with_files: bool) -> Result<RepoFile, Error> {
-        let key = (row.repo, arch.to_string(), with_files);
-        let (row, bytes) = match self.databases.get(&key, row.revision) {
-            Some(bytes) => (row, bytes),
-            None => {
-                let (row, parts) = self.store.database_parts(row.repo, arch, with_files).await?;
-                let mut bytes = parts.concat();
-                bytes.extend(end_of_database().map_err(Error::internal)?);
-                let bytes: Arc<[u8]> = bytes.into();
-                self.databases.keep(key, row.revision, bytes.clone());
-                (row, bytes)
-            }
-        };
-        let tag = format!("{}-{}-{}", row.repo, row.revision, u8::from(with_files));
-        Ok(RepoFile { modified: row.modified, tag, content: RepoBytes::Here(bytes) })
+        // The name of a package may hold `.pkg` as well.
+        let found = self.store.package_description(repo, arch, file).await?.ok_or_else(missing)?;
+        let (tag, modified) = (format!("desc-{}", found.sha256), found.published);
+        let content = RepoBytes::Here(Arc::new(found.text.into_bytes()));
+        Ok(RepoFile { modified, tag, content })
     }
 
     /// Bytes of something in a repository, fewer at its end.
@@ -244,7 +219,7 @@ fn refused(error: PackageError) -> Error {
 }
 
 /// A repository of somebody else is forbidden ground.
-fn taken(error: StoreError) -> Error {
+pub(super) fn taken(error: StoreError) -> Error {
     match error {
         StoreError::Refused(why) => Error::new(Kind::Forbidden, why),
         error => error.into(),

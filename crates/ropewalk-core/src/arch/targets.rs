@@ -1,5 +1,6 @@
 //! Targets: what is built again and again.
 
+use super::repos::taken;
 use super::{LIST_MAX, words};
 use crate::access::{self, Caller};
 use crate::error::Error;
@@ -42,14 +43,15 @@ impl Farm {
         let next = self.check_target(&wish.fields)?;
         let archs = words::archs(&wish.archs, &self.settings.arch)?;
         let any_repo = access::administers_packages(by);
-        Ok(self.store.create_target(owner, any_repo, wish.fields, archs, next).await?)
+        self.store.create_target(owner, any_repo, wish.fields, archs, next).await.map_err(taken)
     }
 
     /// A target.
     pub async fn target(&self, by: &Caller, id: i64) -> Result<Target, Error> {
         access::packages(by, Mode::Ro)?;
         let target = self.store.target(id).await?;
-        target.ok_or_else(|| Error::missing(format_args!("target {id}")))
+        let target = target.ok_or_else(|| Error::missing(format_args!("target {id}")))?;
+        Ok(shown_to(by, target))
     }
 
     /// Targets by number, at most [`LIST_MAX`]; a limit of 0 is none.
@@ -60,7 +62,11 @@ impl Farm {
         window: Window,
     ) -> Result<Vec<Target>, Error> {
         access::packages(by, Mode::Ro)?;
-        Ok(self.store.targets(filter, bounded(window)).await?)
+        if [&filter.repo, &filter.arch, &filter.query].into_iter().any(|text| is_nowhere(text)) {
+            return Ok(vec![]);
+        }
+        let targets = self.store.targets(filter, bounded(window)).await?;
+        Ok(targets.into_iter().map(|target| shown_to(by, target)).collect())
     }
 
     /// Changes a target. Its queued builds are dropped; those that were handed out go on.
@@ -73,11 +79,13 @@ impl Farm {
             let fields = changed(&before, &change);
             let next = self.check_target(&fields)?;
             let archs = change.archs.as_deref().map(|list| words::archs(list, &self.settings.arch));
-            let (at, any_repo) = ((id, before.revision), access::administers_packages(by));
+            // Builds of the target publish as its owner, whoever changes it.
+            let is_own = access::owner(by).is_ok_and(|user| user.id == before.owner);
+            let (at, any_repo) = ((id, before.revision), is_own && access::administers_packages(by));
             tries += 1;
             match self.store.update_target(at, any_repo, fields, archs.transpose()?, next).await {
                 Err(StoreError::Conflict(_)) if tries < TRIES => {}
-                updated => return Ok(updated?),
+                updated => return updated.map_err(taken),
             }
         }
     }
@@ -121,7 +129,48 @@ fn changed(before: &Target, change: &TargetChange) -> TargetFields {
     }
 }
 
+/// A target as others than its owner see it: without the password that its address may hold.
+fn shown_to(by: &Caller, mut target: Target) -> Target {
+    if !access::owns(by, target.owner) {
+        target.fields.url = without_password(&target.fields.url);
+    }
+    target
+}
+
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
+    let host = rest.find('/').unwrap_or(rest.len());
+    match rest.get(..host).and_then(|authority| authority.rfind('@')) {
+        Some(at) => format!("{scheme}://***{}", rest.get(at..).unwrap_or_default()),
+        None => url.into(),
+    }
+}
+
+/// Texts that nothing stored holds, so that no engine need be asked; not every one could be.
+pub(super) fn is_nowhere(text: &str) -> bool {
+    text.chars().any(char::is_control)
+}
+
 pub(super) fn bounded(window: Window) -> Window {
     let limit = if window.limit == 0 { LIST_MAX } else { window.limit.min(LIST_MAX) };
     Window { limit, ..window }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_to_others_without_its_password() {
+        for (url, shown) in [
+            ("https://ann:secret@git.example.org/p.git", "https://***@git.example.org/p.git"),
+            ("https://token@git.example.org", "https://***@git.example.org"),
+            ("https://a:b@c@host/x@y", "https://***@host/x@y"),
+            ("https://git.example.org/p@1.git", "https://git.example.org/p@1.git"),
+            ("git@example.org:p.git", "git@example.org:p.git"),
+            ("U", "U"),
+        ] {
+            assert_eq!(without_password(url), shown, "{url}");
+        }
+    }
 }

@@ -107,6 +107,30 @@ pub struct DueBuild {
     pub arch: String,
 }
 
+/// Whose agents may take a build. An agent puts its key into each build, so whoever writes a PKGBUILD can read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pool {
+    /// Those of administrators.
+    Administrators,
+    /// Those of one account.
+    Of(UserId),
+}
+
+impl Pool {
+    /// Its number, which no other pool has; accounts count from 1.
+    pub fn number(self) -> i64 {
+        match self {
+            Pool::Administrators => 0,
+            Pool::Of(user) => user.0,
+        }
+    }
+
+    /// The pool of a number.
+    pub fn of(number: i64) -> Pool {
+        if number == 0 { Pool::Administrators } else { Pool::Of(UserId(number)) }
+    }
+}
+
 /// A build to be queued.
 #[derive(Clone, Debug)]
 pub struct NewBuild {
@@ -114,8 +138,12 @@ pub struct NewBuild {
     pub target: (i64, i64),
     /// For which architecture.
     pub arch: String,
-    /// Name of the runner that stands for all agents of that architecture.
+    /// Whose agents may take it.
+    pub pool: Pool,
+    /// Name of the runner that stands for all of these that have that architecture.
     pub agents: String,
+    /// Architectures that one pool may have builds for.
+    pub archs_limit: u32,
     /// The row whose schedule asked for it; none: a person.
     pub row: Option<i64>,
     /// One work and one job.
@@ -127,6 +155,8 @@ pub struct NewBuild {
 pub struct Poll {
     /// Architecture.
     pub arch: String,
+    /// Whose agent asks.
+    pub pool: Pool,
     /// Builds at most.
     pub most: u32,
     /// How long a log is waited for.
@@ -144,11 +174,13 @@ pub struct Poll {
 pub struct Native {
     /// Architecture.
     pub arch: String,
+    /// Whose agents may take them.
+    pub pool: Pool,
     /// What a runner of ours must be; nothing is given where none is.
     pub requirement: Requirement,
     /// Builds that were due by then.
     pub due: Time,
-    /// If no agent has polled for the architecture since then.
+    /// If no agent of the pool has polled for the architecture since then.
     pub polled: Time,
     /// Attempts that may be lost.
     pub attempts: u32,
@@ -265,16 +297,20 @@ pub trait Arch: Send + Sync {
     async fn due_builds(&self, schedule: crate::arch::Cron, limit: u32) -> Result<Vec<DueBuild>, StoreError>;
     /// Moves schedules on whose time came while no server ran.
     async fn skip_missed(&self, schedule: crate::arch::Cron) -> Result<u64, StoreError>;
-    /// Queues a build; none if its schedule was changed meanwhile.
+    /// Queues a build; none if its schedule was changed meanwhile. [`StoreError::Full`] if the pool has too many
+    /// architectures; a schedule that asks for one too many is stopped.
     async fn queue_build(&self, new: NewBuild) -> Result<Option<JobId>, StoreError>;
     /// Hands out builds, the longest due first, and sets when their schedules come next.
     async fn poll(&self, poll: Poll) -> Result<Vec<BuildConfig>, StoreError>;
-    /// Architectures of builds that were due by then and that nobody has taken or will take but agents.
-    async fn waiting_archs(&self, due: Time) -> Result<Vec<String>, StoreError>;
+    /// Architectures and pools of builds that were due by then and that nobody has taken or will take but agents.
+    async fn waiting_archs(&self, due: Time) -> Result<Vec<(String, Pool)>, StoreError>;
     /// Lets our own runners take builds; the next poll takes back what none of them has. How many.
     async fn go_native(&self, native: Native) -> Result<u64, StoreError>;
     /// Keeps the logs of builds that our own runners have ended. How many builds these were.
     async fn end_native(&self, limit: u32) -> Result<u64, StoreError>;
+    /// Ends builds that were cancelled while an agent had them, which nobody can tell it, and lets go of agents' builds that
+    /// have ended without a log: a log that comes later is a build of its own. How many.
+    async fn close_builds(&self, limit: u32) -> Result<u64, StoreError>;
     /// Keeps a log and ends the build that it is of. [`StoreError::Missing`] if there is no such target.
     async fn keep_log(&self, new: NewLog) -> Result<i64, StoreError>;
     /// Logs by number.

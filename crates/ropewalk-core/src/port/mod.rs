@@ -17,8 +17,8 @@ mod packages;
 mod queue;
 
 pub use arch::{
-    Arch, BuildLog, DueBuild, LogFilter, Native, NewBuild, NewLog, Poll, Target, TargetArch, TargetBuild,
-    TargetFields, TargetFilter, TargetKind, TargetRuns, Window,
+    Arch, BuildLog, DueBuild, LogFilter, Native, NewBuild, NewLog, Poll, Pool, Target, TargetArch,
+    TargetBuild, TargetFields, TargetFilter, TargetKind, TargetRuns, Window,
 };
 pub use blobs::{BlobRef, Blobs, LANDMARKS_EVERY, Landmark, Seek};
 pub use clock::{Clock, SystemClock};
@@ -39,7 +39,7 @@ pub use nix::{
     TakeOver, Taken, Wanted,
 };
 pub use nix::{NixEntry, NixFiles, NixFound};
-pub use packages::{DatabaseRow, NewPackage, PackageRow, Packages, Repository};
+pub use packages::{DatabaseRow, EntryText, NewPackage, PackageRow, Packages, RepoLimits, Repository};
 pub use queue::{Expired, Finish, Finished, Lease, Queue, Renewal, RunnerRow, Standing, Waiting};
 
 /// All that a database does for the core.

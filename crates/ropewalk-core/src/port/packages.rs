@@ -35,6 +35,28 @@ pub struct NewPackage {
     pub in_files: Vec<u8>,
     /// How long the file that it replaces can still be read.
     pub keep_replaced: Duration,
+    /// What the repository may hold with it.
+    pub limits: RepoLimits,
+}
+
+/// How large a repository may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepoLimits {
+    /// Architectures.
+    pub archs: u32,
+    /// Bytes of the parts of one database, with their lists of files.
+    pub bytes: u64,
+}
+
+/// What an entry of a database says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryText {
+    /// The text `desc`.
+    pub text: String,
+    /// When it was published, in seconds since 1970.
+    pub published: i64,
+    /// Of the package's file.
+    pub sha256: String,
 }
 
 /// A database as it is now.
@@ -103,17 +125,17 @@ pub trait Packages: Send + Sync {
     async fn repository_owner(&self, repo: &str) -> Result<Option<UserId>, StoreError>;
     /// Publishes a package to its architecture; one for `any` to all that the repository has and the default one. A new
     /// architecture gets what is there for `any`. Answers the architectures, sorted. [`StoreError::Refused`] if the
-    /// repository is somebody else's.
+    /// repository is somebody else's, [`StoreError::Full`] if it would become too large.
     async fn publish(&self, new: NewPackage) -> Result<Vec<String>, StoreError>;
     /// A database; an empty one if nothing was published there and a target names the repository.
     async fn repo_database(&self, repo: &str, arch: &str) -> Result<Option<DatabaseRow>, StoreError>;
-    /// The parts of a database by the packages' names, all of one moment.
+    /// The parts of a database by the packages' names, all of one moment, one behind the other.
     async fn database_parts(
         &self,
         repo: i64,
         arch: &str,
         with_files: bool,
-    ) -> Result<(DatabaseRow, Vec<Vec<u8>>), StoreError>;
+    ) -> Result<(DatabaseRow, Vec<u8>), StoreError>;
     /// A package's file, also one that was replaced not long ago, and when it was published.
     async fn package_file(
         &self,
@@ -121,13 +143,13 @@ pub trait Packages: Send + Sync {
         arch: &str,
         file: &str,
     ) -> Result<Option<(BlobRef, i64)>, StoreError>;
-    /// The text `desc` of an entry, and when it was published.
+    /// The text `desc` of an entry.
     async fn package_description(
         &self,
         repo: &str,
         arch: &str,
         entry: &str,
-    ) -> Result<Option<(String, i64)>, StoreError>;
+    ) -> Result<Option<EntryText>, StoreError>;
     /// Removes a package, an architecture, or a repository; false if there is no such thing.
     async fn unpublish(
         &self,

@@ -5,8 +5,8 @@ use crate::change::{Change, WorkRow};
 use crate::db::{Database, Tx, Write};
 use crate::jobs::{cancel_in, submit_in};
 use crate::queue::{lease_in, register_in};
-use ropewalk_core::arch::{BuildConfig, Cron, next_build};
-use ropewalk_core::port::{DueBuild, Lease, NewBuild, Poll, StoreError};
+use ropewalk_core::arch::{AGENT, BuildConfig, Cron, next_build};
+use ropewalk_core::port::{DueBuild, Lease, NewBuild, Poll, Pool, StoreError};
 use ropewalk_model::fault::Point;
 use ropewalk_model::ids::{JobId, RunnerId, WorkId};
 use ropewalk_model::status::{Cause, WorkStatus};
@@ -22,8 +22,8 @@ pub(super) const POLL: Write =
 pub(super) const SKIP: Write = Write::durable("skip missed builds");
 const REARM: Write = Write::durable("set a schedule right");
 
-/// The kind of works that agents take.
-const AGENT: &str = "agent";
+/// When agents polled is noted no more often.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
 /// What came at most so long ago was not missed: another server may be about to queue it.
 const JUST_NOW: Duration = Duration::from_secs(5);
 
@@ -101,10 +101,12 @@ pub(super) async fn queue(tx: &Tx, (now, new): &(Time, NewBuild)) -> Result<Opti
     {
         return Ok(None);
     }
-    agents(tx, *now, &new.arch, &new.agents, new).await?;
+    if !agents(tx, *now, new).await? {
+        return too_many(tx, new).await;
+    }
     let made = submit_in(tx, &(*now, new.submission.clone())).await?;
     let job = *made.jobs.first().ok_or_else(|| StoreError::Corrupt("a build without a job".into()))?;
-    note(tx, job, id, &new.arch, true).await?;
+    note(tx, job, id, &new.arch, new.pool).await?;
     if let Some(row) = new.row {
         let sql = "UPDATE arch_target_archs SET next_at = NULL, job = $2 WHERE id = $1";
         tx.execute(sql, vec![row.into(), job.0.into()]).await?;
@@ -118,21 +120,47 @@ async fn is_due(tx: &Tx, row: i64, now: Time) -> Result<bool, StoreError> {
     Ok(tx.query_one(sql, vec![row.into(), now.0.into()]).await?.is_some())
 }
 
-pub(super) async fn note(tx: &Tx, job: JobId, target: i64, arch: &str, open: bool) -> Result<(), StoreError> {
-    let sql = "INSERT INTO arch_builds (job, target, arch, open) VALUES ($1, $2, $3, $4)";
-    tx.execute(sql, vec![job.0.into(), target.into(), arch.into(), open.into()]).await.map(|_| ())
+/// From now on the build is looked for.
+pub(super) async fn note(tx: &Tx, job: JobId, target: i64, arch: &str, pool: Pool) -> Result<(), StoreError> {
+    let sql = "INSERT INTO arch_builds (job, target, arch, pool, open) VALUES ($1, $2, $3, $4, $5)";
+    let values = vec![job.0.into(), target.into(), arch.into(), pool.number().into(), true.into()];
+    tx.execute(sql, values).await.map(|_| ())
 }
 
-/// Makes the runner that stands for all agents of an architecture, with the first build for it.
-async fn agents(tx: &Tx, now: Time, arch: &str, name: &str, new: &NewBuild) -> Result<(), StoreError> {
-    let known = tx.query_one("SELECT runner FROM arch_agents WHERE arch = $1", vec![arch.into()]).await?;
-    if known.is_some() {
-        return Ok(());
+/// Makes the runner that stands for all agents of a pool and an architecture, with the first build for them. False if the
+/// pool has too many architectures.
+async fn agents(tx: &Tx, now: Time, new: &NewBuild) -> Result<bool, StoreError> {
+    if agents_of(tx, &new.arch, new.pool).await?.is_some() {
+        return Ok(true);
+    }
+    let sql = "SELECT COUNT(*) AS count FROM arch_agents WHERE pool = $1";
+    let row = tx.query_one(sql, vec![new.pool.number().into()]).await?;
+    if row.map_or(Ok(0), |row| row.get::<i64>("count"))? >= i64::from(new.archs_limit) {
+        return Ok(false);
     }
     let features = new.submission.works.iter().flat_map(|work| work.requirement.features.clone()).collect();
-    let runner = stand_in(tx, now, name, features).await?;
-    let sql = "INSERT INTO arch_agents (arch, runner) VALUES ($1, $2) ON CONFLICT (arch) DO NOTHING";
-    tx.execute(sql, vec![arch.into(), runner.0.into()]).await.map(|_| ())
+    let runner = stand_in(tx, now, &new.agents, features).await?;
+    let sql = "INSERT INTO arch_agents (arch, pool, runner) VALUES ($1, $2, $3) ON CONFLICT (arch, pool) DO NOTHING";
+    let values = vec![new.arch.as_str().into(), new.pool.number().into(), runner.0.into()];
+    tx.execute(sql, values).await.map(|_| true)
+}
+
+async fn agents_of(tx: &Tx, arch: &str, pool: Pool) -> Result<Option<RunnerId>, StoreError> {
+    let sql = "SELECT runner FROM arch_agents WHERE arch = $1 AND pool = $2";
+    let row = tx.query_one(sql, vec![arch.into(), pool.number().into()]).await?;
+    row.map(|row| row.get("runner").map(RunnerId)).transpose()
+}
+
+/// A schedule that asks for one architecture too many would ask for ever: it stops until its target is changed.
+async fn too_many(tx: &Tx, new: &NewBuild) -> Result<Option<JobId>, StoreError> {
+    let why = format!(
+        "targets of one account are built for {} architectures at most (arch.architectures-per-user): {} would be another one",
+        new.archs_limit, new.arch
+    );
+    let Some(row) = new.row else { return Err(StoreError::Full(why)) };
+    tracing::warn!("the schedule of target {} is stopped: {why}", new.target.0);
+    let sql = "UPDATE arch_target_archs SET next_at = NULL, job = NULL WHERE id = $1";
+    tx.execute(sql, vec![row.into()]).await.map(|_| None)
 }
 
 /// A runner that no agent of ours is: works are leased to it on behalf of somebody who speaks another dialect.
@@ -142,18 +170,20 @@ pub(super) async fn stand_in(
     name: &str,
     features: std::collections::BTreeSet<String>,
 ) -> Result<RunnerId, StoreError> {
+    // What one of a name offers never changes, and to register it again would wait for every other registration.
+    let known = tx.query_one("SELECT id FROM runners WHERE name = $1", vec![name.into()]).await?;
+    if let Some(row) = known {
+        return Ok(RunnerId(row.get("id")?));
+    }
     let labels = Labels { kinds: [AGENT.to_string()].into(), features, ..Labels::default() };
     Ok(register_in(tx, &(now, name.to_owned(), labels, 1)).await?.id)
 }
 
 pub(super) async fn poll(tx: &Tx, (now, poll): &(Time, Poll)) -> Result<Vec<BuildConfig>, StoreError> {
     let arch = poll.arch.as_str();
-    let sql = "INSERT INTO arch_polls (arch, polled) VALUES ($1, $2)
-        ON CONFLICT (arch) DO UPDATE SET polled = excluded.polled";
-    tx.execute(sql, vec![arch.into(), now.0.into()]).await?;
-    let known = tx.query_one("SELECT runner FROM arch_agents WHERE arch = $1", vec![arch.into()]).await?;
+    note_poll(tx, *now, poll).await?;
+    let known = agents_of(tx, arch, poll.pool).await?;
     let Some(runner) = known.filter(|_| poll.most > 0) else { return Ok(vec![]) };
-    let runner = RunnerId(runner.get("runner")?);
     native::take_back(tx, poll).await?;
     let leases = lease_in(tx, &(*now, runner, poll.most, poll.lease_for)).await?;
     let mut builds = Vec::with_capacity(leases.len());
@@ -161,6 +191,19 @@ pub(super) async fn poll(tx: &Tx, (now, poll): &(Time, Poll)) -> Result<Vec<Buil
         builds.extend(hand_out(tx, *now, poll.schedule, lease).await?);
     }
     Ok(builds)
+}
+
+/// Polls of one architecture would wait for each other if each was noted.
+async fn note_poll(tx: &Tx, now: Time, poll: &Poll) -> Result<(), StoreError> {
+    let of = || vec![poll.arch.as_str().into(), poll.pool.number().into()];
+    let sql = "SELECT arch FROM arch_polls WHERE arch = $1 AND pool = $2 AND polled > $3";
+    let recently = [of(), vec![now.minus(NOTED_EVERY).0.into()]].concat();
+    if tx.query_one(sql, recently).await?.is_some() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO arch_polls (arch, pool, polled) VALUES ($1, $2, $3)
+        ON CONFLICT (arch, pool) DO UPDATE SET polled = excluded.polled";
+    tx.execute(sql, [of(), vec![now.0.into()]].concat()).await.map(|_| ())
 }
 
 /// What an agent is told of a lease; the schedule that asked for it goes on.

@@ -5,7 +5,7 @@ use super::targets;
 use crate::db::{Database, Row, Tx, Write};
 use crate::jobs::submit_in;
 use crate::queue::{finish_in, lease_in, record_in};
-use ropewalk_core::port::{BlobRef, BuildLog, Finish, LogFilter, NewLog, StoreError, Window};
+use ropewalk_core::port::{BlobRef, BuildLog, Finish, LogFilter, NewLog, Pool, StoreError, Window};
 use ropewalk_model::fault::Point;
 use ropewalk_model::ids::{AttemptId, Fence, JobId};
 use ropewalk_model::link::{AttemptFact, LogFile, LogName, Outcome, Report};
@@ -28,14 +28,28 @@ struct Held {
 
 pub(super) async fn keep(tx: &Tx, (now, new): &(Time, NewLog)) -> Result<i64, StoreError> {
     targets::lock(tx, new.target).await?;
-    let held = match handed_out(tx, new).await? {
-        Some(held) => held,
-        None => alone(tx, *now, new).await?,
+    let job = match end_handed_out(tx, *now, new).await? {
+        Some(job) => job,
+        None => {
+            let held = alone(tx, *now, new).await?;
+            end(tx, *now, new, &held).await?;
+            held.job
+        }
     };
-    end(tx, *now, new, &held).await?;
-    close(tx, held.job).await?;
+    close(tx, job).await?;
     let NewLog { target, start, end, arch, exit, blob, .. } = new.clone();
-    insert(tx, &Kept { target, start, end, arch, exit: exit.into(), blob, job: held.job }).await
+    insert(tx, &Kept { target, start, end, arch, exit: exit.into(), blob, job }).await
+}
+
+/// Ends the build that the log is of, if there is one.
+async fn end_handed_out(tx: &Tx, now: Time, new: &NewLog) -> Result<Option<JobId>, StoreError> {
+    let Some(held) = handed_out(tx, new).await? else { return Ok(None) };
+    match end(tx, now, new, &held).await {
+        Ok(()) => Ok(Some(held.job)),
+        // Its lease ran out in this very moment, before anything was written: agents do not upload a log again.
+        Err(StoreError::Superseded { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A log that is to be listed; times in seconds.
@@ -96,7 +110,7 @@ async fn alone(tx: &Tx, now: Time, new: &NewLog) -> Result<Held, StoreError> {
     let runner = stand_in(tx, now, &new.agents, features).await?;
     let made = submit_in(tx, &(now, new.alone.clone())).await?;
     let job = *made.jobs.first().ok_or_else(|| StoreError::Corrupt("a build without a job".into()))?;
-    note(tx, job, new.target, &new.arch, true).await?;
+    note(tx, job, new.target, &new.arch, Pool::Administrators).await?;
     let leases = lease_in(tx, &(now, runner, u32::MAX, Duration::from_secs(60))).await?;
     // Nobody leaves such a work behind: each is made and ended in one transaction.
     let lease = leases.into_iter().find(|lease| lease.job == Some(job));

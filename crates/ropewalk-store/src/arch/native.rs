@@ -4,7 +4,7 @@ use super::builds::close;
 use super::logs::{Kept, insert};
 use crate::db::{Channel, Database, Tx, Write};
 use crate::queue::class_of;
-use ropewalk_core::port::{BlobRef, Native, Poll, StoreError};
+use ropewalk_core::port::{BlobRef, Native, Poll, Pool, StoreError};
 use ropewalk_model::ids::{ClassId, JobId, WorkId};
 use ropewalk_model::status::Cause;
 use ropewalk_model::time::Time;
@@ -16,16 +16,19 @@ const END: Write = Write::durable("keep the log of a build");
 const WAITING: &str = "FROM arch_builds b JOIN jobs j ON j.id = b.job JOIN works w ON w.id = j.work
     WHERE b.open AND w.status = 'ready'";
 
-pub(super) async fn waiting_archs(db: &Database, due: Time) -> Result<Vec<String>, StoreError> {
-    let sql = format!("SELECT DISTINCT b.arch AS arch {WAITING} AND NOT b.native AND j.queued <= $1");
+pub(super) async fn waiting_archs(db: &Database, due: Time) -> Result<Vec<(String, Pool)>, StoreError> {
+    let sql = format!(
+        "SELECT DISTINCT b.arch AS arch, b.pool AS pool {WAITING} AND NOT b.native AND j.queued <= $1"
+    );
     let rows = db.query_all("look for builds that no agent takes", &sql, vec![due.0.into()]).await?;
-    rows.iter().map(|row| row.get("arch")).collect()
+    rows.iter().map(|row| Ok((row.get("arch")?, Pool::of(row.get("pool")?)))).collect()
 }
 
 pub(super) async fn go(tx: &Tx, native: &Native) -> Result<u64, StoreError> {
     let arch = native.arch.as_str();
-    let sql = "SELECT arch FROM arch_polls WHERE arch = $1 AND polled >= $2";
-    if tx.query_one(sql, vec![arch.into(), native.polled.0.into()]).await?.is_some() {
+    let pool = native.pool.number();
+    let sql = "SELECT arch FROM arch_polls WHERE arch = $1 AND pool = $2 AND polled >= $3";
+    if tx.query_one(sql, vec![arch.into(), pool.into(), native.polled.0.into()]).await?.is_some() {
         return Ok(0);
     }
     let class = class_of(tx, &native.requirement).await?;
@@ -34,10 +37,10 @@ pub(super) async fn go(tx: &Tx, native: &Native) -> Result<u64, StoreError> {
         return Ok(0);
     }
     let sql = format!(
-        "SELECT b.job, w.id AS work {WAITING} AND NOT b.native AND b.arch = $1 AND j.queued <= $2
-        ORDER BY j.queued, b.job LIMIT $3"
+        "SELECT b.job, w.id AS work {WAITING} AND NOT b.native AND b.arch = $1 AND b.pool = $2
+        AND j.queued <= $3 ORDER BY j.queued, b.job LIMIT $4"
     );
-    let values = vec![arch.into(), native.due.0.into(), i64::from(native.limit).into()];
+    let values = vec![arch.into(), pool.into(), native.due.0.into(), i64::from(native.limit).into()];
     let (mut given, loss) = (0, (native.attempts, Cause::RunnerLost));
     for row in tx.query_all(&sql, values).await? {
         let build = (JobId(row.get("job")?), WorkId(row.get("work")?));
@@ -51,8 +54,10 @@ pub(super) async fn go(tx: &Tx, native: &Native) -> Result<u64, StoreError> {
 
 /// Agents come first: what no runner of ours has begun is theirs again.
 pub(super) async fn take_back(tx: &Tx, poll: &Poll) -> Result<(), StoreError> {
-    let sql = format!("SELECT b.job, w.id AS work {WAITING} AND b.native AND b.arch = $1 ORDER BY b.job");
-    let waiting = tx.query_all(&sql, vec![poll.arch.as_str().into()]).await?;
+    let sql = format!(
+        "SELECT b.job, w.id AS work {WAITING} AND b.native AND b.arch = $1 AND b.pool = $2 ORDER BY b.job"
+    );
+    let waiting = tx.query_all(&sql, vec![poll.arch.as_str().into(), poll.pool.number().into()]).await?;
     if waiting.is_empty() {
         return Ok(());
     }
@@ -87,10 +92,16 @@ pub(super) async fn end(db: &Database, limit: u32) -> Result<u64, StoreError> {
     let sql = "SELECT b.job FROM arch_builds b JOIN jobs j ON j.id = b.job
         WHERE b.open AND b.native AND j.ended IS NOT NULL ORDER BY b.job LIMIT $1";
     let ended = db.query_all("look for builds that ended", sql, vec![i64::from(limit).into()]).await?;
+    let mut count = 0;
     for row in &ended {
-        db.write(END, (JobId(row.get("job")?),), end_one).await?;
+        let job = JobId(row.get("job")?);
+        // One that cannot be ended does not keep the others.
+        match db.write(END, (job,), end_one).await {
+            Ok(()) => count += 1,
+            Err(error) => tracing::warn!("the log of build {job} could not be kept, trying again: {error}"),
+        }
     }
-    Ok(ended.len() as u64)
+    Ok(count)
 }
 
 /// The log of its last attempt becomes a log of the target, as if an agent had uploaded it.

@@ -1,23 +1,35 @@
 //! Rows of repositories and their packages.
 
+#[cfg(test)]
+mod work;
+
 use super::repo_lists;
 use crate::SqlStore;
-use crate::db::{Database, Tx, Write};
+use crate::db::{Database, Row, Tx, Write};
 use async_trait::async_trait;
-use ropewalk_core::port::{BlobRef, DatabaseRow, NewPackage, PackageRow, Packages, Repository, StoreError};
+use ropewalk_core::port::{
+    BlobRef, DatabaseRow, EntryText, NewPackage, PackageRow, Packages, RepoLimits, Repository, StoreError,
+};
+use ropewalk_model::fault::Point;
 use ropewalk_model::ids::UserId;
 use ropewalk_model::time::Time;
 use std::collections::HashMap;
 
-const PUBLISH: Write = Write::durable("publish a package");
-const UNPUBLISH: Write = Write::durable("remove a package");
+const PUBLISH: Write =
+    Write::durable("publish a package").points(Point::PublishBeforeCommit, Point::PublishAfterCommit);
+const UNPUBLISH: Write =
+    Write::durable("remove a package").points(Point::UnpublishBeforeCommit, Point::UnpublishAfterCommit);
 const FORGET: Write = Write::durable("forget replaced files");
+
+/// Packages whose parts are in memory twice while a database is put together.
+const PAGE: i64 = 256;
 
 #[async_trait]
 impl Packages for SqlStore {
     async fn repository_owner(&self, repo: &str) -> Result<Option<UserId>, StoreError> {
-        let sql = "SELECT owner FROM arch_repos WHERE name = $1";
-        let row = self.db.query_one("look up a repository", sql, vec![repo.into()]).await?;
+        let sql = format!("SELECT owner FROM arch_repos r WHERE name = $1 AND {OWNED}");
+        let values = vec![repo.into(), true.into()];
+        let row = self.db.query_one("look up a repository", &sql, values).await?;
         row.map(|row| row.get("owner").map(UserId)).transpose()
     }
 
@@ -34,7 +46,7 @@ impl Packages for SqlStore {
         repo: i64,
         arch: &str,
         with_files: bool,
-    ) -> Result<(DatabaseRow, Vec<Vec<u8>>), StoreError> {
+    ) -> Result<(DatabaseRow, Vec<u8>), StoreError> {
         self.db.read("read a database", (repo, arch.to_owned(), with_files), parts).await
     }
 
@@ -44,12 +56,12 @@ impl Packages for SqlStore {
         arch: &str,
         file: &str,
     ) -> Result<Option<(BlobRef, i64)>, StoreError> {
-        let sql = "SELECT p.sha256, p.size, p.published, 0 AS old, p.id FROM arch_packages p
+        let sql = "SELECT p.sha256, p.size, p.published, 0 AS age, p.id AS number FROM arch_packages p
                 JOIN arch_repos r ON r.id = p.repo WHERE r.name = $1 AND p.arch = $2 AND p.file = $3
-            UNION ALL SELECT o.sha256, o.size, o.published, 1 AS old, o.id FROM arch_replaced o
+            UNION ALL SELECT o.sha256, o.size, o.published, 1 AS age, o.id AS number FROM arch_replaced o
                 JOIN arch_repos r ON r.id = o.repo
                 WHERE r.name = $1 AND o.arch = $2 AND o.file = $3 AND o.until > $4
-            ORDER BY 4, 5 DESC LIMIT 1";
+            ORDER BY age, number DESC LIMIT 1";
         let values = vec![repo.into(), arch.into(), file.into(), self.now().0.into()];
         let Some(row) = self.db.query_one("look up a package", sql, values).await? else { return Ok(None) };
         let size: i64 = row.get("size")?;
@@ -62,12 +74,16 @@ impl Packages for SqlStore {
         repo: &str,
         arch: &str,
         entry: &str,
-    ) -> Result<Option<(String, i64)>, StoreError> {
-        let sql = "SELECT p.description, p.published FROM arch_packages p JOIN arch_repos r ON r.id = p.repo
+    ) -> Result<Option<EntryText>, StoreError> {
+        let sql = "SELECT p.description, p.published, p.sha256 FROM arch_packages p JOIN arch_repos r ON r.id = p.repo
             WHERE r.name = $1 AND p.arch = $2 AND p.entry = $3";
         let values = vec![repo.into(), arch.into(), entry.into()];
         let row = self.db.query_one("look up a package", sql, values).await?;
-        row.map(|row| Ok((row.get("description")?, row.get("published")?))).transpose()
+        let text = |row: Row| {
+            let (text, published) = (row.get("description")?, row.get("published")?);
+            Ok(EntryText { text, published, sha256: row.get("sha256")? })
+        };
+        row.map(text).transpose()
     }
 
     async fn unpublish(
@@ -112,6 +128,23 @@ impl Packages for SqlStore {
     }
 }
 
+/// Whether somebody owns a repository `r` of which nothing may be left; `$2` is true. Its row stays for ever.
+const OWNED: &str = "(r.present = $2 OR EXISTS (SELECT 1 FROM arch_targets t WHERE t.repo = r.name))";
+
+/// Claims the name of a repository, which belongs to whoever is first, and locks it until the transaction ends; its number
+/// and owner. What was removed and what no target names is whose who comes next.
+pub(super) async fn claim(tx: &Tx, name: &str, by: UserId) -> Result<(i64, UserId), StoreError> {
+    let sql =
+        "INSERT INTO arch_repos (name, owner, present) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
+    tx.execute(sql, vec![name.into(), by.0.into(), false.into()]).await?;
+    let Some((repo, owner)) = lock(tx, name).await? else {
+        return Err(StoreError::Corrupt(format!("the repository {name}, which cannot be made")));
+    };
+    let sql = format!("UPDATE arch_repos AS r SET owner = $3 WHERE name = $1 AND NOT {OWNED}");
+    let is_new = tx.execute(&sql, vec![name.into(), true.into(), by.0.into()]).await? > 0;
+    Ok((repo, if is_new { by } else { owner }))
+}
+
 /// Locks a repository until the transaction ends; its number and owner.
 async fn lock(tx: &Tx, name: &str) -> Result<Option<(i64, UserId)>, StoreError> {
     let sql = format!("SELECT id, owner FROM arch_repos WHERE name = $1{}", tx.for_update());
@@ -120,12 +153,7 @@ async fn lock(tx: &Tx, name: &str) -> Result<Option<(i64, UserId)>, StoreError> 
 }
 
 async fn publish(tx: &Tx, (now, new): &(Time, NewPackage)) -> Result<Vec<String>, StoreError> {
-    let sql =
-        "INSERT INTO arch_repos (name, owner, present) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
-    tx.execute(sql, vec![new.repo.as_str().into(), new.owner.0.into(), true.into()]).await?;
-    let Some((repo, owner)) = lock(tx, &new.repo).await? else {
-        return Err(StoreError::Corrupt(format!("the repository {}, which cannot be made", new.repo)));
-    };
+    let (repo, owner) = claim(tx, &new.repo, new.owner).await?;
     if !new.any_repo && owner != new.owner {
         return Err(StoreError::Refused(format!("the repository {} belongs to somebody else", new.repo)));
     }
@@ -135,7 +163,7 @@ async fn publish(tx: &Tx, (now, new): &(Time, NewPackage)) -> Result<Vec<String>
         arch => vec![arch.to_string()],
     };
     for arch in &archs {
-        open(tx, repo, arch).await?;
+        open(tx, repo, arch, new.limits).await?;
         replace(tx, *now, repo, arch, new).await?;
         touch(tx, *now, repo, arch).await?;
     }
@@ -153,23 +181,38 @@ async fn archs_for_any(tx: &Tx, repo: i64, default: &str) -> Result<Vec<String>,
 }
 
 /// Makes sure that an architecture is there. A new one gets the repository's packages for `any`.
-async fn open(tx: &Tx, repo: i64, arch: &str) -> Result<(), StoreError> {
+async fn open(tx: &Tx, repo: i64, arch: &str, limits: RepoLimits) -> Result<(), StoreError> {
     let sql = "SELECT present FROM arch_databases WHERE repo = $1 AND arch = $2";
     let known = tx.query_one(sql, vec![repo.into(), arch.into()]).await?;
     if known.map(|row| row.get::<bool>("present")).transpose()? == Some(true) {
         return Ok(());
     }
+    let sql = "SELECT COUNT(*) AS count FROM arch_databases WHERE repo = $1 AND present = $2";
+    let row = tx.query_one(sql, vec![repo.into(), true.into()]).await?;
+    if row.map_or(Ok(0), |row| row.get::<i64>("count"))? >= i64::from(limits.archs) {
+        let most = limits.archs;
+        return Err(StoreError::Full(format!(
+            "the repository has {most} architectures, and may have no more (arch.architectures): {arch} would be another one"
+        )));
+    }
     let sql = "INSERT INTO arch_databases (repo, arch, present, revision, modified) VALUES ($1, $2, $3, 0, 0)
         ON CONFLICT (repo, arch) DO UPDATE SET present = excluded.present";
     tx.execute(sql, vec![repo.into(), arch.into(), true.into()]).await?;
-    let sql = "INSERT INTO arch_packages (repo, arch, name, entry, package_arch, file, sha256, size, description, in_db,
-            in_files, published)
-        SELECT p.repo, $2, p.name, p.entry, p.package_arch, p.file, p.sha256, p.size, p.description, p.in_db, p.in_files,
-            p.published
-        FROM arch_packages p WHERE p.repo = $1 AND p.package_arch = 'any' AND p.id = (SELECT MAX(q.id)
-            FROM arch_packages q WHERE q.repo = p.repo AND q.name = p.name AND q.package_arch = 'any')";
+    tx.execute(COPY_ANY, vec![repo.into(), arch.into()]).await?;
+    let sql =
+        "UPDATE arch_databases SET bytes = (SELECT COALESCE(SUM(LENGTH(p.in_files)), 0) FROM arch_packages p
+            WHERE p.repo = $1 AND p.arch = $2) WHERE repo = $1 AND arch = $2";
     tx.execute(sql, vec![repo.into(), arch.into()]).await.map(|_| ())
 }
+
+/// The newest package of each name for `any`, for an architecture that had none before.
+const COPY_ANY: &str = "
+    INSERT INTO arch_packages (repo, arch, name, entry, package_arch, file, sha256, size, description, in_db, in_files,
+        published)
+    SELECT p.repo, $2, p.name, p.entry, p.package_arch, p.file, p.sha256, p.size, p.description, p.in_db, p.in_files,
+        p.published
+    FROM arch_packages p WHERE p.repo = $1 AND p.package_arch = 'any' AND p.id = (SELECT MAX(q.id)
+        FROM arch_packages q WHERE q.repo = p.repo AND q.name = p.name AND q.package_arch = 'any')";
 
 async fn replace(tx: &Tx, now: Time, repo: i64, arch: &str, new: &NewPackage) -> Result<(), StoreError> {
     let sql = "INSERT INTO arch_replaced (repo, arch, name, file, sha256, size, published, until)
@@ -179,8 +222,7 @@ async fn replace(tx: &Tx, now: Time, repo: i64, arch: &str, new: &NewPackage) ->
     let (name, file) = (new.name.as_str(), new.file.as_str());
     let values = vec![repo.into(), arch.into(), name.into(), file.into(), until.0.into()];
     tx.execute(sql, values).await?;
-    let sql = "DELETE FROM arch_packages WHERE repo = $1 AND arch = $2 AND name = $3";
-    tx.execute(sql, vec![repo.into(), arch.into(), name.into()]).await?;
+    let before = take_out(tx, repo, arch, name).await?.unwrap_or(0);
     let sql = "INSERT INTO arch_packages (repo, arch, name, entry, package_arch, file, sha256, size, description, in_db,
         in_files, published) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let values = vec![
@@ -197,7 +239,30 @@ async fn replace(tx: &Tx, now: Time, repo: i64, arch: &str, new: &NewPackage) ->
         new.in_files.clone().into(),
         seconds(now).into(),
     ];
-    tx.execute(sql, values).await.map(|_| ())
+    tx.execute(sql, values).await?;
+    let more = i64::try_from(new.in_files.len()).unwrap_or(i64::MAX) - before;
+    match grow(tx, repo, arch, more).await? {
+        bytes if u64::try_from(bytes).unwrap_or(0) > new.limits.bytes => Err(StoreError::Full(format!(
+            "the database of {}/{arch} would have more than {} bytes (arch.database)",
+            new.repo, new.limits.bytes
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a package from a database; the bytes of its part, if it was there.
+async fn take_out(tx: &Tx, repo: i64, arch: &str, name: &str) -> Result<Option<i64>, StoreError> {
+    let sql = "DELETE FROM arch_packages WHERE repo = $1 AND arch = $2 AND name = $3
+        RETURNING CAST(LENGTH(in_files) AS BIGINT) AS bytes";
+    let row = tx.query_one(sql, vec![repo.into(), arch.into(), name.into()]).await?;
+    row.map(|row| row.get("bytes")).transpose()
+}
+
+/// Counts bytes that a database has gained; how many it has now.
+async fn grow(tx: &Tx, repo: i64, arch: &str, more: i64) -> Result<i64, StoreError> {
+    let sql = "UPDATE arch_databases SET bytes = bytes + $3 WHERE repo = $1 AND arch = $2 RETURNING bytes";
+    let row = tx.query_one(sql, vec![repo.into(), arch.into(), more.into()]).await?;
+    row.map_or(Ok(0), |row| row.get("bytes"))
 }
 
 fn seconds(at: Time) -> i64 {
@@ -229,18 +294,28 @@ async fn database(db: &Database, repo: &str, arch: &str) -> Result<Option<Databa
 async fn parts(
     tx: &Tx,
     (repo, arch, with_files): &(i64, String, bool),
-) -> Result<(DatabaseRow, Vec<Vec<u8>>), StoreError> {
+) -> Result<(DatabaseRow, Vec<u8>), StoreError> {
     let sql = "SELECT revision, modified FROM arch_databases WHERE repo = $1 AND arch = $2";
     let (revision, modified) = match tx.query_one(sql, vec![(*repo).into(), arch.as_str().into()]).await? {
         Some(row) => (row.get("revision")?, row.get("modified")?),
         None => (0, 0),
     };
     let column = if *with_files { "in_files" } else { "in_db" };
-    let sql =
-        format!("SELECT {column} AS part FROM arch_packages WHERE repo = $1 AND arch = $2 ORDER BY name");
-    let rows = tx.query_all(&sql, vec![(*repo).into(), arch.as_str().into()]).await?;
-    let parts = rows.iter().map(|row| row.get("part")).collect::<Result<Vec<Vec<u8>>, _>>()?;
-    Ok((DatabaseRow { repo: *repo, revision, modified }, parts))
+    let sql = format!(
+        "SELECT name, {column} AS part FROM arch_packages WHERE repo = $1 AND arch = $2 AND name > $3
+        ORDER BY name LIMIT $4"
+    );
+    let (mut bytes, mut after) = (vec![], String::new());
+    loop {
+        let values = vec![(*repo).into(), arch.as_str().into(), after.as_str().into(), PAGE.into()];
+        let rows = tx.query_all(&sql, values).await?;
+        let Some(last) = rows.last() else { break };
+        after = last.get("name")?;
+        for row in &rows {
+            bytes.extend(row.get::<Vec<u8>>("part")?);
+        }
+    }
+    Ok((DatabaseRow { repo: *repo, revision, modified }, bytes))
 }
 
 async fn unpublish(
@@ -256,17 +331,16 @@ async fn unpublish(
 }
 
 async fn remove_package(tx: &Tx, now: Time, repo: i64, arch: &str, name: &str) -> Result<bool, StoreError> {
-    let values = || vec![repo.into(), arch.into(), name.into()];
-    let sql = "DELETE FROM arch_packages WHERE repo = $1 AND arch = $2 AND name = $3";
-    if tx.execute(sql, values()).await? == 0 {
-        return Ok(false);
-    }
-    tx.execute("DELETE FROM arch_replaced WHERE repo = $1 AND arch = $2 AND name = $3", values()).await?;
+    let Some(bytes) = take_out(tx, repo, arch, name).await? else { return Ok(false) };
+    grow(tx, repo, arch, -bytes).await?;
+    let sql = "DELETE FROM arch_replaced WHERE repo = $1 AND arch = $2 AND name = $3";
+    tx.execute(sql, vec![repo.into(), arch.into(), name.into()]).await?;
     touch(tx, now, repo, arch).await.map(|()| true)
 }
 
 async fn remove_arch(tx: &Tx, now: Time, repo: i64, arch: &str) -> Result<bool, StoreError> {
-    let sql = "UPDATE arch_databases SET present = $3 WHERE repo = $1 AND arch = $2 AND present = $4";
+    let sql =
+        "UPDATE arch_databases SET present = $3, bytes = 0 WHERE repo = $1 AND arch = $2 AND present = $4";
     if tx.execute(sql, vec![repo.into(), arch.into(), false.into(), true.into()]).await? == 0 {
         return Ok(false);
     }

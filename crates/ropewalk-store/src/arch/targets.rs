@@ -1,6 +1,6 @@
 //! Rows of targets.
 
-use super::builds;
+use super::{builds, repos};
 use crate::change::{Change, word};
 use crate::db::{Database, Engine, Row, Tx, Write};
 use ropewalk_core::port::{StoreError, Target, TargetArch, TargetFields, TargetFilter, Window};
@@ -46,13 +46,8 @@ pub(super) async fn create(tx: &Tx, new: &New) -> Result<Target, StoreError> {
 
 /// Targets of a repository are made by its owner, who is whoever is first.
 async fn claim_repository(tx: &Tx, name: &str, by: UserId, any_repo: bool) -> Result<(), StoreError> {
-    let sql =
-        "INSERT INTO arch_repos (name, owner, present) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
-    tx.execute(sql, vec![name.into(), by.0.into(), false.into()]).await?;
-    let sql = format!("SELECT owner FROM arch_repos WHERE name = $1{}", tx.for_update());
-    let owner =
-        tx.query_one(&sql, vec![name.into()]).await?.map(|row| row.get::<i64>("owner")).transpose()?;
-    if any_repo || owner == Some(by.0) {
+    let (_, owner) = repos::claim(tx, name, by).await?;
+    if any_repo || owner == by {
         return Ok(());
     }
     Err(StoreError::Refused(format!("the repository {name} belongs to somebody else: choose another name")))

@@ -13,6 +13,8 @@ mod m0010_arch_native;
 mod m0011_arch_lists;
 mod m0012_nix_trust;
 mod m0013_nix_looks;
+mod m0014_arch_bounds;
+mod m0015_agent_pools;
 
 use crate::db::{Database, Engine, Tx, Write};
 use ropewalk_core::port::StoreError;
@@ -38,6 +40,8 @@ impl MigratorTrait for Steps {
             Box::new(m0011_arch_lists::Step),
             Box::new(m0012_nix_trust::Step),
             Box::new(m0013_nix_looks::Step),
+            Box::new(m0014_arch_bounds::Step),
+            Box::new(m0015_agent_pools::Step),
         ]
     }
 }

@@ -10,6 +10,9 @@
 )]
 
 mod arch;
+mod arch_native;
+mod arch_pools;
+mod arch_repos;
 mod blobs;
 mod deliveries;
 mod engine;
@@ -57,7 +60,28 @@ on_both_engines! {
         a_schedule_goes_on_after_its_build_was_cancelled
         a_build_without_a_log_is_handed_out_once_more_and_then_ends
         a_log_ends_the_build_that_was_handed_out_first
+        vieter_23_agents_that_are_first_after_a_restart_get_nothing_that_was_missed
+        builds_that_end_without_a_log_are_let_go
+        a_cancelled_build_ends_though_its_agent_cannot_be_told
+        filters_that_nothing_can_hold_find_nothing
+        a_log_that_meets_the_end_of_its_lease_is_kept
         a_target_shows_what_comes_next_and_how_it_went
+    }
+    arch_native {
+        what_agents_leave_goes_to_a_runner_of_ours_and_back
+        a_build_of_ours_leaves_a_log_and_its_schedule_goes_on
+    }
+    arch_pools {
+        agents_are_given_what_their_own_account_wrote
+        an_agents_key_builds_and_does_nothing_else
+        shared_agents_build_for_everybody
+        targets_of_one_account_are_built_for_so_many_architectures
+    }
+    arch_repos {
+        a_new_architecture_gets_the_newest_package_of_each_name_for_any
+        a_repository_grows_no_further_than_its_limits
+        a_database_in_pages_is_whole
+        nobody_owns_the_name_of_a_repository_that_is_gone
     }
     nix_builds {
         hydra_32_an_evaluation_makes_builds_and_names_its_errors

@@ -71,12 +71,20 @@ pub(crate) struct Arch {
     pub(crate) log_removal_schedule: Schedule,
     pub(crate) collect_metrics: bool,
     pub(crate) unpacked: u64,
+    pub(crate) file_list: usize,
+    pub(crate) database: u64,
+    pub(crate) architectures: u32,
+    pub(crate) reads_at_once: usize,
+    pub(crate) shared_agents: bool,
+    pub(crate) architectures_per_user: u32,
 }
 
 impl Default for Arch {
     fn default() -> Self {
         let ArchSettings { default_arch, base_image, max_handouts, .. } = ArchSettings::default();
         let ArchSettings { build_timeout, agent_grace, keep_replaced, packages, .. } =
+            ArchSettings::default();
+        let ArchSettings { database, archs_per_repo, reads_at_once, archs_per_user, .. } =
             ArchSettings::default();
         Arch {
             default_arch,
@@ -90,6 +98,12 @@ impl Default for Arch {
             log_removal_schedule: Schedule("0 0".into()),
             collect_metrics: false,
             unpacked: packages.unpacked,
+            file_list: packages.paths,
+            database,
+            architectures: archs_per_repo,
+            reads_at_once,
+            shared_agents: false,
+            architectures_per_user: archs_per_user,
         }
     }
 }
@@ -108,7 +122,16 @@ impl Arch {
             keep_logs: Some(self.max_log_age).filter(|days| *days > 0).map(days),
             log_removal: Cron::parse(&self.log_removal_schedule.0).unwrap_or_default(),
             metrics: self.collect_metrics,
-            packages: PackageLimits { unpacked: self.unpacked, ..PackageLimits::default() },
+            packages: PackageLimits {
+                unpacked: self.unpacked,
+                paths: self.file_list,
+                ..PackageLimits::default()
+            },
+            database: self.database,
+            archs_per_repo: self.architectures,
+            reads_at_once: self.reads_at_once,
+            shared_agents: self.shared_agents,
+            archs_per_user: self.architectures_per_user,
             reserved: RESERVED.iter().map(|word| word.to_string()).collect(),
         }
     }

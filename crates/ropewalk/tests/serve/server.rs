@@ -1,5 +1,6 @@
 //! A `ropewalk serve` of a test's own, and its clients.
 
+use ropewalk_model::fault::{Point, VARIABLE};
 use ropewalk_testkit::postgres::TestDatabase;
 use sea_orm::sqlx::ConnectOptions;
 use sea_orm::sqlx::postgres::PgConnectOptions;
@@ -190,6 +191,21 @@ impl Server {
     /// From its next start on it runs no builds.
     pub(crate) fn without_runner(&mut self) {
         self.flags.push("--no-runner".into());
+    }
+
+    /// From its next start on it ends at this point, as a crash would end it.
+    pub(crate) fn arm(&mut self, point: Option<Point>) {
+        self.variables.retain(|(name, _)| name != VARIABLE);
+        self.variables.extend(point.map(|point| (VARIABLE.into(), point.to_string())));
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait_for_end(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "the server did not end by itself");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The column `n` of the database's answer.

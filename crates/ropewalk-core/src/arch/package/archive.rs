@@ -1,12 +1,14 @@
 //! Reading an archive once, from its first byte to its last, with a bound on everything.
 
 use super::info::INFO_MAX;
-use super::{Info, Package, PackageError, PackageLimits};
+use super::{Info, Package, PackageError, PackageLimits, shown};
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tar::{Archive, Entry, EntryType};
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -20,6 +22,10 @@ const START: usize = 512;
 const XZ_MEMORY: u64 = 256 << 20;
 /// Bytes of the headers of one entry, long names included.
 const HEADERS_MAX: u64 = 1 << 20;
+/// Bytes of a path, as on every file system that a package is unpacked to.
+const PATH_MAX: usize = 4096;
+/// Bytes of one part of a path.
+const PART_MAX: usize = 255;
 /// Files that describe the package and are not part of it.
 const ABOUT: [&str; 5] = [".BUILDINFO", ".INSTALL", ".MTREE", ".PKGINFO", ".CHANGELOG"];
 
@@ -45,8 +51,12 @@ impl Compression {
     }
 }
 
-/// Reads a package. May take long: not for threads that must not block.
-pub fn read(mut source: impl Read, limits: &PackageLimits) -> Result<Package, PackageError> {
+/// Reads a package until somebody says that it is no longer wanted. May take long: not for threads that must not block.
+pub fn read(
+    mut source: impl Read,
+    limits: &PackageLimits,
+    given_up: &AtomicBool,
+) -> Result<Package, PackageError> {
     let mut start = vec![];
     (&mut source).take(START as u64).read_to_end(&mut start).map_err(broken)?;
     let compression = compression(&start)?;
@@ -62,7 +72,7 @@ pub fn read(mut source: impl Read, limits: &PackageLimits) -> Result<Package, Pa
         }
         Compression::None => Box::new(source),
     };
-    let (info, files) = walk(plain, limits)?;
+    let (info, files) = walk(plain, limits, given_up)?;
     Ok(Package { info, compression, files })
 }
 
@@ -78,8 +88,9 @@ fn compression(start: &[u8]) -> Result<Compression, PackageError> {
 }
 
 /// Counts what is read, against the whole and against what may be read for now.
-struct Metered<R> {
+struct Metered<'a, R> {
     source: R,
+    given_up: &'a AtomicBool,
     /// Of the whole archive.
     left: u64,
     /// Until somebody sets it anew; the library reads headers of any length into memory.
@@ -88,8 +99,11 @@ struct Metered<R> {
 
 const TOO_LONG: &str = "more than it may hold";
 
-impl<R: Read> Read for Metered<R> {
+impl<R: Read> Read for Metered<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(io::Error::other("whoever sent it waits no longer"));
+        }
         let most = self.left.min(self.for_now.get());
         if most == 0 && !buffer.is_empty() {
             // Whether there is more decides: an archive that ends exactly here is whole.
@@ -107,10 +121,14 @@ impl<R: Read> Read for Metered<R> {
     }
 }
 
-fn walk(plain: impl Read, limits: &PackageLimits) -> Result<(Info, String), PackageError> {
+fn walk(
+    plain: impl Read,
+    limits: &PackageLimits,
+    given_up: &AtomicBool,
+) -> Result<(Info, String), PackageError> {
     let for_now = Rc::new(Cell::new(HEADERS_MAX));
-    let mut archive =
-        Archive::new(Metered { source: plain, left: limits.unpacked, for_now: for_now.clone() });
+    let metered = Metered { source: plain, given_up, left: limits.unpacked, for_now: for_now.clone() };
+    let mut archive = Archive::new(metered);
     let (mut info, mut seen) = (None, Seen::default());
     let mut entries = archive.entries().map_err(broken)?;
     loop {
@@ -164,7 +182,39 @@ fn pkginfo<R: Read>(entry: &mut Entry<'_, R>) -> Result<Info, PackageError> {
 struct Seen {
     entries: u64,
     files: String,
-    links: BTreeSet<String>,
+    links: Links,
+}
+
+/// Links that were met. Asking for all folders of a path reads the path once, however long it is.
+#[derive(Default)]
+struct Links {
+    hashing: RandomState,
+    hashes: HashSet<u64>,
+    paths: HashSet<String>,
+}
+
+impl Links {
+    fn insert(&mut self, path: &str) {
+        let mut hasher = self.hashing.build_hasher();
+        hasher.write(path.as_bytes());
+        self.hashes.insert(hasher.finish());
+        self.paths.insert(path.into());
+    }
+
+    /// The first folder of a path that is a link.
+    fn above<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let mut hasher = self.hashing.build_hasher();
+        let mut from = 0;
+        for (at, _) in path.match_indices('/') {
+            hasher.write(path.get(from..at)?.as_bytes());
+            from = at;
+            let folder = path.get(..at)?;
+            if self.hashes.contains(&hasher.finish()) && self.paths.contains(folder) {
+                return Some(folder);
+            }
+        }
+        None
+    }
 }
 
 impl Seen {
@@ -192,35 +242,43 @@ impl Seen {
                 let target = std::str::from_utf8(&target);
                 check_path(target.map_err(|_| PackageError::Forbidden("a link that is not UTF-8".into()))?)?;
             }
-            _ => return Err(PackageError::Forbidden(format!("{path:?}, which is no file, folder or link"))),
+            _ => {
+                let path = shown(&path);
+                return Err(PackageError::Forbidden(format!("{path:?}, which is no file, folder or link")));
+            }
         }
-        if let Some(link) = above(&path).find(|folder| self.links.contains(*folder)) {
+        if let Some(link) = self.links.above(&path) {
+            let (path, link) = (shown(&path), shown(link));
             return Err(PackageError::Forbidden(format!("{path:?}, which lies behind the link {link:?}")));
         }
         if kind == EntryType::Symlink {
-            self.links.insert(path.clone());
+            self.links.insert(&path);
         }
         if !ABOUT.contains(&path.as_str()) {
             self.files.push_str(&path);
             self.files.push_str(if is_folder { "/\n" } else { "\n" });
         }
         if self.files.len() > limits.paths {
-            return Err(PackageError::TooLarge(format!("its paths have more than {} bytes", limits.paths)));
+            let most = limits.paths;
+            return Err(PackageError::TooLarge(format!(
+                "its paths have more than {most} bytes (arch.file-list)"
+            )));
         }
         Ok(path)
     }
 }
 
-/// The folders that a path lies in.
-fn above(path: &str) -> impl Iterator<Item = &str> {
-    path.match_indices('/').filter_map(|(at, _)| path.get(..at))
-}
-
 fn check_path(path: &str) -> Result<(), PackageError> {
+    if path.len() > PATH_MAX || path.split('/').any(|part| part.len() > PART_MAX) {
+        return Err(PackageError::TooLarge(format!(
+            "a path has more than {PATH_MAX} bytes, or a part of it more than {PART_MAX}: {:?}…",
+            shown(path)
+        )));
+    }
     let leads_out =
         Path::new(path).is_absolute() || path.split('/').any(|part| matches!(part, "" | "." | ".."));
     if leads_out || path.chars().any(char::is_control) {
-        return Err(PackageError::Forbidden(format!("the path {path:?}")));
+        return Err(PackageError::Forbidden(format!("the path {:?}", shown(path))));
     }
     Ok(())
 }

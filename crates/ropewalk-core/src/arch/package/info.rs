@@ -1,11 +1,16 @@
 //! `.PKGINFO`: what a package says about itself.
 
-use super::PackageError;
+use super::{PackageError, shown};
+use crate::arch::ARCH_MAX;
+use std::collections::BTreeSet;
 
 /// Bytes of a file `.PKGINFO`.
 pub(super) const INFO_MAX: u64 = 1 << 20;
 /// Bytes of a file name that file systems take.
 const NAME_MAX: usize = 255;
+
+/// What names a package: one that has two names would be read as another by whoever takes the first.
+const NAMES: [&str; 4] = ["pkgname", "pkgbase", "pkgver", "arch"];
 
 /// The fields that databases have. Lists are in the order of the file, without empty items.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,12 +43,17 @@ impl Info {
     /// Reads lines of the form `key = value`; keys that databases do not have are left out.
     pub fn parse(text: &str) -> Result<Info, PackageError> {
         let mut info = Info::default();
+        let mut named = BTreeSet::new();
         for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
-            let bad = || PackageError::Info(format!("the line {line:?} is not of the form `key = value`"));
+            let bad =
+                || PackageError::Info(format!("the line {:?} is not of the form `key = value`", shown(line)));
             let (key, value) = line.split_once('=').ok_or_else(bad)?;
             let (key, value) = (key.trim(), value.trim());
             if value.chars().any(|c| c.is_control() && c != '\t') {
                 return Err(PackageError::Info(format!("{key} holds a control character")));
+            }
+            if NAMES.contains(&key) && !named.insert(key) {
+                return Err(PackageError::Info(format!("{key} stands there twice")));
             }
             info.take(key, value)?;
         }
@@ -57,7 +67,7 @@ impl Info {
         } else if let Some(list) = self.list(key) {
             list.extend((!value.is_empty()).then(|| value.to_string()));
         } else if let Some(number) = self.number(key) {
-            let bad = |_| PackageError::Info(format!("{key} is no number: {value:?}"));
+            let bad = |_| PackageError::Info(format!("{key} is no number: {:?}", shown(value)));
             *number = value.parse().map_err(bad)?;
         }
         Ok(())
@@ -103,7 +113,7 @@ impl Info {
         let Info { name, version, arch, .. } = &*self;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@._+-".contains(&byte);
         if name.is_empty() || name.starts_with(['-', '.']) || !name.bytes().all(plain) {
-            return Err(PackageError::Info(format!("{name:?} cannot be the name of a package")));
+            return Err(PackageError::Info(format!("{:?} cannot be the name of a package", shown(name))));
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@._+:~-".contains(&byte);
         let is_version = version.bytes().all(plain)
@@ -114,11 +124,15 @@ impl Info {
                     && !release.contains('-')
             });
         if !is_version {
-            return Err(PackageError::Info(format!("{version:?} cannot be a version with a release")));
+            return Err(PackageError::Info(format!(
+                "{:?} cannot be a version with a release",
+                shown(version)
+            )));
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if arch.is_empty() || !arch.bytes().all(plain) {
-            return Err(PackageError::Info(format!("{arch:?} cannot be an architecture")));
+        // Longer ones could be published and never be asked for.
+        if arch.is_empty() || arch.len() > ARCH_MAX || !arch.bytes().all(plain) {
+            return Err(PackageError::Info(format!("{:?} cannot be an architecture", shown(arch))));
         }
         if name.len() + version.len() + arch.len() + ".pkg.tar.zst".len() + 2 > NAME_MAX {
             return Err(PackageError::Info("name and version are too long for the name of a file".into()));
@@ -159,6 +173,9 @@ mod tests {
             "pkgname = x\npkgver = 1-1-1\narch = any",
             "pkgname = x\npkgver = 1-1\narch = ../y",
             "pkgname = x\npkgver = 1-1",
+            "pkgname = x\npkgname = y\npkgver = 1-1\narch = any",
+            "pkgname = x\npkgver = 1-1\narch = any\narch = x86_64",
+            &format!("pkgname = x\npkgver = 1-1\narch = {}", "x".repeat(65)),
             &format!("{LEAST}size = -1"),
             &format!("{LEAST}builddate = soon"),
             &format!("{LEAST}pkgdesc = a\x1bb"),

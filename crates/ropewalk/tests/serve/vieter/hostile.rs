@@ -1,9 +1,8 @@
 //! Packages that nobody means well with: refused with a reason, and nothing of them stays. Publishes that meet.
 
-use super::packages::{archive, package, plain, through, zstd};
+use super::packages::{archive, files, package, plain, through, zstd};
 use super::{Farm, answer, on_both_engines};
 use crate::server::Engine;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tar::{Builder, EntryType, Header};
@@ -35,11 +34,6 @@ fn odd(entries: &[(EntryType, &str, &str, u64)]) -> Vec<u8> {
 
 fn info(text: &str) -> Vec<u8> {
     zstd(&archive(&[(".PKGINFO", text.as_bytes())]))
-}
-
-fn files(folder: &Path) -> usize {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()
 }
 
 async fn hostile_packages_are_refused_with_a_reason_and_leave_nothing(engine: Engine) {
@@ -77,15 +71,16 @@ async fn hostile_packages_are_refused_with_a_reason_and_leave_nothing(engine: En
             info("pkgname = p\npkgver = 1-1\narch = x86_64\nsize = 99999999999999999999\n"),
         ),
         ("no text", zstd(&archive(&[(".PKGINFO", b"pkgname = \xff\xfe\n")]))),
-        ("a second name", info("pkgname = p\npkgname = q\npkgver = 1-1\narch = x86_64\n%\n")),
+        ("a second name", info("pkgname = p\npkgname = q\npkgver = 1-1\narch = x86_64\n")),
     ] {
         let answer = farm.publish("r", bytes).await;
         assert!(matches!(answer.status, 400 | 413), "{what}: {} {}", answer.status, answer.text());
         assert!(answer.envelope()["message"].as_str().unwrap().len() > 10, "{what}: {}", answer.text());
     }
     // Sizes of 2 GiB and more are only numbers.
-    let large = plain("large", "1-1", "x86_64", "").into_iter().collect::<Vec<u8>>();
+    let large = plain("large", "1-1", "x86_64", "size = 3000000000\n");
     assert_eq!(farm.publish("other", zstd(&large)).await.status, 200);
+    assert!(farm.read("/other/x86_64/large-1-1").await.text().contains("%ISIZE%\n3000000000\n"));
     assert_eq!(farm.read("/r/x86_64/r.db").await.status, 404);
     assert_eq!(farm.server.number("SELECT COUNT(*) AS n FROM arch_packages").await, 1);
     assert_eq!(files(&farm.server.data().join("blobs")), blobs + 1, "bytes of refused packages stayed");

@@ -19,7 +19,7 @@ on_both_engines! {
     vieter_23_after_a_restart_nothing_is_due_at_once
     what_was_queued_and_handed_out_survives_kill_9
     a_log_ends_the_build_and_the_job_shows_it
-    agents_are_administrators_and_owners_keep_their_own
+    agents_build_what_their_account_wrote_and_owners_keep_their_own
 }
 
 async fn vieter_13_what_cannot_be_queued_is_told_in_five_texts(engine: Engine) {
@@ -163,12 +163,23 @@ async fn vieter_22_twenty_agents_share_two_hundred_builds(engine: Engine) {
 
 async fn vieter_23_after_a_restart_nothing_is_due_at_once(engine: Engine) {
     let mut farm = Farm::start(engine).await;
+    // Twelve hours from now, so that no test runs when it comes.
+    let hour = (now() / 3600 + 12) % 24;
     for _ in 0..3 {
-        farm.target(&format!("{GIT}&schedule=0+0+29+2")).await;
+        farm.target(&format!("{GIT}&schedule=0+{hour}")).await;
     }
+    const NEXT: &str = "SELECT MIN(next_at) AS n FROM arch_target_archs";
+    let next = farm.server.number(NEXT).await;
     farm.server.kill();
+    // It came yesterday, while no server ran.
+    let day = 24 * 3600 * 1_000_000_i64;
+    assert_eq!(
+        farm.server.change_database(&format!("UPDATE arch_target_archs SET next_at = next_at - {day}")).await,
+        3
+    );
     farm.server.start_again();
     assert!(farm.poll("x86_64", 9).await.is_empty());
+    assert_eq!(farm.server.number(NEXT).await, next, "it comes at its next time");
     assert_eq!(farm.get("/api/v1/targets?limit=0").await.data().as_array().unwrap().len(), 3);
 }
 
@@ -224,7 +235,7 @@ async fn a_log_ends_the_build_and_the_job_shows_it(engine: Engine) {
     assert_eq!(farm.get(&format!("/api/v1/logs/{alone}/content")).await.bytes, b"by hand");
 }
 
-async fn agents_are_administrators_and_owners_keep_their_own(engine: Engine) {
+async fn agents_build_what_their_account_wrote_and_owners_keep_their_own(engine: Engine) {
     let farm = Farm::start(engine).await;
     farm.server.done(&["user", "create", "ann"]);
     let ann = farm.server.done(&["token", "create", "--user", "ann"]).trim().to_string();
@@ -245,11 +256,31 @@ async fn agents_are_administrators_and_owners_keep_their_own(engine: Engine) {
         ("DELETE", format!("/api/v1/targets/{id}")),
         ("POST", format!("/api/v1/targets?{GIT}")),
         ("POST", format!("/api/v1/jobs/queue?target={id}&arch=x86_64")),
-        ("GET", "/api/v1/jobs/poll?arch=x86_64&max=1".into()),
         ("POST", format!("/api/v1/logs?{}", log_of(id, 0))),
     ] {
         assert_eq!(status(&ann, method, path.clone()).await, 403, "{method} {path}");
     }
     assert_eq!(status(&ann, "POST", "/api/v1/targets?kind=git&url=U&repo=ann".into()).await, 200);
+    // Her agent needs no administrator's key, and no administrator's agent runs what she wrote.
+    let hers =
+        farm.server.done(&["token", "create", "--user", "ann", "--grants", "AGENT:RW"]).trim().to_string();
+    farm.queue(id, "x86_64").await;
+    let own = id + 1;
+    assert_eq!(status(&ann, "POST", format!("/api/v1/jobs/queue?target={own}&arch=x86_64")).await, 200);
+    let polled =
+        super::answer(farm.request("GET", "/api/v1/jobs/poll?arch=x86_64&max=9").header("X-API-KEY", &hers))
+            .await;
+    let ids = |jobs: &[Value]| jobs.iter().map(|job| job["target_id"].as_i64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(ids(polled.data().as_array().unwrap()), [own]);
+    assert_eq!(ids(&farm.poll("x86_64", 9).await), [id]);
+    let package = super::packages::package("p", "1-1", "any");
+    let published =
+        super::answer(farm.request("POST", "/ann/publish").header("X-API-KEY", &hers).body(package)).await;
+    assert_eq!(published.status, 200);
+    assert_eq!(status(&hers, "POST", format!("/api/v1/logs?{}", log_of(own, 0))).await, 200);
+    assert_eq!(status(&hers, "DELETE", "/ann".into()).await, 403);
+    assert_eq!(status(&hers, "GET", "/api/v1/logs".into()).await, 403);
+    // The administrator's own token is more than an agent should hold.
+    assert_eq!(farm.server.words().matches("may do all that its account may").count(), 1);
     assert_eq!(farm.get(&format!("/api/v1/targets/{id}")).await.data()["branch"], "");
 }

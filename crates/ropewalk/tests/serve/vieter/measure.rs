@@ -1,5 +1,6 @@
 //! What a publish costs in a large repository, beside a small one and `repo-add`. `make measure-publish` takes 10,000
-//! packages; without it there are few, and only what is there is looked at: times are printed, never judged.
+//! packages; without it there are few, and only what is there is looked at: times are printed beside the bound, never
+//! judged, because machines are busy. What a publish reads is counted in the store's own tests, and that is judged.
 
 use super::Farm;
 use super::packages::package;
@@ -75,6 +76,7 @@ async fn a_publish_into_a_large_repository_beside_repo_add() {
     println!(
         "publish into a repository of {large}: {big:?} ({ratio:.2} x), first read of its database {big_read:?}"
     );
+    println!("bound of a publish: 3 x: {}", if ratio <= 3.0 { "kept" } else { "BROKEN" });
     println!("repo-add into the same {large}: {repo_add:?}");
     let names = farm.database("/large/x86_64/large.db").await;
     assert_eq!(names.iter().filter(|(path, _)| path.ends_with("/desc")).count(), large + 1);

@@ -3,6 +3,7 @@
 
 mod hostile;
 mod jobs;
+mod kill;
 mod logs;
 mod measure;
 mod native;

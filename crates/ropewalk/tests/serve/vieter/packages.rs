@@ -1,6 +1,7 @@
 //! Packages for tests: made here where their bytes matter, by the real `makepkg` where that matters.
 
 use std::io::Write;
+use std::path::Path;
 use tar::{Builder, Header};
 
 pub(crate) fn plain(name: &str, version: &str, arch: &str, more: &str) -> Vec<u8> {
@@ -48,4 +49,10 @@ pub(crate) fn through(program: &str, bytes: &[u8]) -> Vec<u8> {
     writing.join().unwrap().unwrap();
     assert!(output.status.success(), "{program}");
     output.stdout
+}
+
+/// Files below a folder, however deep.
+pub(crate) fn files(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()
 }

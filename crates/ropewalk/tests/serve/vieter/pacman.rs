@@ -2,11 +2,12 @@
 
 use super::{Farm, on_both_engines};
 use crate::server::Engine;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 on_both_engines! {
+    vieter_32_whatever_makepkg_compresses_with_is_published
     vieter_41_pacman_syncs_searches_installs_and_resumes
     vieter_48_an_agent_builds_six_targets
 }
@@ -129,11 +130,18 @@ impl Yard {
 
     /// Builds a PKGBUILD and answers the files that it made.
     fn makepkg(&self, text: &str) -> Vec<PathBuf> {
+        self.makepkg_as(text, ".pkg.tar.zst")
+    }
+
+    /// The same, with the archives compressed as their name says.
+    fn makepkg_as(&self, text: &str, ending: &str) -> Vec<PathBuf> {
         let before = self.made();
         let folder = format!("pb{}", before.len());
         self.write(&format!("{folder}/PKGBUILD"), text);
-        let output =
-            self.shell(&format!("cd {folder} && makepkg --config \"$CONF\" -f -d -c --noconfirm"), &[]);
+        let output = self.shell(
+            &format!("cd {folder} && makepkg --config \"$CONF\" -f -d -c --noconfirm"),
+            &[("PKGEXT", ending)],
+        );
         assert!(output.status.success(), "{}", words(&output));
         self.made().into_iter().filter(|path| !before.contains(path)).collect()
     }
@@ -197,6 +205,22 @@ impl Machine {
         let output = self.try_pacman(arguments);
         assert!(output.status.success(), "pacman {arguments:?}: {}", words(&output));
         words(&output)
+    }
+}
+
+async fn vieter_32_whatever_makepkg_compresses_with_is_published(engine: Engine) {
+    let farm = Farm::start(engine).await;
+    let yard = Yard::new();
+    for (number, ending) in [".xz", ".gz", ""].into_iter().enumerate() {
+        let name = format!("packed{number}");
+        let made = yard.makepkg_as(&HELLO.replace("hello-any", &name), &format!(".pkg.tar{ending}"));
+        let file = made.first().unwrap();
+        let bytes = std::fs::read(file).unwrap();
+        let said = farm.publish("r", bytes.clone()).await.data();
+        assert_eq!((&said["name"], &said["version"]), (&json!(name), &json!("1.0.0-1")));
+        let path = format!("/r/x86_64/{name}-1.0.0-1-any.pkg.tar{ending}");
+        assert!(file.to_str().unwrap().ends_with(path.rsplit('/').next().unwrap()), "{file:?}");
+        assert!(farm.read(&path).await.bytes == bytes, "{path}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Repositories, as they are written and read.
 
-use super::packages::{archive, package, plain, through, zstd};
+use super::packages::{archive, files, package, plain, through, zstd};
 use super::{Answer, Farm, answer, on_both_engines};
 use crate::server::Engine;
 use serde_json::json;
@@ -26,6 +26,9 @@ on_both_engines! {
     vieter_51_what_was_acknowledged_survives_kill_9
     repositories_belong_to_who_made_them
     a_database_changes_its_time_with_every_publish
+    a_copy_with_any_other_time_is_not_taken_for_the_newest
+    a_machine_may_fetch_hundreds_of_packages_at_once
+    a_package_whose_name_holds_pkg_is_asked_for_like_others
 }
 
 impl Farm {
@@ -92,8 +95,7 @@ async fn vieter_33_what_is_no_package_leaves_no_trace(engine: Engine) {
         farm.publish(name, package("p", "1-1", "any")).await.is_refused(400, &message);
     }
     let good = package("p", "1-1", "x86_64");
-    let mut bzip2 = b"BZh91AY&SY".to_vec();
-    bzip2.extend([7; 500]);
+    let bzip2 = through("bzip2", &plain("p", "1-1", "x86_64", ""));
     let info = b"pkgname = p\npkgver = 1-1\narch = x86_64\n";
     for (what, bytes, status) in [
         ("junk", b"junk".to_vec(), 400),
@@ -130,15 +132,9 @@ async fn vieter_33_what_is_no_package_leaves_no_trace(engine: Engine) {
     answer(chunked).await.is_bare(411);
     farm.read("/r/x86_64/r.db").await.is_bare(404);
     let left = std::fs::read_dir(farm.server.data().join("incoming")).unwrap().count();
-    let blobs = walk(&farm.server.data().join("blobs"));
+    let blobs = files(&farm.server.data().join("blobs"));
     assert_eq!((left, blobs), (0, 0));
     assert_eq!(farm.publish("r", good).await.status, 200);
-}
-
-/// Files below a folder.
-fn walk(folder: &std::path::Path) -> usize {
-    let entries = std::fs::read_dir(folder).unwrap().flatten();
-    entries.map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { 1 }).sum()
 }
 
 async fn vieter_34_an_upload_is_told_to_go_on_at_once(engine: Engine) {
@@ -268,6 +264,12 @@ async fn vieter_40_ranges_of_a_package(engine: Engine) {
     }
     let past = answer(farm.request("GET", path).header("Range", "bytes=999999999-")).await;
     assert_eq!((past.status, past.bytes.len()), (416, 0));
+    assert_eq!(past.headers["content-range"].to_str().unwrap(), format!("bytes */{size}"));
+    // A database is in memory, a package on disk.
+    let database = farm.read("/r/x86_64/r.db").await.bytes;
+    let part = answer(farm.request("GET", "/r/x86_64/r.db").header("Range", "bytes=5-9")).await;
+    assert_eq!((part.status, part.bytes.as_slice()), (206, &database[5..10]));
+    assert_eq!(part.headers["content-range"].to_str().unwrap(), format!("bytes 5-9/{}", database.len()));
     let head = answer(farm.request("HEAD", path)).await;
     assert_eq!((head.status, head.bytes.len()), (200, 0));
     assert_eq!(head.headers["content-length"].to_str().unwrap(), size.to_string());
@@ -339,6 +341,13 @@ async fn vieter_46_fifty_publishes_at_once_are_all_there(engine: Engine) {
             "{seen}: {names:?}"
         );
         seen = names.len();
+        let entries: Vec<String> =
+            farm.database("/r/x86_64/r.files").await.into_iter().map(|(path, _)| path).collect();
+        for pair in entries.chunks(2) {
+            let folder = pair[0].strip_suffix("/desc").expect("a description first");
+            assert_eq!(pair.get(1), Some(&format!("{folder}/files")));
+        }
+        assert!(entries.len() / 2 >= seen, "what is in one is in the other, which is read later");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     for task in publishing {
@@ -472,4 +481,58 @@ async fn a_database_changes_its_time_with_every_publish(engine: Engine) {
     let tag = farm.read("/r/x86_64/r.db").await.headers["etag"].clone();
     let same = farm.request("GET", "/r/x86_64/r.db").header("If-None-Match", tag);
     assert_eq!(self::answer(same).await.status, 304);
+}
+
+async fn a_copy_with_any_other_time_is_not_taken_for_the_newest(engine: Engine) {
+    let farm = Farm::start(engine).await;
+    farm.target("kind=git&url=U&repo=r").await;
+    let since = async |time: &str| {
+        answer(farm.request("GET", "/r/x86_64/r.db").header("If-Modified-Since", time)).await.status
+    };
+    // pacman gives its copy of the empty database the time that it is told.
+    let empty = farm.read("/r/x86_64/r.db").await.headers["last-modified"].to_str().unwrap().to_string();
+    assert_eq!(since(&empty).await, 304);
+    farm.published("r", package("p", "1-1", "any")).await;
+    assert_eq!(since(&empty).await, 200);
+    let is = farm.read("/r/x86_64/r.db").await.headers["last-modified"].to_str().unwrap().to_string();
+    assert_eq!(since(&is).await, 304);
+    let is = httpdate::parse_http_date(&is).unwrap();
+    // By a clock that is fast, or by a server that had the repository before.
+    for seconds in [1, 300, 7200] {
+        let later = httpdate::fmt_http_date(is + std::time::Duration::from_secs(seconds));
+        assert_eq!(since(&later).await, 200, "{seconds} s later");
+    }
+}
+
+async fn a_machine_may_fetch_hundreds_of_packages_at_once(engine: Engine) {
+    let farm = Arc::new(Farm::start(engine).await);
+    farm.published("r", package("p", "1-1", "any")).await;
+    let lanes: Vec<_> = (0..5)
+        .map(|_| {
+            let farm = farm.clone();
+            tokio::spawn(async move {
+                for _ in 0..40 {
+                    // pacman asks for each package and its signature.
+                    assert_eq!(farm.read("/r/x86_64/p-1-1-any.pkg.tar.zst").await.status, 200);
+                    assert_eq!(farm.read("/r/x86_64/p-1-1-any.pkg.tar.zst.sig").await.status, 404);
+                }
+            })
+        })
+        .collect();
+    for lane in lanes {
+        lane.await.unwrap();
+    }
+}
+
+async fn a_package_whose_name_holds_pkg_is_asked_for_like_others(engine: Engine) {
+    let farm = Farm::start(engine).await;
+    farm.published("r", package("foo.pkgtool", "1-1", "any")).await;
+    for (path, status) in
+        [("foo.pkgtool-1-1", 200), ("foo.pkgtool-1-1-any.pkg.tar.zst", 200), ("foo.pkgtool-2-1", 404)]
+    {
+        assert_eq!(answer(farm.request("HEAD", &format!("/r/x86_64/{path}"))).await.status, status, "{path}");
+    }
+    // One that cannot be read could not be asked for.
+    let long = "x".repeat(65);
+    assert_eq!(farm.publish("r", package("p", "1-1", &long)).await.status, 400);
 }

@@ -1,5 +1,6 @@
 //! Requests as Vieter's clients send them.
 
+use super::packages::package;
 use super::{Farm, GIT, answer, on_both_engines};
 use crate::server::Engine;
 use serde_json::json;
@@ -43,7 +44,13 @@ async fn vieter_02_a_wrong_key_changes_nothing(engine: Engine) {
         ("GET", format!("/api/v1/logs/{log}/content")),
         ("POST", format!("/api/v1/logs?target={id}&startTime=1&endTime=2&arch=a&exitCode=0")),
         ("DELETE", format!("/api/v1/logs/{log}")),
+        ("POST", "/r/publish".into()),
+        ("DELETE", "/r".into()),
+        ("DELETE", "/r/x86_64".into()),
+        ("DELETE", "/r/x86_64/p".into()),
     ];
+    assert_eq!(farm.publish("r", package("p", "1-1", "x86_64")).await.status, 200);
+    let database = farm.read("/r/x86_64/r.db").await.bytes;
     // Fewer than a second lets one address ask without a key.
     for (method, path) in &routes {
         answer(farm.request(method, path)).await.is_refused(401, "401 Unauthorized");
@@ -55,6 +62,7 @@ async fn vieter_02_a_wrong_key_changes_nothing(engine: Engine) {
     assert_eq!(farm.get(&format!("/api/v1/targets/{id}")).await.data()["branch"], "");
     assert_eq!(farm.get("/api/v1/logs").await.data().as_array().unwrap().len(), 1);
     assert_eq!(farm.poll("x86_64", 9).await.len(), 1);
+    assert_eq!(farm.read("/r/x86_64/r.db").await.bytes, database);
 }
 
 async fn vieter_50_what_is_not_there(engine: Engine) {

@@ -53,8 +53,12 @@ fn packed(compression: Compression, bytes: &[u8]) -> Vec<u8> {
 
 const ALL: [Compression; 4] = [Compression::None, Compression::Zstd, Compression::Gzip, Compression::Xz];
 
+fn taken(bytes: &[u8], limits: &PackageLimits) -> Result<Package, PackageError> {
+    read(bytes, limits, &AtomicBool::new(false))
+}
+
 fn refusal(bytes: &[u8]) -> String {
-    read(bytes, &PackageLimits::default()).expect_err("it must be refused").to_string()
+    taken(bytes, &PackageLimits::default()).expect_err("it must be refused").to_string()
 }
 
 #[test]
@@ -67,7 +71,7 @@ fn a_package_is_read_in_every_compression() {
         ("usr/hard", EntryType::Link, b"", "usr/a b"),
     ]);
     for compression in ALL {
-        let package = read(packed(compression, &plain).as_slice(), &PackageLimits::default()).unwrap();
+        let package = taken(packed(compression, &plain).as_slice(), &PackageLimits::default()).unwrap();
         assert_eq!(package.files, "usr/\nusr/a b\nusr/link\nusr/hard\n");
         assert_eq!(package.file_name(), format!("p-2:1.0-1-any.pkg.tar{}", compression.suffix()));
         assert_eq!((package.entry_name().as_str(), package.compression), ("p-2:1.0-1", compression));
@@ -89,6 +93,49 @@ fn paths_that_lead_out_are_refused() {
     }
 }
 
+/// A path that no header has room for stands in an entry of its own before.
+fn long(path: &str, kind: EntryType) -> Vec<u8> {
+    let name = [path.as_bytes(), b"\0"].concat();
+    let named = tar_of(&[("././@LongLink", EntryType::GNULongName, &name, ""), ("x", kind, b"", "")]);
+    named[..named.len() - 1024].to_vec()
+}
+
+#[test]
+fn no_path_is_longer_than_file_systems_take() {
+    let deep = "a/".repeat(2000) + "x";
+    let end = [0; 1024];
+    let good = [&with(&[])[..1024], &long(&deep, EntryType::Regular), &end].concat();
+    assert_eq!(taken(&good, &PackageLimits::default()).unwrap().files, deep + "\n");
+    for path in ["a/".repeat(50_000) + "x", "x".repeat(256)] {
+        let bad = [&with(&[])[..1024], &long(&path, EntryType::Regular), &end].concat();
+        let words = refusal(&bad);
+        assert!(words.contains("more than 255") && words.len() < 500, "{words}");
+    }
+}
+
+#[test]
+fn of_many_deep_links_each_is_known() {
+    let folder = "a/".repeat(1990);
+    let mut bytes = with(&[])[..1024].to_vec();
+    for number in 0..2000 {
+        bytes.extend(long(&format!("{folder}l{number}"), EntryType::Symlink));
+        bytes.extend(long(&format!("{folder}f{number}"), EntryType::Regular));
+    }
+    let behind = [&bytes[..], &long(&format!("{folder}l7/x"), EntryType::Regular), &[0; 1024]].concat();
+    assert!(refusal(&behind).contains("behind the link"));
+    bytes.extend([0; 1024]);
+    assert_eq!(taken(&bytes, &PackageLimits::default()).unwrap().files.lines().count(), 4000);
+}
+
+#[test]
+fn a_package_that_nobody_waits_for_is_read_no_further() {
+    let zeros = vec![0; 1 << 20];
+    let plain = with(&[("zeros", EntryType::Regular, &zeros, "")]);
+    let given_up = AtomicBool::new(true);
+    let refused = read(plain.as_slice(), &PackageLimits::default(), &given_up).unwrap_err();
+    assert!(refused.to_string().contains("waits no longer"), "{refused}");
+}
+
 #[test]
 fn a_pkginfo_must_be_one_file_that_can_be_read() {
     let link = tar_of(&[(".PKGINFO", EntryType::Symlink, b"", "/etc/passwd")]);
@@ -106,17 +153,17 @@ fn bombs_end_at_their_limit() {
     let plain = with(&[("zeros", EntryType::Regular, &zeros, "")]);
     let limits = PackageLimits { unpacked: 1 << 20, ..PackageLimits::default() };
     for compression in ALL {
-        let refused = read(packed(compression, &plain).as_slice(), &limits).unwrap_err();
+        let refused = taken(packed(compression, &plain).as_slice(), &limits).unwrap_err();
         assert!(matches!(refused, PackageError::TooLarge(_)), "{compression:?}: {refused}");
     }
     // A name that never ends is not read into memory.
     let name = vec![b'n'; 4 << 20];
     let long = with(&[("././@LongLink", EntryType::GNULongName, &name, "")]);
-    assert!(matches!(read(long.as_slice(), &PackageLimits::default()), Err(PackageError::TooLarge(_))));
+    assert!(matches!(taken(long.as_slice(), &PackageLimits::default()), Err(PackageError::TooLarge(_))));
     let many: Vec<String> = (0..20).map(|n| format!("f{n}")).collect();
     let many: Vec<Item<'_>> = many.iter().map(|n| (n.as_str(), EntryType::Regular, &b""[..], "")).collect();
     let limits = PackageLimits { entries: 10, ..PackageLimits::default() };
-    assert!(matches!(read(with(&many).as_slice(), &limits), Err(PackageError::TooLarge(_))));
+    assert!(matches!(taken(with(&many).as_slice(), &limits), Err(PackageError::TooLarge(_))));
 }
 
 #[test]
@@ -130,7 +177,7 @@ fn sizes_that_are_not_there_are_broken() {
             .map(|i| if (148..156).contains(&(i - at)) { 32 } else { u32::from(plain[i]) })
             .sum();
         plain[at + 148..at + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-        assert!(read(plain.as_slice(), &PackageLimits::default()).is_err());
+        assert!(taken(plain.as_slice(), &PackageLimits::default()).is_err());
     }
 }
 
@@ -144,7 +191,7 @@ fn what_is_cut_or_something_else_is_refused() {
             // A plain archive may lose its last zeros.
             if compression != Compression::None || cut.len() < plain.len() - 1024 {
                 assert!(
-                    read(cut, &PackageLimits::default()).is_err(),
+                    taken(cut, &PackageLimits::default()).is_err(),
                     "{compression:?} cut to {}",
                     cut.len()
                 );
@@ -152,7 +199,7 @@ fn what_is_cut_or_something_else_is_refused() {
         }
     }
     for junk in [&b""[..], b"junk", b"BZh91AY&SY", &[0; 4096], b"\x04\x22\x4d\x18"] {
-        assert!(matches!(read(junk, &PackageLimits::default()), Err(PackageError::Unknown)));
+        assert!(matches!(taken(junk, &PackageLimits::default()), Err(PackageError::Unknown)));
     }
 }
 
@@ -162,7 +209,7 @@ proptest! {
         let mut bytes = packed(ALL[kind], &with(&[("a/b", EntryType::Regular, &[1; 700], "")]));
         let at = at % bytes.len();
         bytes[at] = byte;
-        if let Ok(package) = read(bytes.as_slice(), &PackageLimits::default()) {
+        if let Ok(package) = taken(bytes.as_slice(), &PackageLimits::default()) {
             prop_assert!(!package.file_name().contains('/'));
             prop_assert!(package.files.lines().all(|line| !line.starts_with('/') && !line.contains("..")));
         }
