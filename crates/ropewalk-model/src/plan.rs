@@ -3,7 +3,7 @@
 //! A plan holds no job number, URL, token or secret value: those are [run-time values](crate::link::RunValues).
 
 use crate::limits::BuildLimits;
-use crate::nix::NixTask;
+use crate::nix::{NixTask, RESULT};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -148,6 +148,37 @@ pub enum PlanError {
 }
 
 impl Plan {
+    /// Steps in an image, and nothing beside them.
+    pub fn of_steps(image: impl Into<String>, steps: Vec<PlanStep>, limits: BuildLimits) -> Plan {
+        Plan {
+            version: PLAN_VERSION,
+            backend: Backend::Sandbox,
+            image: image.into(),
+            arch: None,
+            packages: vec![],
+            repositories: BTreeMap::new(),
+            sources: vec![],
+            environment: vec![],
+            secrets: vec![],
+            oauth: None,
+            shell: false,
+            steps,
+            artifacts: vec![],
+            nix: None,
+            limits,
+        }
+    }
+
+    /// A task of the backend `nix`, which has no image and no steps.
+    pub fn of_nix(task: NixTask, limits: BuildLimits) -> Plan {
+        let artifacts = match task {
+            NixTask::Evaluate(_) => vec![RESULT.into()],
+            NixTask::Realise(_) => vec![],
+        };
+        let nothing = Plan::of_steps("nix", vec![], limits);
+        Plan { backend: Backend::Nix, artifacts, nix: Some(task), ..nothing }
+    }
+
     /// Fixes the plan's text and hash. Equal plans seal to equal text.
     pub fn seal(&self) -> Result<SealedPlan, PlanError> {
         let json = serde_json::to_string(self)?;
@@ -182,23 +213,9 @@ mod tests {
     use super::*;
 
     fn plan() -> Plan {
-        Plan {
-            version: PLAN_VERSION,
-            backend: Backend::Sandbox,
-            image: "host".into(),
-            arch: None,
-            packages: vec![],
-            repositories: BTreeMap::new(),
-            sources: vec![],
-            environment: vec![("A".into(), EnvValue::Null)],
-            secrets: vec![],
-            oauth: None,
-            shell: false,
-            steps: vec![PlanStep { name: "a".into(), script: "true".into() }],
-            artifacts: vec![],
-            nix: None,
-            limits: BuildLimits::default(),
-        }
+        let steps = vec![PlanStep { name: "a".into(), script: "true".into() }];
+        let environment = vec![("A".into(), EnvValue::Null)];
+        Plan { environment, ..Plan::of_steps("host", steps, BuildLimits::default()) }
     }
 
     #[test]

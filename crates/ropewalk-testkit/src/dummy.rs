@@ -6,9 +6,9 @@
 
 use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::link::{AttemptFact, Outcome};
-use ropewalk_model::plan::{Backend, PLAN_VERSION, Plan, PlanError, PlanStep, SealedPlan};
+use ropewalk_model::plan::{Plan, PlanError, PlanStep, SealedPlan};
 use ropewalk_model::status::Cause;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How an attempt goes: what is reported when, counted from its lease.
@@ -33,24 +33,8 @@ pub fn plan(scripts: &[String]) -> Result<SealedPlan, PlanError> {
         name: format!("s{position}"),
         script: script.clone(),
     };
-    let plan = Plan {
-        version: PLAN_VERSION,
-        backend: Backend::Sandbox,
-        image: "dummy".into(),
-        arch: None,
-        packages: vec![],
-        repositories: BTreeMap::new(),
-        sources: vec![],
-        environment: vec![],
-        secrets: vec![],
-        oauth: None,
-        shell: false,
-        steps: scripts.iter().enumerate().map(step).collect(),
-        artifacts: vec![],
-        nix: None,
-        limits: BuildLimits::default(),
-    };
-    plan.seal()
+    let steps = scripts.iter().enumerate().map(step).collect();
+    Plan::of_steps("dummy", steps, BuildLimits::default()).seal()
 }
 
 /// How the `attempt`-th attempt at a plan goes while these flags are set.

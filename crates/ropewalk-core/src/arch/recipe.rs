@@ -4,8 +4,7 @@ use super::BuildConfig;
 use crate::port::TargetKind;
 use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::manifest::script::quote;
-use ropewalk_model::plan::{Backend, PLAN_VERSION, Plan, PlanStep};
-use std::collections::BTreeMap;
+use ropewalk_model::plan::{Plan, PlanStep};
 
 /// Name of the one step.
 pub(super) const STEP: &str = "build";
@@ -34,23 +33,9 @@ pub(super) fn plan(config: &BuildConfig, arch: &str, limits: BuildLimits) -> Pla
     ]
     .map(|(name, value)| format!("{name}={}\n", quote(value)))
     .concat();
-    Plan {
-        version: PLAN_VERSION,
-        backend: Backend::Sandbox,
-        image: config.base_image.clone(),
-        arch: None,
-        packages: vec![],
-        repositories: BTreeMap::new(),
-        sources: vec![],
-        environment: vec![],
-        secrets: vec![],
-        oauth: Some(GRANTS.into()),
-        shell: false,
-        steps: vec![PlanStep { name: STEP.into(), script: format!("{UNTRACED}{variables}{SCRIPT}") }],
-        artifacts: vec![],
-        nix: None,
-        limits: BuildLimits { build_time: config.timeout, ..limits },
-    }
+    let step = PlanStep { name: STEP.into(), script: format!("{UNTRACED}{variables}{SCRIPT}") };
+    let limits = BuildLimits { build_time: config.timeout, ..limits };
+    Plan { oauth: Some(GRANTS.into()), ..Plan::of_steps(&config.base_image, vec![step], limits) }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use ropewalk_model::ids::{AttemptId, Fence, WorkId};
 use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues};
-use ropewalk_model::nix::{Evaluation, EvaluationLimits, EvaluationResult, Found, Input, NixTask, RESULT};
-use ropewalk_model::plan::{Backend, PLAN_VERSION, Plan};
+use ropewalk_model::nix::{Evaluation, EvaluationLimits, EvaluationResult, Found, Input, NixTask};
+use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
 use ropewalk_runner::nix::{Settings as Nix, Store, Tools, programs};
 use ropewalk_runner::spool::{Settings, Spool, create, log_file};
@@ -76,26 +76,10 @@ impl World {
     /// Starts an evaluation.
     pub(crate) fn start(&self, evaluation: &Evaluation) -> (Spool, Child) {
         static COUNT: AtomicI64 = AtomicI64::new(1);
-        let plan = Plan {
-            version: PLAN_VERSION,
-            backend: Backend::Nix,
-            image: "nix".into(),
-            arch: None,
-            packages: vec![],
-            repositories: BTreeMap::new(),
-            sources: vec![],
-            environment: vec![],
-            secrets: vec![],
-            oauth: None,
-            shell: false,
-            steps: vec![],
-            artifacts: vec![RESULT.into()],
-            nix: Some(NixTask::Evaluate(Box::new(evaluation.clone()))),
-            limits: BuildLimits::default(),
-        };
+        let task = NixTask::Evaluate(Box::new(evaluation.clone()));
+        let plan = Plan::of_nix(task, BuildLimits::default()).seal().unwrap();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let ids = (WorkId(number), AttemptId(number), Fence(1));
-        let plan = plan.seal().unwrap();
         let spool = create(&self.home.join("spools"), ids, None, &plan, self.settings.clone()).unwrap();
         let child = launch(&std::env::current_exe().unwrap(), &spool, &RunValues::default()).unwrap();
         (spool, child)

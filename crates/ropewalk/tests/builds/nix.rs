@@ -6,7 +6,7 @@ use crate::leftovers::{Leftovers, children, supervisors};
 use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::link::{AttemptFact, LogName, Outcome, RunValues, Verdict};
 use ropewalk_model::nix::{NixTask, REALISED, Realise, Realised};
-use ropewalk_model::plan::{Backend, PLAN_VERSION, Plan};
+use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
 use ropewalk_model::time::Time;
 use ropewalk_runner::nix::derivation::DerivationFile;
@@ -175,7 +175,7 @@ impl<'a> Mill<'a> {
     }
 
     fn offer_within(&self, task: Realise, limits: BuildLimits) -> i64 {
-        self.farm.offer(&plan(task, limits), RunValues::default())
+        self.farm.offer(&Plan::of_nix(NixTask::Realise(task), limits), RunValues::default())
     }
 
     /// Builds a job to its end.
@@ -201,26 +201,6 @@ impl<'a> Mill<'a> {
 
     pub(crate) fn log(&self, id: i64) -> String {
         String::from_utf8(self.farm.server.log(id, LogName::Step(0))).unwrap()
-    }
-}
-
-fn plan(task: Realise, limits: BuildLimits) -> Plan {
-    Plan {
-        version: PLAN_VERSION,
-        backend: Backend::Nix,
-        image: String::new(),
-        arch: None,
-        packages: vec![],
-        repositories: Default::default(),
-        sources: vec![],
-        environment: vec![],
-        secrets: vec![],
-        oauth: None,
-        shell: false,
-        steps: vec![],
-        artifacts: vec![],
-        nix: Some(NixTask::Realise(task)),
-        limits,
     }
 }
 

@@ -1,13 +1,13 @@
 //! From a jobset that is due to an evaluation in the queue.
 
 use super::inputs;
-use super::works::nix_plan;
 use crate::error::{Error, Kind};
 use crate::farm::Farm;
 use crate::port::{DueJobset, Loss, NewEvaluation, NewJob, NewWork, Submission, WorkRef};
 use ropewalk_model::job::{JobKind, Visibility};
 use ropewalk_model::limits::BuildLimits;
-use ropewalk_model::nix::{Evaluation, KIND, NixTask, RESULT};
+use ropewalk_model::nix::{Evaluation, KIND, NixTask};
+use ropewalk_model::plan::Plan;
 use ropewalk_model::status::Cause;
 use ropewalk_model::work::Requirement;
 use std::collections::BTreeSet;
@@ -67,7 +67,7 @@ impl Farm {
             memory: evaluation.limits.memory,
             ..self.settings.builds.clone()
         };
-        let plan = nix_plan(NixTask::Evaluate(Box::new(evaluation)), vec![RESULT.into()], limits);
+        let plan = Plan::of_nix(NixTask::Evaluate(Box::new(evaluation)), limits);
         let work = NewWork {
             key: None,
             plan: plan.seal().map_err(Error::internal)?,

@@ -5,7 +5,7 @@ use crate::port::{Loss, NewWork, WorkRef};
 use ropewalk_model::limits::BuildLimits;
 use ropewalk_model::link::Outcome;
 use ropewalk_model::nix::{Derivation, Found, FoundJob, KIND, NixTask, Realise};
-use ropewalk_model::plan::{Backend, PLAN_VERSION, Plan, PlanError};
+use ropewalk_model::plan::{Plan, PlanError};
 use ropewalk_model::status::Cause;
 use ropewalk_model::work::Requirement;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -258,28 +258,7 @@ fn plan(path: &str, derivation: &Derivation, wish: Wish, terms: &Terms) -> Plan 
         max_output: terms.max_output,
     };
     let limits = BuildLimits { build_time: timeout, ..terms.limits.clone() };
-    nix_plan(NixTask::Realise(realise), vec![], limits)
-}
-
-/// A plan of the backend `nix`.
-pub(crate) fn nix_plan(task: NixTask, artifacts: Vec<String>, limits: BuildLimits) -> Plan {
-    Plan {
-        version: PLAN_VERSION,
-        backend: Backend::Nix,
-        image: "nix".into(),
-        arch: None,
-        packages: vec![],
-        repositories: BTreeMap::new(),
-        sources: vec![],
-        environment: vec![],
-        secrets: vec![],
-        oauth: None,
-        shell: false,
-        steps: vec![],
-        artifacts,
-        nix: Some(task),
-        limits,
-    }
+    Plan::of_nix(NixTask::Realise(realise), limits)
 }
 
 #[cfg(test)]
