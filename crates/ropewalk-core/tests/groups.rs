@@ -6,17 +6,16 @@ use ropewalk_core::access::Caller;
 use ropewalk_core::error::Kind;
 use ropewalk_core::farm::{Farm, Settings};
 use ropewalk_core::groups::GroupWish;
-use ropewalk_core::identity::Newcomer;
 use ropewalk_core::submit::Request;
 use ropewalk_model::grant::Grants;
 use ropewalk_model::ids::{GroupId, JobId};
 use ropewalk_model::job::{JobKind, Visibility};
-use ropewalk_model::limits::{BuildLimits, RequestLimits};
+use ropewalk_model::limits::RequestLimits;
 use ropewalk_model::status::JobStatus;
-use ropewalk_store::{DiskBlobs, DiskLogs, SqlStore};
+use ropewalk_store::SqlStore;
 use ropewalk_testkit::clock::FakeClock;
+use ropewalk_testkit::farm::{farm, settings, user};
 use std::sync::Arc;
-use std::time::Duration;
 use tempfile::TempDir;
 
 struct World {
@@ -31,28 +30,11 @@ async fn world() -> World {
     let clock = Arc::new(FakeClock::default());
     let url = format!("sqlite:{}", folder.path().join("db").display());
     let store = SqlStore::open(&url, clock.clone()).await.unwrap();
-    let blobs = DiskBlobs::open(&folder.path().join("blobs"), store.clone()).await.unwrap();
-    let (shared, index) = (Arc::new(blobs.clone()), Arc::new(store.clone()));
-    let logs = DiskLogs::open(&folder.path().join("logs"), shared, index).await.unwrap();
-    let settings = Settings {
-        origin: "https://farm.example".into(),
-        requests: RequestLimits { group: 3, ..RequestLimits::default() },
-        builds: BuildLimits::default(),
-        lost_after: Duration::from_secs(600),
-        unused_blobs: Duration::from_secs(3600),
-        arch: ropewalk_core::arch::ArchSettings::default(),
-        nix: ropewalk_core::nix::NixSettings::default(),
-    };
-    let farm = Farm::new(Arc::new(store), Arc::new(logs), Arc::new(blobs), clock, settings);
-    let ann = user(&farm, "ann").await;
-    let bob = user(&farm, "bob").await;
+    let requests = RequestLimits { group: 3, ..RequestLimits::default() };
+    let (farm, _) = farm(&store, folder.path(), clock, Settings { requests, ..settings() }).await;
+    let ann = user(&farm, "ann", &[]).await;
+    let bob = user(&farm, "bob", &[]).await;
     World { farm, ann, bob, _folder: folder }
-}
-
-async fn user(farm: &Farm, name: &str) -> Caller {
-    let newcomer = Newcomer { name: name.into(), ..Newcomer::default() };
-    let user = farm.create_user(&Caller::Local, newcomer).await.unwrap();
-    Caller::User { user: Box::new(user), grants: Grants::All, expires: None, token: None }
 }
 
 fn narrowed(caller: &Caller, grants: &str) -> Caller {

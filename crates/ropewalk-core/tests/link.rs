@@ -4,8 +4,8 @@
 
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Kind;
-use ropewalk_core::farm::{Farm, Settings};
-use ropewalk_core::identity::{Newcomer, TokenWish};
+use ropewalk_core::farm::Farm;
+use ropewalk_core::identity::TokenWish;
 use ropewalk_core::logs::RECHECK;
 use ropewalk_core::port::{BlobRef, Identity, Jobs, Queue, StoreError};
 use ropewalk_core::queue::{LinkRefusal, Runner};
@@ -13,20 +13,19 @@ use ropewalk_core::submit::Request;
 use ropewalk_model::grant::Grants;
 use ropewalk_model::ids::{AttemptId, Fence, JobId};
 use ropewalk_model::job::{Job, Visibility};
-use ropewalk_model::limits::{BuildLimits, RequestLimits};
 use ropewalk_model::link::{
     AttemptFact, Hello, LINK_VERSION, LogFile, LogName, LogPiece, Offer, Outcome, Report, Verdict,
 };
 use ropewalk_model::status::{Cause, JobStatus};
 use ropewalk_model::work::Labels;
+use ropewalk_store::SqlStore;
 use ropewalk_store::db::{Tx, Write};
-use ropewalk_store::{DiskBlobs, DiskLogs, SqlStore};
 use ropewalk_testkit::clock::FakeClock;
+use ropewalk_testkit::farm::{LOST_AFTER, farm, settings, user};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-const LOST_AFTER: Duration = Duration::from_secs(600);
 const MANIFEST: &str = "image: host\ntasks:\n  - a: 'true'\n";
 
 struct World {
@@ -42,24 +41,9 @@ async fn world() -> World {
     let clock = Arc::new(FakeClock::default());
     let url = format!("sqlite:{}", folder.path().join("db").display());
     let store = SqlStore::open(&url, clock.clone()).await.unwrap();
-    let blobs = DiskBlobs::open(&folder.path().join("blobs"), store.clone()).await.unwrap();
-    let (shared, index) = (Arc::new(blobs.clone()), Arc::new(store.clone()));
-    let logs = DiskLogs::open(&folder.path().join("logs"), shared, index).await.unwrap();
-    let settings = Settings {
-        origin: "https://farm.example".into(),
-        requests: RequestLimits::default(),
-        builds: BuildLimits::default(),
-        lost_after: LOST_AFTER,
-        unused_blobs: Duration::from_secs(3600),
-        arch: ropewalk_core::arch::ArchSettings::default(),
-        nix: ropewalk_core::nix::NixSettings::default(),
-    };
-    let farm = Farm::new(Arc::new(store.clone()), Arc::new(logs), Arc::new(blobs), clock.clone(), settings);
-    let farm = Arc::new(farm);
-    let newcomer = Newcomer { name: "ann".into(), ..Newcomer::default() };
-    let ann = farm.create_user(&Caller::Local, newcomer).await.unwrap();
-    let ann = Caller::User { user: Box::new(ann), grants: Grants::All, expires: None, token: None };
-    World { farm, store, clock, ann, folder }
+    let (farm, _) = farm(&store, folder.path(), clock.clone(), settings()).await;
+    let ann = user(&farm, "ann", &[]).await;
+    World { farm: Arc::new(farm), store, clock, ann, folder }
 }
 
 impl World {
@@ -118,19 +102,10 @@ impl World {
     /// A server with an empty memory over the same store, as after a restart.
     fn forgetful(self) -> World {
         let settings = self.farm.settings().clone();
-        let index = Arc::new(self.store.clone());
         let runtime = tokio::runtime::Handle::current();
-        let (blobs, logs) = tokio::task::block_in_place(|| {
-            runtime.block_on(async {
-                let blobs =
-                    DiskBlobs::open(&self.folder.path().join("blobs"), self.store.clone()).await.unwrap();
-                let shared = Arc::new(blobs.clone());
-                (blobs, DiskLogs::open(&self.folder.path().join("logs"), shared, index).await.unwrap())
-            })
-        });
-        let (store, clock) = (Arc::new(self.store.clone()), self.clock.clone());
-        let farm = Arc::new(Farm::new(store, Arc::new(logs), Arc::new(blobs), clock, settings));
-        World { farm, ..self }
+        let again = farm(&self.store, self.folder.path(), self.clock.clone(), settings);
+        let (farm, _) = tokio::task::block_in_place(|| runtime.block_on(again));
+        World { farm: Arc::new(farm), ..self }
     }
 }
 

@@ -6,20 +6,18 @@ use super::search::search;
 use super::window::{LINE_MAX, Wanted, line_start, read};
 use async_trait::async_trait;
 use proptest::prelude::*;
-use ropewalk_core::access::Caller;
 use ropewalk_core::farm::{Farm, Settings};
-use ropewalk_core::identity::Newcomer;
 use ropewalk_core::logs::OpenLog;
 use ropewalk_core::port::{
     BlobRef, LANDMARKS_EVERY, Landmark, LogRef, LogSlice, LogTime, Logs, Seek, StoreError, SystemClock,
 };
 use ropewalk_core::submit::Request;
-use ropewalk_model::grant::Grants;
 use ropewalk_model::ids::AttemptId;
 use ropewalk_model::job::Visibility;
-use ropewalk_model::limits::{BuildLimits, RequestLimits};
+use ropewalk_model::limits::RequestLimits;
 use ropewalk_model::link::{LogFile, LogName, LogPiece};
 use ropewalk_store::{DiskBlobs, SqlStore};
+use ropewalk_testkit::farm::{settings, user};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -129,19 +127,9 @@ async fn farm_of<L: Logs + 'static>(logs: Arc<L>, requests: RequestLimits) -> Be
     let url = format!("sqlite:{}", folder.path().join("db").display());
     let store = SqlStore::open(&url, Arc::new(SystemClock)).await.unwrap();
     let blobs = DiskBlobs::open(&folder.path().join("blobs"), store.clone()).await.unwrap();
-    let settings = Settings {
-        origin: "http://127.0.0.1".into(),
-        requests,
-        builds: BuildLimits::default(),
-        lost_after: Duration::from_secs(600),
-        unused_blobs: Duration::from_secs(86_400),
-        arch: ropewalk_core::arch::ArchSettings::default(),
-        nix: ropewalk_core::nix::NixSettings::default(),
-    };
+    let settings = Settings { requests, ..settings() };
     let farm = Farm::new(Arc::new(store), logs.clone(), Arc::new(blobs), Arc::new(SystemClock), settings);
-    let newcomer = Newcomer { name: "ann".into(), ..Newcomer::default() };
-    let user = farm.create_user(&Caller::Local, newcomer).await.unwrap();
-    let by = Caller::User { user: Box::new(user), grants: Grants::All, expires: None, token: None };
+    let by = user(&farm, "ann", &[]).await;
     let request = Request {
         manifest: "image: host\ntasks: [{a: x}]".into(),
         note: None,

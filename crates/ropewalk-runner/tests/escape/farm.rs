@@ -1,7 +1,8 @@
 //! Two network namespaces: one for the agent and its builds, one for the world that it sees. Made
 //! by root with ip(8); servers are this very program.
 
-use crate::account::Account;
+use crate::account::prepare;
+use ropewalk_testkit::account::Account;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::PathBuf;
@@ -99,7 +100,7 @@ impl Farm {
 
     fn serve(&self, account: &Account, namespace: &str, kind: &str, address: &str) -> Result<Child, String> {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--net=/run/netns/{namespace}")).arg(account.prepare());
+        command.arg(format!("--net=/run/netns/{namespace}")).arg(prepare(account));
         command.args(["--serve", kind, address]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|e| format!("nsenter: {e}"))?;
         let mut ready = String::new();

@@ -25,6 +25,7 @@ mod image;
 mod limits;
 mod net;
 mod pull;
+mod registries;
 mod scenario;
 mod work;
 mod world;
@@ -51,13 +52,17 @@ fn main() {
         return;
     }
     let arguments = Arguments::from_args();
-    let accounts = account::available(!arguments.list);
+    let (accounts, not_run) = account::available();
+    // A list is read by programs.
+    if !arguments.list {
+        not_run.iter().for_each(|line| println!("{line}"));
+    }
     let mut trials = vec![];
     for account in accounts {
         for scenario in scenario::ALL {
             let account = account.clone();
             let title = format!("{}::{}", account.title(), scenario.name);
-            let trial = Trial::test(title, move || account.run(scenario).map_err(Into::into));
+            let trial = Trial::test(title, move || account::run(&account, scenario).map_err(Into::into));
             trials.push(trial.with_ignored_flag(scenario.on_demand()));
         }
     }

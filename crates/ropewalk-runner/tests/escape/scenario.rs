@@ -1,6 +1,6 @@
 //! What a fresh single-threaded process does.
 
-use crate::{attempts, bench, canary, cords, hoards, hostile, limits, net, pull, work};
+use crate::{attempts, bench, canary, cords, hoards, hostile, limits, net, pull, registries, work};
 use std::path::Path;
 
 /// One scenario.
@@ -81,16 +81,16 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     [] hostile::a_hostile_root_cannot_lead_mounts_astray,
     [] pull::an_image_comes_from_a_registry_and_its_parts_are_shared,
     [] pull::an_index_gives_this_machines_image,
-    [] pull::other_bytes_than_were_asked_for_are_refused,
-    [] pull::endless_and_giant_answers_are_refused,
-    [] pull::a_layer_that_unpacks_to_too_much_leaves_nothing,
-    [] pull::names_that_are_paths_are_refused,
-    [] pull::a_redirect_gets_no_credentials_and_leads_nowhere_near,
-    [] pull::redirects_to_other_places_are_refused,
-    [] pull::a_token_is_asked_for_and_goes_to_the_registry_only,
+    [] registries::other_bytes_than_were_asked_for_are_refused,
+    [] registries::endless_and_giant_answers_are_refused,
+    [] registries::a_layer_that_unpacks_to_too_much_leaves_nothing,
+    [] registries::names_that_are_paths_are_refused,
+    [] registries::a_redirect_gets_no_credentials_and_leads_nowhere_near,
+    [] registries::redirects_to_other_places_are_refused,
+    [] registries::a_token_is_asked_for_and_goes_to_the_registry_only,
     [] pull::what_broke_off_goes_on_where_it_was,
-    [] pull::who_answers_byte_by_byte_is_given_up,
-    [] pull::an_error_says_what_the_registry_said,
+    [] registries::who_answers_byte_by_byte_is_given_up,
+    [] registries::an_error_says_what_the_registry_said,
     [] pull::a_killed_pull_leaves_nothing_half_used_and_the_next_goes_on,
     [] pull::a_spoilt_cache_mends_itself,
     [] pull::waiting_is_told,

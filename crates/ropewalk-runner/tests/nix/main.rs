@@ -83,13 +83,17 @@ fn main() {
         _ => {}
     }
     let arguments = Arguments::from_args();
-    let accounts = account::available(!arguments.list);
+    let (accounts, not_run) = account::available();
+    // A list is read by programs.
+    if !arguments.list {
+        not_run.iter().for_each(|line| println!("{line}"));
+    }
     let mut trials = vec![];
     for account in &accounts {
         for (name, _) in ALL {
             let account = account.clone();
             trials.push(Trial::test(format!("{}::{name}", account.title()), move || {
-                account.run(name).map_err(Into::into)
+                account::run(&account, name).map_err(Into::into)
             }));
         }
     }

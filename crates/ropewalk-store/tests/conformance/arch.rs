@@ -5,20 +5,16 @@ use crate::env::Env;
 use ropewalk_core::access::Caller;
 use ropewalk_core::arch::{ArchSettings, Cron, TargetWish, Uploaded};
 use ropewalk_core::farm::{Farm, Settings};
-use ropewalk_core::identity::Newcomer;
 use ropewalk_core::jobs::JobQuery;
-use ropewalk_core::nix::NixSettings;
 use ropewalk_core::port::{
     Arch, BlobRef, Blobs, LogFilter, Queue, Role, TargetFields, TargetFilter, TargetKind, Window,
 };
 use ropewalk_model::grant::Grants;
-use ropewalk_model::limits::{BuildLimits, RequestLimits};
 use ropewalk_model::link::{LogFile, LogName};
 use ropewalk_model::status::{Cause, JobStatus};
 use ropewalk_model::time::Time;
 use ropewalk_store::audit::audit;
-use ropewalk_store::{DiskBlobs, DiskLogs};
-use std::sync::Arc;
+use ropewalk_testkit::farm::{farm, settings, user};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -34,20 +30,7 @@ pub(crate) struct World {
 
 /// A server on the database, as each start of one makes it.
 async fn server(env: &Env, folder: &tempfile::TempDir, arch: ArchSettings) -> Farm {
-    let store = Arc::new(env.store.clone());
-    let blobs = DiskBlobs::open(&folder.path().join("blobs"), env.store.clone()).await.expect("blobs");
-    let shared = Arc::new(blobs.clone());
-    let logs = DiskLogs::open(&folder.path().join("logs"), shared, store.clone()).await.expect("logs");
-    let settings = Settings {
-        origin: "https://farm.example".into(),
-        requests: RequestLimits::default(),
-        builds: BuildLimits::default(),
-        lost_after: Duration::from_secs(600),
-        unused_blobs: Duration::from_secs(3600),
-        arch,
-        nix: NixSettings::default(),
-    };
-    Farm::new(store, Arc::new(logs), Arc::new(blobs), env.clock.clone(), settings)
+    farm(&env.store, folder.path(), env.clock.clone(), Settings { arch, ..settings() }).await.0
 }
 
 pub(crate) async fn world(env: Env) -> World {
@@ -59,10 +42,7 @@ pub(crate) async fn world_with(env: Env, arch: ArchSettings) -> World {
     let farm = server(&env, &folder, arch).await;
     // Schedules come before now, not with it.
     env.clock.advance(Duration::from_secs(1));
-    let roles = [Role::Admin].into();
-    let newcomer = Newcomer { name: "ann".into(), roles, ..Newcomer::default() };
-    let user = Box::new(farm.create_user(&Caller::Local, newcomer).await.expect("a user"));
-    let admin = Caller::User { user, grants: Grants::All, expires: None, token: None };
+    let admin = user(&farm, "ann", &[Role::Admin]).await;
     let world = World { env, farm, admin, folder };
     // An agent is there from the start.
     assert_eq!(world.poll(0).await, [0_i64; 0]);

@@ -1,18 +1,16 @@
 //! A fresh database for each test.
 
-use ropewalk_core::port::Clock;
-use ropewalk_model::time::Time;
 use ropewalk_store::{SqlStore, db::Database};
+use ropewalk_testkit::clock::FakeClock;
 use ropewalk_testkit::postgres::TestDatabase;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// The store under test, and what keeps its database there.
 pub struct Env {
     pub store: SqlStore,
-    pub clock: Arc<HandClock>,
+    pub clock: Arc<FakeClock>,
     url: String,
     _place: Place,
 }
@@ -36,7 +34,7 @@ impl Env {
     }
 
     async fn open(url: String, place: Place) -> Env {
-        let clock = Arc::new(HandClock(AtomicI64::new(1_782_900_000_000_000)));
+        let clock = Arc::new(FakeClock::default());
         let store = SqlStore::open(&url, clock.clone()).await.expect("a store");
         Env { store, clock, url, _place: place }
     }
@@ -68,21 +66,6 @@ impl Env {
 /// Where the rows are that fill the tables of a migration.
 pub fn filled(step: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/rows").join(step).with_extension("sql")
-}
-
-/// A clock that a test moves.
-pub struct HandClock(AtomicI64);
-
-impl HandClock {
-    pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_micros() as i64, Ordering::SeqCst);
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> Time {
-        Time(self.0.load(Ordering::SeqCst))
-    }
 }
 
 /// Waits until a condition holds; fails the test after 10 s.

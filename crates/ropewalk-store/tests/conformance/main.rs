@@ -25,6 +25,7 @@ mod logs;
 mod migrations;
 mod nix;
 mod nix_builds;
+mod nix_evaluations;
 mod nix_farm;
 mod queue;
 mod statements;
@@ -84,10 +85,6 @@ on_both_engines! {
         nobody_owns_the_name_of_a_repository_that_is_gone
     }
     nix_builds {
-        hydra_32_an_evaluation_makes_builds_and_names_its_errors
-        hydra_33_the_same_inputs_make_no_evaluation_and_are_noted
-        hydra_34_a_forced_one_without_change_is_kept_and_not_listed
-        hydra_35_a_changed_job_is_one_new_build_and_the_others_are_shared
         hydra_36_builds_end_with_hydras_numbers
         hydra_39_what_a_build_made_is_kept
         hydra_46_builds_are_found_by_parts_of_paths
@@ -110,6 +107,15 @@ on_both_engines! {
         hydra_55_strangers_change_nothing_and_a_role_opens_one_thing
         hydra_56_a_bumped_build_is_next
         hydra_57_jobsets_share_time_by_their_shares
+        a_failure_is_remembered_until_a_restart_or_its_time
+        a_removed_jobset_takes_its_builds_along
+        a_derivation_that_two_jobsets_need_is_built_once
+    }
+    nix_evaluations {
+        hydra_32_an_evaluation_makes_builds_and_names_its_errors
+        hydra_33_the_same_inputs_make_no_evaluation_and_are_noted
+        hydra_34_a_forced_one_without_change_is_kept_and_not_listed
+        hydra_35_a_changed_job_is_one_new_build_and_the_others_are_shared
         hydra_58_one_shot_and_one_at_a_time
         hydra_59_an_interval_asks_again_by_itself
         hydra_60_builds_and_evaluations_are_inputs_of_others
@@ -117,13 +123,10 @@ on_both_engines! {
         hydra_63_the_newest_evaluations_and_last_successes_are_wanted
         hydra_72_a_thousand_jobs_are_taken_over_and_read_in_pages
         hydra_72_a_thousand_jobs_take_few_more_statements_than_ten
-        a_failure_is_remembered_until_a_restart_or_its_time
         an_evaluation_is_taken_over_once_however_many_servers_look
         a_result_that_cannot_be_used_fails_and_frees_its_jobset
         a_push_while_an_evaluation_runs_causes_another_one
         no_more_evaluations_run_than_allowed
-        a_removed_jobset_takes_its_builds_along
-        a_derivation_that_two_jobsets_need_is_built_once
     }
     engine {
         what_an_operation_writes_is_read_by_the_next_one

@@ -2,27 +2,23 @@
 
 use crate::env::Env;
 use ropewalk_core::access::Caller;
-use ropewalk_core::arch::ArchSettings;
-use ropewalk_core::farm::{Farm, Settings};
-use ropewalk_core::identity::Newcomer;
-use ropewalk_core::nix::{JobsetWish, NixSettings, ProjectWish, Push};
+use ropewalk_core::farm::Farm;
+use ropewalk_core::nix::{JobsetWish, ProjectWish, Push};
 use ropewalk_core::port::{
     Blobs, Build, BuildFilter, Enabled, Finish, InputKind, Jobset, JobsetFields, JobsetInput, Lease,
     ProjectFields, Queue, Role,
 };
-use ropewalk_model::grant::Grants;
 use ropewalk_model::ids::RunnerId;
-use ropewalk_model::limits::{BuildLimits, RequestLimits};
 use ropewalk_model::link::{AttemptFact, Outcome, Report};
 use ropewalk_model::nix::{
     Derivation, EvaluationResult, Found, FoundJob, NixTask, REALISED, RESULT, Realised, ResolvedInput,
 };
 use ropewalk_model::status::Cause;
 use ropewalk_model::work::Labels;
+use ropewalk_store::DiskBlobs;
 use ropewalk_store::audit::audit;
-use ropewalk_store::{DiskBlobs, DiskLogs};
+use ropewalk_testkit::farm::{farm, settings, user};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub const SYSTEM: &str = "x86_64-linux";
@@ -38,21 +34,7 @@ pub struct World {
 
 pub async fn world(env: Env) -> World {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = Arc::new(env.store.clone());
-    let blobs = DiskBlobs::open(&folder.path().join("blobs"), env.store.clone()).await.expect("blobs");
-    let shared = Arc::new(blobs.clone());
-    let logs =
-        DiskLogs::open(&folder.path().join("logs"), shared.clone(), store.clone()).await.expect("logs");
-    let settings = Settings {
-        origin: "https://farm.example".into(),
-        requests: RequestLimits::default(),
-        builds: BuildLimits::default(),
-        lost_after: Duration::from_secs(600),
-        unused_blobs: Duration::from_secs(3600),
-        arch: ArchSettings::default(),
-        nix: NixSettings::default(),
-    };
-    let farm = Farm::new(store, Arc::new(logs), shared, env.clock.clone(), settings);
+    let (farm, blobs) = farm(&env.store, folder.path(), env.clock.clone(), settings()).await;
     let admin = user(&farm, "ann", &[Role::Admin]).await;
     let labels = Labels {
         kinds: ["nix".to_string()].into(),
@@ -61,14 +43,6 @@ pub async fn world(env: Env) -> World {
     };
     let runner = env.store.register("nix", &labels, 8).await.expect("a runner").id;
     World { env, farm, admin, runner, blobs, folder }
-}
-
-/// An account with roles.
-pub async fn user(farm: &Farm, name: &str, roles: &[Role]) -> Caller {
-    let newcomer =
-        Newcomer { name: name.into(), roles: roles.iter().copied().collect(), ..Newcomer::default() };
-    let user = Box::new(farm.create_user(&Caller::Local, newcomer).await.expect("a user"));
-    Caller::User { user, grants: Grants::All, expires: None, token: None }
 }
 
 /// A job whose derivation is named as its output.
@@ -263,4 +237,21 @@ impl World {
         }
         statuses
     }
+}
+
+pub async fn with_jobset(env: Env) -> World {
+    let world = world(env).await;
+    world.jobset("j", fields()).await;
+    world
+}
+
+pub fn twenty() -> Vec<FoundJob> {
+    (0..20).map(|at| job(&format!("j{at:02}"), &format!("o{at:02}"))).collect()
+}
+
+/// Evaluations of a jobset that are listed, and how many builds each has.
+pub async fn evaluations(world: &World, jobset: &str) -> (i64, Vec<usize>) {
+    let id = world.progress(jobset).await.id;
+    let page = world.farm.evaluation_page(&world.admin, id, 1).await.expect("a page");
+    (page.total, page.evaluations.iter().map(|evaluation| evaluation.builds.len()).collect())
 }

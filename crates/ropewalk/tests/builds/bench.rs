@@ -1,6 +1,7 @@
 //! One test's place: a working directory, a manifest, and what came of running it.
 
-use crate::account::{Account, IMAGE};
+use crate::account::{IMAGE, command, image_tar, import_tar};
+use ropewalk_testkit::account::Account;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,7 +37,7 @@ impl Bench {
 
     /// The same for another account, with a home that is its own and copies of the programs in it.
     pub(crate) fn of(&self, uid: u32, home: &Path) -> Bench {
-        let account = self.account.other(uid, home);
+        let account = Account::other(uid, home);
         account.own(home);
         let programs = home.join("programs");
         std::fs::create_dir(&programs).unwrap();
@@ -85,10 +86,10 @@ impl Bench {
     /// Takes in an image: the usual one and, over it, a tar of the working directory.
     pub(crate) fn import_with(&self, tar: &str, name: &str) {
         let both = self.folder.join("image.tar");
-        std::fs::copy(self.account.image_tar(), &both).unwrap();
+        std::fs::copy(image_tar(&self.account), &both).unwrap();
         self.account.own(&both);
         self.shell(&format!("tar --concatenate --file=image.tar {tar}"));
-        self.account.import_tar(&both, name);
+        import_tar(&self.account, &both, name);
     }
 
     /// Takes in an image: a tar and, over it, a file of the working directory.
@@ -105,7 +106,7 @@ impl Bench {
 
     /// The tar of the usual image.
     pub(crate) fn image_tar(&self) -> PathBuf {
-        self.account.image_tar()
+        image_tar(&self.account)
     }
 
     /// Writes a file below the working directory, owned by the account.
@@ -125,9 +126,9 @@ impl Bench {
     /// A command of the account in the working directory.
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = match self.starter.as_slice() {
-            [] => self.account.command(program),
+            [] => command(&self.account, program),
             [starter, rest @ ..] => {
-                let mut command = self.account.command(starter);
+                let mut command = command(&self.account, starter);
                 command.args(rest).arg(program.as_ref());
                 command
             }

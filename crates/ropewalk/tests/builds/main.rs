@@ -69,7 +69,7 @@ fn main() {
             let account = account.clone();
             let title = format!("{}::{name}", account.title());
             trials.push(Trial::test(title, move || {
-                test(&account.bench());
+                test(&account::bench(&account));
                 Ok(())
             }));
         }

@@ -3,17 +3,14 @@
 
 use crate::server::{Engine, PATIENCE, Server};
 use ropewalk_core::access::Caller;
-use ropewalk_core::arch::ArchSettings;
 use ropewalk_core::farm::{Farm, Settings};
-use ropewalk_core::identity::Newcomer;
-use ropewalk_core::nix::{DerivationLog, JobsetWish, NixSettings, ProjectWish, Push};
+use ropewalk_core::nix::{DerivationLog, JobsetWish, ProjectWish, Push};
 use ropewalk_core::port::{
     Build, BuildFilter, Enabled, InputKind, Jobset, JobsetFields, JobsetInput, ProjectFields, Role,
     SystemClock,
 };
-use ropewalk_model::grant::Grants;
-use ropewalk_model::limits::{BuildLimits, RequestLimits};
 use ropewalk_store::{DiskBlobs, DiskLogs, SqlStore};
+use ropewalk_testkit::farm::{settings, user};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -85,19 +82,9 @@ impl Beside {
         let shared = Arc::new(store.clone());
         let blobs = Arc::new(DiskBlobs::open(&server.data().join("blobs"), store.clone()).await.unwrap());
         let logs = DiskLogs::open(folder.path(), blobs.clone(), shared.clone()).await.unwrap();
-        let settings = Settings {
-            origin: server.origin.clone(),
-            requests: RequestLimits::default(),
-            builds: BuildLimits::default(),
-            lost_after: Duration::from_secs(600),
-            unused_blobs: Duration::from_secs(24 * 3600),
-            arch: ArchSettings::default(),
-            nix: NixSettings::default(),
-        };
+        let settings = Settings { origin: server.origin.clone(), ..settings() };
         let farm = Farm::new(shared, Arc::new(logs), blobs, clock, settings);
-        let newcomer = Newcomer { name: "ann".into(), roles: [Role::Admin].into(), ..Newcomer::default() };
-        let user = Box::new(farm.create_user(&Caller::Local, newcomer).await.unwrap());
-        let admin = Caller::User { user, grants: Grants::All, expires: None, token: None };
+        let admin = user(&farm, "ann", &[Role::Admin]).await;
         Beside { farm, admin, store, _folder: folder }
     }
 
