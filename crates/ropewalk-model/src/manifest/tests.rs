@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod random;
+mod yaml;
+
 use super::*;
 use crate::plan::EnvValue;
-use proptest::prelude::*;
-use std::collections::BTreeMap;
 
 const MINIMAL: &str = "image: host\ntasks:\n- a: echo a\n";
 
@@ -334,16 +335,6 @@ fn image_names_stay_below_the_images() {
 }
 
 #[test]
-fn duplicate_keys_are_refused_wherever_they_are() {
-    assert_eq!(refused("arch: a\narch: b"), "5:1 the key `arch` is written twice, first on line 4");
-    assert_eq!(refused("environment: {A: 1, A: 2}"), "4:21 the key `A` is written twice, first on line 4");
-    assert_eq!(
-        refused("submitter: {x: {a: 1, \"a\": 2}}"),
-        "4:23 the key `a` is written twice, first on line 4"
-    );
-}
-
-#[test]
 fn several_errors_are_reported_at_once_in_the_order_of_the_text() {
     let text = "tasks:\n- A: b\nshell: yes\nimage: a\nimage: b\n";
     let lines: Vec<_> = check(text).errors.iter().map(|error| error.place.line).collect();
@@ -354,249 +345,9 @@ fn several_errors_are_reported_at_once_in_the_order_of_the_text() {
 }
 
 #[test]
-fn aliases_and_merge_keys_are_written_out() {
-    let manifest = with("x: &x {A: 1, B: two}\ny: &y {B: 3, C: 4}\nenvironment: {<<: [*x, *y], A: own}\n");
-    let pairs: Vec<_> =
-        manifest.environment.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-    assert_eq!(
-        pairs,
-        [
-            ("A", EnvValue::Text("own".into())),
-            ("B", EnvValue::Text("two".into())),
-            ("C", EnvValue::Bare("4".into()))
-        ]
-    );
-    assert_eq!(with("x: &p make\npackages: [*p, *p]").packages, ["make", "make"]);
-    assert_eq!(with("environment: {\"<<\": a}").environment[0].0, "<<");
-    assert_eq!(refused("environment: {<<: a}"), "4:19 `<<` merges maps, but this is text");
-    assert_eq!(refused("x: &x [*x]"), "4:8 this alias stands inside the node that it names");
-    assert_eq!(refused("x: *nowhere"), "4:4 this is not YAML: while parsing node, found unknown anchor");
-}
-
-#[test]
-fn alias_bombs_end_at_the_limit() {
-    let mut bomb = String::from("image: a\nshell: true\nb0: &b0 [x,x,x,x,x,x,x,x,x]\n");
-    for n in 1..9 {
-        let before = format!("*b{},", n - 1).repeat(9);
-        bomb.push_str(&format!("b{n}: &b{n} [{before}]\n"));
-    }
-    assert!(errors(&bomb)[0].ends_with("more than 16384 YAML nodes, aliases written out"));
-    let wide = format!("{MINIMAL}a: &a {}\nb: [{}]\n", "x".repeat(4000), "*a,".repeat(100));
-    assert!(errors(&wide)[0].ends_with("more than 131072 bytes of values, aliases written out"));
-    let merges = format!("{MINIMAL}x: &x {{<<: {{a: 1, b: 2}}}}\ny: [{}]\n", "*x,".repeat(4000));
-    assert_eq!(errors(&merges).len(), 1);
-}
-
-#[test]
-fn nesting_ends_at_the_limit() {
-    let deep = |n: usize| errors(&format!("{MINIMAL}x: {}{}\n", "[".repeat(n), "]".repeat(n)));
-    assert_eq!(deep(30), [""; 0]);
-    assert!(deep(40)[0].ends_with("more than 32 collections within each other"));
-    assert!(deep(4000)[0].ends_with("more than 32 collections within each other"));
-    let block: String = (0..60).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
-    assert!(errors(&format!("{MINIMAL}{block}"))[0].ends_with("more than 32 collections within each other"));
-}
-
-#[test]
-fn one_document_only() {
-    assert_eq!(errors(&format!("---\n{MINIMAL}...\n")), [""; 0]);
-    assert_eq!(
-        errors(&format!("{MINIMAL}---\nimage: b\n")),
-        ["4:1 a manifest is one YAML document, here a second one begins"]
-    );
-}
-
-#[test]
-fn tags_of_the_core_schema_only() {
-    assert_eq!(with("packages: [!!str 1, ! 2]").packages, ["1", "2"]);
-    assert_eq!(refused("packages: [!!int a]"), "4:18 `a` is no int");
-    assert!(refused("packages: [!mine a]").ends_with("the tag `!mine` means nothing in a manifest here"));
-    assert!(refused("x: !!binary YQ==").contains("!!binary"));
-    assert!(refused("x: !!set {a, b}").contains("!!set"));
-}
-
-#[test]
-fn what_is_not_yaml_is_told_with_its_place() {
-    let tab = check("image: a\ntasks:\n\t- a: b\n");
-    assert_eq!(tab.errors[0].place.line, 3);
-    assert!(tab.errors[0].hint.contains("no tabs"), "{:?}", tab.errors);
-    for text in
-        ["image: 'a\n", "image: [a\n", "image: a: b\n", "image: @a\n", "a\nb: c\n", "image: \"\\q\"\n"]
-    {
-        let report = check(text);
-        assert_eq!((report.errors.len(), report.manifest), (1, None), "{text}");
-        assert!(report.errors[0].message.starts_with("this is not YAML: "), "{text}");
-    }
-    assert!(errors("image: \"a\\0b\"\n")[0].ends_with("a NUL character"));
-    assert!(!errors("image: a\0b\n").is_empty());
-}
-
-#[test]
 fn columns_count_characters() {
     assert_eq!(
         refused("x: ä\npackages: [ß, 1]"),
         "5:15 an entry of `packages` must be a string, this is a number"
     );
-}
-
-proptest! {
-    #[test]
-    fn never_panics_and_decides_once(text in manifest_like()) {
-        let report = check(&text);
-        prop_assert_eq!(report.manifest.is_some(), report.errors.is_empty());
-        let limits = ManifestLimits::default();
-        prop_assert_eq!(parse(&text, &limits).ok(), report.manifest);
-        for problem in report.errors.iter().chain(&report.warnings) {
-            prop_assert!(problem.place.line >= 1 && problem.place.line <= text.matches(['\n', '\r']).count() + 1);
-            prop_assert!(problem.place.column >= 1 && !problem.hint.is_empty());
-        }
-    }
-}
-
-proptest! {
-    /// Another program's writer decides what to quote; texts must come back as texts, to the byte.
-    #[test]
-    fn texts_written_by_a_serializer_come_back(
-        packages in proptest::collection::vec(tricky_text(), 0..6),
-        values in proptest::collection::vec(tricky_text(), 0..6),
-        scripts in proptest::collection::vec(tricky_text(), 1..4),
-    ) {
-        let environment: BTreeMap<String, String> =
-            values.iter().enumerate().map(|(n, value)| (format!("V{n}"), value.clone())).collect();
-        let tasks: Vec<BTreeMap<String, String>> = scripts
-            .iter()
-            .enumerate()
-            .map(|(n, script)| BTreeMap::from([(format!("t{n}"), script.clone())]))
-            .collect();
-        let document = serde_json::json!({
-            "image": "host", "packages": packages, "environment": environment, "tasks": tasks,
-        });
-        let text = serde_saphyr::to_string(&document).unwrap();
-        let manifest = parse(&text, &ManifestLimits::default()).unwrap_or_else(|error| panic!("{text}\n{error}"));
-        prop_assert_eq!(&manifest.packages, &packages, "{}", text);
-        let read: Vec<_> = manifest.environment.into_iter().map(|(_, value)| value).collect();
-        let written: Vec<_> = values.into_iter().map(EnvValue::Text).collect();
-        prop_assert_eq!(read, written, "{}", text);
-        let read: Vec<_> = manifest.tasks.into_iter().map(|task| task.script).collect();
-        prop_assert_eq!(read, scripts, "{}", text);
-    }
-}
-
-/// Text that a careless parser takes for something else.
-fn tricky_text() -> impl Strategy<Value = String> {
-    prop_oneof![
-        proptest::sample::select(vec![
-            "yes",
-            "no",
-            "on",
-            "off",
-            "~",
-            "",
-            "null",
-            "true",
-            "010",
-            "0x1f",
-            "1e3",
-            "1.",
-            ".5",
-            "-",
-            "- a",
-            "a: b",
-            "# a",
-            "a #b",
-            "<<",
-            "*a",
-            "&a",
-            "!a",
-            "%a",
-            "@a",
-            "`a",
-            "|",
-            ">",
-            "'",
-            "\"",
-            "{",
-            "[",
-            "}",
-            "]",
-            ",",
-            "?",
-            "? a",
-            ":",
-            "---",
-            "...",
-            "2020-01-01",
-            "1_000",
-            "=",
-            ".inf",
-            ".nan",
-            " a",
-            "a ",
-            "a\n",
-            "a\n\nb\n",
-            "\ta",
-            "a\n  b\n c",
-            "\n",
-            "\r\n",
-            "\u{85}",
-            "\u{2028}",
-            "\u{feff}",
-            "\u{7f}",
-            "\\",
-            "a\\nb",
-        ])
-        .prop_map(str::to_owned),
-        "[ -~\n]{0,24}",
-        "[^\0]{0,12}",
-    ]
-}
-
-/// Text that often comes near to a manifest.
-fn manifest_like() -> impl Strategy<Value = String> {
-    let piece = prop_oneof![
-        proptest::sample::select(vec![
-            "image: a\n",
-            "tasks:\n",
-            "- a: b\n",
-            "  - ",
-            "shell: true\n",
-            "environment:\n",
-            "  A: ",
-            "packages: [",
-            "]",
-            "{",
-            "}",
-            "&x ",
-            "*x",
-            "<<: ",
-            "|\n",
-            ">-\n",
-            "'",
-            "\"",
-            "#",
-            ": ",
-            "- ",
-            "\n",
-            "  ",
-            "\t",
-            "---\n",
-            "...\n",
-            "!!str ",
-            "? ",
-            "triggers:\n",
-            "- action: email\n",
-            "sources:\n- ",
-            "a::b#c",
-            "%YAML 1.2\n",
-            "\u{feff}",
-            "\r\n",
-            "\\x",
-            "~",
-            "010",
-        ])
-        .prop_map(str::to_owned),
-        "\\PC{0,6}",
-        Just("\u{0}\u{7}\u{85}".to_owned()),
-    ];
-    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
