@@ -1,10 +1,10 @@
 //! Following one attempt from its start, or from where an earlier agent left it, to its removal.
 
+use super::directive::Directive;
 use super::forward::{Forward, Gone};
 use super::leftovers;
 use super::link::{Held, Link};
 use super::lost::{end, lose, reason};
-use super::order::Order;
 use super::overdue::Overdue;
 use super::sent::Sent;
 use super::wake::Wake;
@@ -36,23 +36,24 @@ pub(super) async fn follow<L: Link>(
     (program, grace): (PathBuf, Duration),
     spool: Spool,
     child: Option<Child>,
-    mut orders: watch::Receiver<Order>,
+    mut directives: watch::Receiver<Directive>,
 ) -> Held {
     let held = super::held_by(&spool);
     let wake = Wake::on(&spool);
     let mut sent = Sent::read(&spool);
     let overdue = Overdue::new(grace);
     let (lock, breath, is_dead) = (None, None, false);
-    let mut attempt = Following { link, spool, child, order: Order::Go, overdue, lock, breath, is_dead };
+    let mut attempt =
+        Following { link, spool, child, directive: Directive::Go, overdue, lock, breath, is_dead };
     let mut wait = RETRY;
     loop {
-        attempt.order.raise(*orders.borrow_and_update());
+        attempt.directive.raise(*directives.borrow_and_update());
         attempt.pass_on_order();
         let due = attempt.end_overdue();
-        // Neither an order nor a deadline waits for a server that does not answer. What is sent twice counts once.
+        // Neither a directive nor a deadline waits for a server that does not answer. What is sent twice counts once.
         let advanced = tokio::select! {
             advanced = attempt.advance(&mut sent) => advanced,
-            Ok(()) = orders.changed() => continue,
+            Ok(()) = directives.changed() => continue,
             () = at(due) => continue,
         };
         if attempt.is_over(&sent) {
@@ -64,7 +65,7 @@ pub(super) async fn follow<L: Link>(
                 None
             }
             Err(Gone::Superseded) => {
-                attempt.order.raise(Order::Drop);
+                attempt.directive.raise(Directive::Drop);
                 continue;
             }
             Err(Gone::Unanswered) => {
@@ -79,7 +80,7 @@ pub(super) async fn follow<L: Link>(
         tokio::select! {
             () = wake.sleep(), if pause.is_none() => {}
             () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
-            Ok(()) = orders.changed() => {}
+            Ok(()) = directives.changed() => {}
             () = at(due) => {}
         }
     }
@@ -98,7 +99,7 @@ struct Following<L> {
     link: Arc<L>,
     spool: Spool,
     child: Option<Child>,
-    order: Order,
+    directive: Directive,
     overdue: Overdue,
     /// Ours once the supervisor is gone.
     lock: Option<Lock>,
@@ -111,14 +112,14 @@ struct Following<L> {
 impl<L: Link> Following<L> {
     /// Nothing of it lives, and the server knows its end or does not want to.
     fn is_over(&self, sent: &Sent) -> bool {
-        self.is_dead && (sent.ended || self.order == Order::Drop)
+        self.is_dead && (sent.ended || self.directive == Directive::Drop)
     }
 
     /// Does what can be done now.
     async fn advance(&mut self, sent: &mut Sent) -> Result<(), Gone> {
         // Asked before reading: what is written after the answer "alive" is read in the next round.
         self.look_for_end().await?;
-        if self.order == Order::Drop || sent.ended {
+        if self.directive == Directive::Drop || sent.ended {
             return Ok(());
         }
         Forward { link: &*self.link, spool: &self.spool }.everything(sent).await
@@ -126,10 +127,10 @@ impl<L: Link> Following<L> {
 
     /// Asks the supervisor to end the build, again and again: it may not have listened yet.
     fn pass_on_order(&self) {
-        let cause = match self.order {
-            Order::Go => return,
-            Order::End(cause) => cause,
-            Order::Drop => Cause::Superseded,
+        let cause = match self.directive {
+            Directive::Go => return,
+            Directive::End(cause) => cause,
+            Directive::Drop => Cause::Superseded,
         };
         if self.lock.is_none()
             && let Err(error) = self.spool.ask_to_end(cause)
@@ -143,14 +144,14 @@ impl<L: Link> Following<L> {
         if self.lock.is_some() {
             return None;
         }
-        let due = self.overdue.due(&self.spool, self.order)?;
+        let due = self.overdue.due(&self.spool, self.directive)?;
         if Instant::now() < due {
             return Some(due);
         }
-        if let Err(error) = self.overdue.end(&self.spool, self.order, self.child.as_mut()) {
+        if let Err(error) = self.overdue.end(&self.spool, self.directive, self.child.as_mut()) {
             tracing::error!(attempt = %self.spool.head.attempt, "{error}");
         }
-        self.overdue.due(&self.spool, self.order)
+        self.overdue.due(&self.spool, self.directive)
     }
 
     /// Takes the lock when the supervisor is gone, and writes the end that it did not write.

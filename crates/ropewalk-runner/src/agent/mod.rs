@@ -3,12 +3,12 @@
 //! It may be killed at any moment: all that counts is in the spools, and the next one goes on there.
 
 mod adopt;
+mod directive;
 mod follow;
 mod forward;
 mod leftovers;
 pub mod link;
 mod lost;
-mod order;
 mod overdue;
 mod sent;
 mod start;
@@ -18,8 +18,8 @@ use crate::image::Origins;
 use crate::nix;
 use crate::sandbox::Network;
 use crate::spool::Spool;
+use directive::Directive;
 use link::{Held, Link, LinkError};
-use order::Order;
 use ropewalk_model::link::{Hello, Offer, Verdict};
 use ropewalk_model::status::Cause;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const FULL: Duration = Duration::from_secs(5);
 /// Bytes that must be free for a new spool; with less no works are taken.
 pub const ROOM: u64 = 64 << 20;
-/// [`Config::grace`] unless a test says otherwise. A supervisor sees an order within a quarter of a second; what takes
+/// [`Config::grace`] unless a test says otherwise. A supervisor sees a directive within a quarter of a second; what takes
 /// longer is bringing large logs to a slow disk.
 pub const GRACE: Duration = Duration::from_secs(30);
 /// A remote agent stops its builds this long before the server gives them away.
@@ -99,7 +99,7 @@ struct Agent<L> {
     link: Arc<L>,
     config: Config,
     /// What it holds, with the way to tell its follower something.
-    held: BTreeMap<Held, watch::Sender<Order>>,
+    held: BTreeMap<Held, watch::Sender<Directive>>,
     followers: JoinSet<Held>,
     /// When the server last answered.
     answered: Instant,
@@ -191,12 +191,12 @@ impl<L: Link> Agent<L> {
         if self.held.contains_key(&held) {
             return;
         }
-        let orders = self.hold(held);
+        let directives = self.hold(held);
         let (link, config) = (self.link.clone(), self.config.clone());
         self.followers.spawn(async move {
             let how = (config.program.clone(), config.grace);
             match start::start(config, offer).await {
-                Ok((spool, child)) => follow::follow(link, how, spool, child, orders).await,
+                Ok((spool, child)) => follow::follow(link, how, spool, child, directives).await,
                 Err(why) => lost::give_back(link, held, why).await,
             }
         });
@@ -204,15 +204,15 @@ impl<L: Link> Agent<L> {
 
     /// Follows an attempt that an earlier agent started.
     fn adopt(&mut self, spool: Spool) {
-        let orders = self.hold(held_by(&spool));
+        let directives = self.hold(held_by(&spool));
         let (link, how) = (self.link.clone(), (self.config.program.clone(), self.config.grace));
-        self.followers.spawn(follow::follow(link, how, spool, None, orders));
+        self.followers.spawn(follow::follow(link, how, spool, None, directives));
     }
 
-    fn hold(&mut self, held: Held) -> watch::Receiver<Order> {
-        let (sender, orders) = watch::channel(Order::Go);
+    fn hold(&mut self, held: Held) -> watch::Receiver<Directive> {
+        let (sender, directives) = watch::channel(Directive::Go);
         self.held.insert(held, sender);
-        orders
+        directives
     }
 
     fn forget(&mut self, done: Result<Held, tokio::task::JoinError>) {
@@ -235,10 +235,10 @@ impl<L: Link> Agent<L> {
         match tokio::time::timeout(RENEW, self.link.renew(&held)).await {
             Ok(Ok(verdicts)) => {
                 self.answered = Instant::now();
-                for (held, order) in &self.held {
+                for (held, directive) in &self.held {
                     let verdict = verdicts.iter().find(|(attempt, _)| *attempt == held.attempt);
                     if let Some((_, verdict)) = verdict {
-                        tell(order, verdict);
+                        tell(directive, verdict);
                     }
                 }
                 Ok(())
@@ -263,19 +263,19 @@ impl<L: Link> Agent<L> {
         if self.answered.elapsed() + RENEW < lost_after.saturating_sub(MARGIN) {
             return;
         }
-        for order in self.held.values() {
-            order.send_if_modified(|order| order.raise(Order::End(Cause::RunnerLost)));
+        for directive in self.held.values() {
+            directive.send_if_modified(|directive| directive.raise(Directive::End(Cause::RunnerLost)));
         }
     }
 }
 
-fn tell(order: &watch::Sender<Order>, verdict: &Verdict) {
+fn tell(directive: &watch::Sender<Directive>, verdict: &Verdict) {
     let next = match verdict {
         Verdict::Go { .. } => return,
-        Verdict::Cancel { cause, .. } => Order::End(*cause),
-        Verdict::Superseded => Order::Drop,
+        Verdict::Cancel { cause, .. } => Directive::End(*cause),
+        Verdict::Superseded => Directive::Drop,
     };
-    order.send_if_modified(|order| order.raise(next));
+    directive.send_if_modified(|directive| directive.raise(next));
 }
 
 /// Polls what is there; waits for ever where there is nothing.

@@ -1,6 +1,6 @@
 //! A supervisor that does not end its build when it has to: one that was stopped by a signal, or hangs.
 
-use super::order::Order;
+use super::directive::Directive;
 use crate::spool::{At, Spool, SpoolError, read_json, write_whole};
 use crate::supervisor::wish;
 use ropewalk_model::fault::{Point, visit};
@@ -38,8 +38,8 @@ impl Overdue {
     }
 
     /// When there is something to do; none while it may take its time.
-    pub(super) fn due(&mut self, spool: &Spool, order: Order) -> Option<Instant> {
-        if order != Order::Go {
+    pub(super) fn due(&mut self, spool: &Spool, directive: Directive) -> Option<Instant> {
+        if directive != Directive::Go {
             self.ordered.get_or_insert_with(Instant::now);
         }
         if self.deadline.is_none() {
@@ -64,14 +64,14 @@ impl Overdue {
     pub(super) fn end(
         &mut self,
         spool: &Spool,
-        order: Order,
+        directive: Directive,
         child: Option<&mut Child>,
     ) -> Result<(), SpoolError> {
         let is_first = self.killed.replace(Instant::now()).is_none();
         if self.decided.is_none() {
-            let message = message(order, self.grace(spool));
+            let message = message(directive, self.grace(spool));
             tracing::warn!(attempt = %spool.head.attempt, "{message}");
-            let outcome = Outcome::Failure { cause: cause(order), message };
+            let outcome = Outcome::Failure { cause: cause(directive), message };
             // Before it is killed: whoever finds the lock free must know why, also another agent. On a full disk
             // only this one does.
             let written = write(spool, &outcome);
@@ -103,8 +103,8 @@ fn is_of_nix(spool: &Spool) -> bool {
     plan.is_some_and(|plan| plan.backend == Backend::Nix)
 }
 
-fn message(order: Order, grace: Duration) -> String {
-    let why = match cause(order) {
+fn message(directive: Directive, grace: Duration) -> String {
+    let why = match cause(directive) {
         Cause::Timeout => "the build took longer than its plan allows (limits.build-time)",
         cause => wish(cause),
     };
@@ -112,12 +112,12 @@ fn message(order: Order, grace: Duration) -> String {
     format!("{why}, but its supervisor did not end it within {grace} s (is it stopped?) and was killed")
 }
 
-/// Without an order only the deadline can have passed.
-fn cause(order: Order) -> Cause {
-    match order {
-        Order::Go => Cause::Timeout,
-        Order::End(cause) => cause,
-        Order::Drop => Cause::Superseded,
+/// Without a directive only the deadline can have passed.
+fn cause(directive: Directive) -> Cause {
+    match directive {
+        Directive::Go => Cause::Timeout,
+        Directive::End(cause) => cause,
+        Directive::Drop => Cause::Superseded,
     }
 }
 

@@ -63,13 +63,13 @@ pub(super) mod interpreter {
 
     /// Byte order of loads: packets are big-endian, `seccomp_data` is the machine's.
     #[derive(Clone, Copy, PartialEq)]
-    pub(in super::super) enum Order {
+    pub(in super::super) enum ByteOrder {
         Network,
         Machine,
     }
 
     /// Runs a program over data as the kernel does: a load past the end ends it with 0.
-    pub(in super::super) fn run(program: &[sock_filter], data: &[u8], order: Order) -> u32 {
+    pub(in super::super) fn run(program: &[sock_filter], data: &[u8], order: ByteOrder) -> u32 {
         let (mut at, mut a, mut x) = (0usize, 0u32, 0u32);
         loop {
             let i = program[at];
@@ -78,7 +78,7 @@ pub(super) mod interpreter {
             let load = |offset: u32, size: usize| -> Option<u32> {
                 let bytes = data.get(offset as usize..offset as usize + size)?;
                 let mut value = [0; 4];
-                if order == Order::Network {
+                if order == ByteOrder::Network {
                     value[4 - size..].copy_from_slice(bytes);
                     Some(u32::from_be_bytes(value))
                 } else {

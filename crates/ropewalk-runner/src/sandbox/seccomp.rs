@@ -179,7 +179,7 @@ pub fn install(filter: &[sock_filter]) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-    use super::super::bpf::interpreter::{Order, run};
+    use super::super::bpf::interpreter::{ByteOrder, run};
     use super::*;
     use proptest::prelude::*;
 
@@ -193,7 +193,7 @@ mod tests {
         data[4..8].copy_from_slice(&arch.to_ne_bytes());
         data[16..24].copy_from_slice(&arg0.to_ne_bytes());
         data[24..32].copy_from_slice(&arg1.to_ne_bytes());
-        run(filter, &data, Order::Machine)
+        run(filter, &data, ByteOrder::Machine)
     }
 
     fn refused(e: i32) -> u32 {

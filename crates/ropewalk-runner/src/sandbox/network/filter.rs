@@ -86,7 +86,7 @@ fn verdict(block: Cidr, verdict: u32) -> [sock_filter; 4] {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-    use super::super::super::bpf::interpreter::{Order, run};
+    use super::super::super::bpf::interpreter::{ByteOrder, run};
     use super::*;
     use proptest::prelude::*;
     use std::net::Ipv4Addr;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn passes(outside: &Outside, frame: &[u8]) -> bool {
-        run(&program(outside), frame, Order::Network) != 0
+        run(&program(outside), frame, ByteOrder::Network) != 0
     }
 
     fn reaches(outside: &Outside, to: &str, port: u16) -> bool {

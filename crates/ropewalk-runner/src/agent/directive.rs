@@ -4,7 +4,7 @@ use ropewalk_model::status::Cause;
 
 /// Later ones outrank earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum Directive {
     /// Go on.
     Go,
     /// End the build and report that.
@@ -13,17 +13,17 @@ pub(super) enum Order {
     Drop,
 }
 
-impl Order {
+impl Directive {
     fn rank(self) -> u8 {
         match self {
-            Order::Go => 0,
-            Order::End(_) => 1,
-            Order::Drop => 2,
+            Directive::Go => 0,
+            Directive::End(_) => 1,
+            Directive::Drop => 2,
         }
     }
 
     /// Becomes `next` if that outranks it; answers whether it did.
-    pub(super) fn raise(&mut self, next: Order) -> bool {
+    pub(super) fn raise(&mut self, next: Directive) -> bool {
         let raised = next.rank() > self.rank();
         if raised {
             *self = next;
