@@ -1,40 +1,10 @@
 //! Requests that no well-meaning client sends: each is answered, none with a server error, none hangs.
 
+use super::{SEGMENTS, SOON};
 use crate::server::{Client, Engine, Server};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
-
-/// Time in which every hostile request must be answered.
-const SOON: Duration = Duration::from_secs(60);
-
-/// Values for a variable part of a path.
-const SEGMENTS: &[&str] = &[
-    "0",
-    "-1",
-    "1e3",
-    "9223372036854775807",
-    "9223372036854775808",
-    "99999999999999999999999999",
-    "+1",
-    "1.0",
-    "null",
-    "a",
-    "%20",
-    "%C3%A9",
-    "%ff",
-    "%00",
-    "%2F",
-    "%2e%2e",
-    "..",
-    ".",
-    "'%20OR%201=1--",
-    "<script>",
-    "%E2%80%AE",
-    "setup",
-    "4294967296",
-];
 
 const QUERIES: &[&str] = &[
     "?limit=0",

@@ -1,19 +1,17 @@
 //! Requests that no well-meaning client sends: each gets an error of this dialect, none a server error, none hangs.
 
+use super::SOON;
 use crate::server::Engine;
 use crate::srht::farm::{Farm, MANIFEST};
 use crate::srht::on_both_engines;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 on_both_engines! {
     malformed_requests_get_errors_of_this_dialect
 }
 
-/// Time in which each must be answered.
-const SOON: Duration = Duration::from_secs(30);
 const JSON: &str = "application/json";
 
 /// One request and the status that it must get.

@@ -10,3 +10,35 @@ mod pages;
 mod routes;
 mod trouble;
 mod wire;
+
+use std::time::Duration;
+
+/// Time in which every hostile request must be answered, on a machine that is busy with others.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// Values for a variable part of a path: numbers and names that are none, and what they might be taken for.
+pub(crate) const SEGMENTS: &[&str] = &[
+    "0",
+    "-1",
+    "1e3",
+    "9223372036854775807",
+    "9223372036854775808",
+    "99999999999999999999999999",
+    "+1",
+    "1.0",
+    "null",
+    "a",
+    "%20",
+    "%C3%A9",
+    "%ff",
+    "%00",
+    "%2F",
+    "%2e%2e",
+    "..",
+    ".",
+    "'%20OR%201=1--",
+    "<script>",
+    "%E2%80%AE",
+    "setup",
+    "4294967296",
+];

@@ -1,11 +1,9 @@
 //! Requests that no browser sends to pages: each is answered, none with a server error, none hangs.
 
+use super::SOON;
 use crate::server::http;
 use crate::web::idle;
 use crate::web::visitor::Visitor;
-use std::time::Duration;
-
-const SOON: Duration = Duration::from_secs(30);
 
 /// Every address of the pages, with `{}` where something stranger than a name or a number may stand.
 const ROUTES: &[(&str, &str)] = &[

@@ -1,6 +1,7 @@
 //! Every address of the route table against requests that are wrong in every way that does not depend on the address.
 
-use super::wire::{Answer, LINES, SOON, send};
+use super::SOON;
+use super::wire::{Answer, LINES, send};
 use crate::server::{Engine, Server};
 use crate::srht::on_both_engines;
 use crate::web::visitor::Visitor;

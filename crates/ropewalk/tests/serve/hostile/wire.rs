@@ -1,12 +1,11 @@
 //! Requests as bytes, and their answers.
 
+use super::SOON;
 use crate::server::Server;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Time in which every request must be answered.
-pub(super) const SOON: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are looked at.
 const ENOUGH: usize = 256 << 10;
 

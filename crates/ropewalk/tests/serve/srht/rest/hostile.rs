@@ -3,44 +3,16 @@
 use super::super::farm::{Farm, MANIFEST};
 use super::super::on_both_engines;
 use super::{done, pending};
+use crate::hostile::{SEGMENTS, SOON};
 use crate::server::Engine;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 on_both_engines! {
     no_address_method_or_body_breaks_a_route
 }
 
-/// Time in which each must be answered.
-const SOON: Duration = Duration::from_secs(30);
-
-const SEGMENTS: &[&str] = &[
-    "0",
-    "-1",
-    "+1",
-    "1e3",
-    "1.0",
-    "007",
-    "9223372036854775807",
-    "9223372036854775808",
-    "99999999999999999999999999",
-    "null",
-    "%20",
-    "%31",
-    "%C3%A9",
-    "%D9%A1",
-    "%ff",
-    "%00",
-    "%2F",
-    "%2e%2e",
-    "..",
-    ".",
-    "",
-    "'%20OR%201=1--",
-    "%E2%80%AE",
-    "a;b",
-    "log",
-];
+/// Values that only this dialect could take for a number or a name.
+const ODD: &[&str] = &["007", "%31", "%D9%A1", "", "a;b", "log"];
 
 const ROUTES: &[&str] = &[
     "/api/jobs",
@@ -172,7 +144,7 @@ async fn no_address_method_or_body_breaks_a_route(engine: Engine) {
 
 async fn every_segment(farm: &Farm) {
     for route in ROUTES.iter().filter(|route| route.contains("{}")) {
-        for segment in SEGMENTS {
+        for segment in SEGMENTS.iter().chain(ODD) {
             let path = route.replace("{}", segment);
             // The only one that is there is not to be started: it stays what it was.
             let what = format!("GET {path}");
