@@ -7,7 +7,6 @@ use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_http::refusal;
-use serde::Serialize;
 use serde_json::json;
 
 /// An error on its way to a client.
@@ -67,32 +66,26 @@ pub(crate) fn led(status: StatusCode, address: &str) -> Response {
 }
 
 /// Sets where an answer leads. An address that no header can hold leads nowhere.
-pub(crate) fn lead(response: &mut Response, address: &str) {
+fn lead(response: &mut Response, address: &str) {
     if let Ok(value) = HeaderValue::from_str(address) {
         response.headers_mut().insert(LOCATION, value);
     }
 }
 
-/// Data, with the address of what was made.
-pub(crate) fn made(address: &str, data: impl Serialize) -> Response {
-    let mut response = (StatusCode::CREATED, Json(data)).into_response();
+/// What was asked for is there: a project or jobset that is new, or has new contents.
+pub(crate) fn saved(kind: &str, name: &str, address: &str, is_new: bool) -> Response {
+    if !is_new {
+        return Json(json!({ "redirect": format!("{address}#tabs-configuration") })).into_response();
+    }
+    let view = json!({ "uri": address, "redirect": address, "name": name, "type": kind });
+    let mut response = (StatusCode::CREATED, Json(view)).into_response();
     lead(&mut response, address);
     response
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-    use strum::IntoEnumIterator;
-
-    #[test]
-    fn every_kind_has_a_status_that_says_whose_fault_it_is() {
-        for kind in Kind::iter() {
-            let response = render(&Error::new(kind, "x"));
-            let server_fault = matches!(kind, Kind::Unavailable | Kind::Internal);
-            assert_eq!(response.status().is_server_error(), server_fault, "{kind}");
-            assert_eq!(response.status().is_client_error(), !server_fault, "{kind}");
-        }
-    }
+/// What was asked for is gone. Leads to what it belonged to.
+pub(crate) fn removed(from: &str) -> Response {
+    let mut response = Json(json!({ "redirect": from })).into_response();
+    lead(&mut response, from);
+    response
 }

@@ -1,15 +1,14 @@
 //! Builds.
 
-use crate::answer::{Failed, led};
+use crate::answer::Failed;
 use crate::door::Hydra;
-use crate::origin;
-use crate::parts::{Address, By};
+use crate::order::Order;
 use crate::view;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, Method, StatusCode};
-use ropewalk_core::error::Error;
+use ropewalk_http::parts::{Address, By};
+use ropewalk_http::refusal;
 use serde_json::Value;
 
 pub(crate) async fn show(
@@ -38,59 +37,31 @@ pub(crate) async fn constituents(
     Ok(Json(hydra.farm.nix_constituents(&by, id).await?.iter().map(view::build).collect()))
 }
 
-fn to(hydra: &Hydra, id: i64) -> Response {
-    led(StatusCode::FOUND, &format!("{}/build/{id}", hydra.farm.settings().origin))
+pub(crate) async fn restart(order: Order<i64>) -> Result<Response, Failed> {
+    let id = order.about;
+    order.hydra.farm.restart_build(&order.by, id).await?;
+    Ok(order.done("build", id))
 }
 
-pub(crate) async fn restart(
-    State(hydra): State<Hydra>,
-    By(by): By,
-    Address(id): Address<i64>,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Failed> {
-    origin::check_order(&method, &headers, &hydra.farm.settings().origin)?;
-    hydra.farm.restart_build(&by, id).await?;
-    Ok(to(&hydra, id))
+pub(crate) async fn cancel(order: Order<i64>) -> Result<Response, Failed> {
+    let id = order.about;
+    order.hydra.farm.cancel_build(&order.by, id).await?;
+    Ok(order.done("build", id))
 }
 
-pub(crate) async fn cancel(
-    State(hydra): State<Hydra>,
-    By(by): By,
-    Address(id): Address<i64>,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Failed> {
-    origin::check_order(&method, &headers, &hydra.farm.settings().origin)?;
-    hydra.farm.cancel_build(&by, id).await?;
-    Ok(to(&hydra, id))
+pub(crate) async fn bump(order: Order<i64>) -> Result<Response, Failed> {
+    let id = order.about;
+    order.hydra.farm.bump_build(&order.by, id).await?;
+    Ok(order.done("build", id))
 }
 
-pub(crate) async fn bump(
-    State(hydra): State<Hydra>,
-    By(by): By,
-    Address(id): Address<i64>,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Failed> {
-    origin::check_order(&method, &headers, &hydra.farm.settings().origin)?;
-    hydra.farm.bump_build(&by, id).await?;
-    Ok(to(&hydra, id))
-}
-
-pub(crate) async fn keep(
-    State(hydra): State<Hydra>,
-    By(by): By,
-    Address((id, keep)): Address<(i64, String)>,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Failed> {
-    origin::check_order(&method, &headers, &hydra.farm.settings().origin)?;
-    let keep = match keep.as_str() {
-        "0" => false,
-        "1" => true,
-        _ => return Err(Error::missing("such address").into()),
+pub(crate) async fn keep(order: Order<(i64, String)>) -> Result<Response, Failed> {
+    let (id, keep) = &order.about;
+    let (id, keep) = match keep.as_str() {
+        "0" => (*id, false),
+        "1" => (*id, true),
+        _ => return Err(refusal::nothing_here().into()),
     };
-    hydra.farm.keep_build(&by, id, keep).await?;
-    Ok(to(&hydra, id))
+    order.hydra.farm.keep_build(&order.by, id, keep).await?;
+    Ok(order.done("build", id))
 }

@@ -1,6 +1,7 @@
 //! Which address is whose.
 
-use crate::answer::Failed;
+use crate::answer::{Failed, render};
+use crate::order::order;
 use crate::{
     builds, description, downloads, evaluations, jobs, jobsets, latest, lists, logs, members, origin,
     projects, push, search, session,
@@ -10,10 +11,12 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::Method;
-use ropewalk_core::error::{Error, Kind};
+use ropewalk_core::error::Error;
 use ropewalk_core::farm::Farm;
 use ropewalk_http::negotiation::Speaks;
+use ropewalk_http::parts::Dialect;
 use ropewalk_http::rates::Rates;
+use ropewalk_http::refusal;
 use ropewalk_http::routes::{Route, Routes};
 use ropewalk_http::session::Cookies;
 use std::sync::Arc;
@@ -27,6 +30,12 @@ pub struct Hydra {
     pub rates: Arc<Rates>,
     /// How sessions are handed out.
     pub cookies: Cookies,
+}
+
+impl Dialect for Hydra {
+    fn refuse(&self, _: &str, error: Error) -> Response {
+        render(&error)
+    }
 }
 
 /// All addresses of this door. It answers whatever [`answers`] says.
@@ -80,14 +89,10 @@ fn of_evaluations() -> Routes<Hydra> {
         .get("/eval/{evaluation}/job/{job}/{*rest}", members::to_build)
         .get("/eval/{evaluation}/builds", evaluations::builds)
         .get("/eval/{evaluation}/store-paths", evaluations::store_paths)
-        .get("/eval/{evaluation}/cancel", evaluations::cancel)
-        .post("/eval/{evaluation}/cancel", evaluations::cancel)
-        .get("/eval/{evaluation}/restart-failed", evaluations::restart_failed)
-        .post("/eval/{evaluation}/restart-failed", evaluations::restart_failed)
-        .get("/eval/{evaluation}/restart-aborted", evaluations::restart_aborted)
-        .post("/eval/{evaluation}/restart-aborted", evaluations::restart_aborted)
-        .get("/eval/{evaluation}/bump", evaluations::bump)
-        .post("/eval/{evaluation}/bump", evaluations::bump)
+        .merge(order("/eval/{evaluation}/cancel", evaluations::cancel))
+        .merge(order("/eval/{evaluation}/restart-failed", evaluations::restart_failed))
+        .merge(order("/eval/{evaluation}/restart-aborted", evaluations::restart_aborted))
+        .merge(order("/eval/{evaluation}/bump", evaluations::bump))
 }
 
 fn of_builds() -> Routes<Hydra> {
@@ -98,14 +103,10 @@ fn of_builds() -> Routes<Hydra> {
         .get("/build/{build}/evals", members::evaluations)
         .get("/build/{build}/eval", members::to_evaluation)
         .get("/build/{build}/eval/{*rest}", members::to_evaluation)
-        .get("/build/{build}/restart", builds::restart)
-        .post("/build/{build}/restart", builds::restart)
-        .get("/build/{build}/cancel", builds::cancel)
-        .post("/build/{build}/cancel", builds::cancel)
-        .get("/build/{build}/bump", builds::bump)
-        .post("/build/{build}/bump", builds::bump)
-        .get("/build/{build}/keep/{keep}", builds::keep)
-        .post("/build/{build}/keep/{keep}", builds::keep)
+        .merge(order("/build/{build}/restart", builds::restart))
+        .merge(order("/build/{build}/cancel", builds::cancel))
+        .merge(order("/build/{build}/bump", builds::bump))
+        .merge(order("/build/{build}/keep/{keep}", builds::keep))
         .get("/build/{build}/download/{product}", downloads::show)
         .get("/build/{build}/download/{product}/", downloads::show)
         .get("/build/{build}/download/{product}/{*rest}", downloads::show_below)
@@ -184,12 +185,12 @@ async fn from_our_pages(State(hydra): State<Hydra>, request: Request, next: Next
 }
 
 async fn nothing_here() -> Failed {
-    Error::missing("such address").into()
+    refusal::nothing_here().into()
 }
 
 /// `Allow` is set around it.
 async fn wrong_method(method: Method) -> Failed {
-    Error::new(Kind::WrongMethod, format!("this address takes no {method}: see the header Allow")).into()
+    refusal::wrong_method(&method).into()
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use crate::answer::{Failed, led};
 use crate::door::Hydra;
 use crate::jobsets::SEGMENT;
-use crate::parts::{Address, By};
 use crate::view::seconds;
 use axum::extract::State;
 use axum::response::Response;
@@ -14,6 +13,7 @@ use ropewalk_core::error::Error;
 use ropewalk_core::farm::Farm;
 use ropewalk_core::port::{Build, NixEntry};
 use ropewalk_http::files::{self, Source};
+use ropewalk_http::parts::{Address, By};
 use ropewalk_model::nix::Product;
 use ropewalk_model::time::Time;
 use std::sync::Arc;

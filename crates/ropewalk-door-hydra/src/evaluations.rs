@@ -1,10 +1,10 @@
 //! Evaluations.
 
 use crate::answer::{Failed, led};
+use crate::asked::Asked;
 use crate::door::Hydra;
 use crate::jobsets::find;
-use crate::origin;
-use crate::parts::{Address, Asked, By};
+use crate::order::Order;
 use crate::view;
 use axum::Json;
 use axum::body::Body;
@@ -13,11 +13,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{StatusCode, Uri};
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
 use ropewalk_core::nix::{EVALUATIONS_PAGE, Restart};
 use ropewalk_core::port::Build;
+use ropewalk_http::parts::{Address, By};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -153,66 +154,30 @@ pub(crate) async fn store_paths(
     }
 }
 
-/// What somebody wants done to an evaluation.
-enum Order {
-    Cancel,
-    Restart(Restart),
-    Bump,
+pub(crate) async fn cancel(order: Order<i64>) -> Result<Response, Failed> {
+    let id = order.about;
+    order.hydra.farm.cancel_evaluation(&order.by, id).await?;
+    Ok(order.done("eval", id))
 }
 
-/// Who gives an order, from where, and about which evaluation.
-type Ordered = (State<Hydra>, By, Address<i64>, Method, HeaderMap);
-
-async fn carry_out(order: Order, ordered: Ordered) -> Result<Response, Failed> {
-    let (State(hydra), By(by), Address(id), method, headers) = ordered;
-    let farm = &hydra.farm;
-    origin::check_order(&method, &headers, &farm.settings().origin)?;
-    match order {
-        Order::Cancel => farm.cancel_evaluation(&by, id).await?,
-        Order::Restart(which) => farm.restart_evaluation(&by, id, which).await?,
-        Order::Bump => farm.bump_evaluation(&by, id).await?,
-    };
-    Ok(led(StatusCode::FOUND, &format!("{}/eval/{id}", farm.settings().origin)))
+pub(crate) async fn restart_failed(order: Order<i64>) -> Result<Response, Failed> {
+    restart(order, Restart::Failed).await
 }
 
-pub(crate) async fn cancel(
-    hydra: State<Hydra>,
-    by: By,
-    id: Address<i64>,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Failed> {
-    carry_out(Order::Cancel, (hydra, by, id, method, headers)).await
+pub(crate) async fn restart_aborted(order: Order<i64>) -> Result<Response, Failed> {
+    restart(order, Restart::Aborted).await
 }
 
-pub(crate) async fn restart_failed(
-    hydra: State<Hydra>,
-    by: By,
-    id: Address<i64>,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Failed> {
-    carry_out(Order::Restart(Restart::Failed), (hydra, by, id, method, headers)).await
+async fn restart(order: Order<i64>, which: Restart) -> Result<Response, Failed> {
+    let id = order.about;
+    order.hydra.farm.restart_evaluation(&order.by, id, which).await?;
+    Ok(order.done("eval", id))
 }
 
-pub(crate) async fn restart_aborted(
-    hydra: State<Hydra>,
-    by: By,
-    id: Address<i64>,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Failed> {
-    carry_out(Order::Restart(Restart::Aborted), (hydra, by, id, method, headers)).await
-}
-
-pub(crate) async fn bump(
-    hydra: State<Hydra>,
-    by: By,
-    id: Address<i64>,
-    method: Method,
-    headers: HeaderMap,
-) -> Result<Response, Failed> {
-    carry_out(Order::Bump, (hydra, by, id, method, headers)).await
+pub(crate) async fn bump(order: Order<i64>) -> Result<Response, Failed> {
+    let id = order.about;
+    order.hydra.farm.bump_evaluation(&order.by, id).await?;
+    Ok(order.done("eval", id))
 }
 
 #[cfg(test)]

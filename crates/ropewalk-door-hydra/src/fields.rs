@@ -2,10 +2,9 @@
 
 use crate::answer::Failed;
 use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use ropewalk_core::error::{Error, Kind};
+use ropewalk_core::error::Error;
+use ropewalk_http::parts;
 use serde_json::{Map, Value};
 
 /// Fields of a form.
@@ -21,12 +20,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.unwrap_or_default().to_ascii_lowercase();
         let query = request.uri().query().unwrap_or_default().to_owned();
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| match error.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Error::new(Kind::TooLarge, "the body is larger than this address takes")
-            }
-            _ => Error::malformed("the body could not be read to its end"),
-        })?;
+        let bytes = parts::body(request, state).await?;
         Ok(read(&kind, &bytes, &query)?)
     }
 }

@@ -3,7 +3,6 @@
 use crate::answer::Failed;
 use crate::door::Hydra;
 use crate::latest::filter;
-use crate::parts::{Address, By};
 use crate::view::seconds;
 use axum::Json;
 use axum::extract::State;
@@ -13,6 +12,7 @@ use http::header::CONTENT_TYPE;
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
 use ropewalk_core::port::{Build, BuildProgress, MeasuredBuild};
+use ropewalk_http::parts::{Address, By};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -1,21 +1,22 @@
 //! Jobsets.
 
-use crate::answer::{Failed, lead, made};
+use crate::answer::{self, Failed};
+use crate::asked::Asked;
 use crate::door::Hydra;
 use crate::fields::Fields;
-use crate::parts::{Address, Asked, By};
 use crate::projects::{input_kind, no_run_commands};
 use crate::view;
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::nix::JobsetWish;
 use ropewalk_core::port::{Enabled, Jobset, JobsetFields, JobsetInput, Saved};
-use serde_json::{Value, json};
+use ropewalk_http::parts::{Address, By};
+use serde_json::Value;
 
 /// What must be escaped in one word of an address.
 pub(crate) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -84,15 +85,7 @@ pub(crate) async fn save(
 ) -> Result<Response, Failed> {
     let (name, saved) = hydra.farm.save_jobset(&by, &project, &name, wish(fields)?).await?;
     let uri = format!("{}/jobset/{project}/{name}", hydra.farm.settings().origin);
-    match saved {
-        Saved::Made => {
-            let view = json!({ "uri": uri, "redirect": uri, "name": name, "type": "jobset" });
-            Ok(made(&uri, view))
-        }
-        Saved::Replaced => {
-            Ok(Json(json!({ "redirect": format!("{uri}#tabs-configuration") })).into_response())
-        }
-    }
+    Ok(answer::saved("jobset", &name, &uri, saved == Saved::Made))
 }
 
 fn wish(mut fields: Fields) -> Result<JobsetWish, Error> {
@@ -168,10 +161,7 @@ pub(crate) async fn delete(
     Address((project, name)): Address<(String, String)>,
 ) -> Result<Response, Failed> {
     hydra.farm.delete_jobset(&by, &project, &name).await?;
-    let to = format!("{}/project/{project}", hydra.farm.settings().origin);
-    let mut response = Json(json!({ "redirect": to })).into_response();
-    lead(&mut response, &to);
-    Ok(response)
+    Ok(answer::removed(&format!("{}/project/{project}", hydra.farm.settings().origin)))
 }
 
 #[cfg(test)]
@@ -179,6 +169,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use ropewalk_core::port::InputKind;
+    use serde_json::json;
 
     fn of(body: Value) -> Result<JobsetWish, Error> {
         wish(Fields::within("body", body).unwrap())

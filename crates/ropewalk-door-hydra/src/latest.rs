@@ -4,12 +4,12 @@ use crate::answer::{Failed, led};
 use crate::door::Hydra;
 use crate::evaluations::below;
 use crate::jobsets::find;
-use crate::parts::{Address, By};
 use axum::extract::State;
 use axum::response::Response;
 use http::{StatusCode, Uri};
 use ropewalk_core::access::Caller;
 use ropewalk_core::port::{BuildFilter, BuildProgress};
+use ropewalk_http::parts::{Address, By};
 use std::collections::BTreeMap;
 
 /// The variable words of an address, by their names in the route table.

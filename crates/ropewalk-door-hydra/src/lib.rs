@@ -4,6 +4,7 @@
 //! `view` shows what there is.
 
 mod answer;
+mod asked;
 mod builds;
 mod description;
 mod door;
@@ -16,8 +17,8 @@ mod latest;
 mod lists;
 mod logs;
 mod members;
+mod order;
 mod origin;
-mod parts;
 mod projects;
 mod push;
 mod search;

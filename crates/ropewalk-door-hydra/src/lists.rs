@@ -1,14 +1,15 @@
 //! Lists over all jobsets.
 
 use crate::answer::Failed;
+use crate::asked::Asked;
 use crate::door::Hydra;
-use crate::parts::{Asked, By};
 use crate::view;
 use axum::Json;
 use axum::extract::State;
 use ropewalk_core::error::Error;
 use ropewalk_core::nix::{BUILDS_MAX, EVALUATIONS_PAGE};
 use ropewalk_core::port::{BuildFilter, BuildProgress};
+use ropewalk_http::parts::By;
 use serde_json::{Value, json};
 use std::time::Duration;
 

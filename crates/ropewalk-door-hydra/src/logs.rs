@@ -1,8 +1,8 @@
 //! Logs of derivations.
 
 use crate::answer::{Failed, led};
+use crate::asked::Asked;
 use crate::door::Hydra;
-use crate::parts::{Address, Asked, By};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,7 @@ use ropewalk_core::farm::Farm;
 use ropewalk_core::nix::{DerivationLog, KeptLog};
 use ropewalk_http::files::{self, Source};
 use ropewalk_http::logs::{self, CONTENT_TYPE as PLAIN};
+use ropewalk_http::parts::{Address, By};
 use std::sync::Arc;
 
 /// Lines of a log's end, where nothing else is asked for.

@@ -3,7 +3,6 @@
 use crate::answer::{Failed, led};
 use crate::door::Hydra;
 use crate::evaluations::below;
-use crate::parts::{Address, By};
 use crate::view;
 use axum::Json;
 use axum::extract::State;
@@ -11,6 +10,7 @@ use axum::response::Response;
 use http::{StatusCode, Uri};
 use ropewalk_core::error::Kind;
 use ropewalk_core::nix::EVALUATIONS_PAGE;
+use ropewalk_http::parts::{Address, By};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -1,17 +1,17 @@
 //! Projects.
 
-use crate::answer::{Failed, lead, made};
+use crate::answer::{self, Failed};
 use crate::door::Hydra;
 use crate::fields::Fields;
-use crate::parts::{Address, By};
 use crate::view;
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use ropewalk_core::error::Error;
 use ropewalk_core::nix::ProjectWish;
 use ropewalk_core::port::{Declarative, InputKind, ProjectFields};
-use serde_json::{Value, json};
+use ropewalk_http::parts::{Address, By};
+use serde_json::Value;
 
 pub(crate) async fn list(State(hydra): State<Hydra>, By(by): By) -> Result<Json<Vec<Value>>, Failed> {
     let projects = hydra.farm.projects(&by).await?;
@@ -35,11 +35,7 @@ pub(crate) async fn save(
 ) -> Result<Response, Failed> {
     let saved = hydra.farm.save_project(&by, &name, wish(fields)?).await?;
     let uri = format!("{}/project/{}", hydra.farm.settings().origin, saved.name);
-    if saved.is_new {
-        let view = json!({ "uri": uri, "redirect": uri, "name": saved.name, "type": "project" });
-        return Ok(made(&uri, view));
-    }
-    Ok(Json(json!({ "redirect": format!("{uri}#tabs-configuration") })).into_response())
+    Ok(answer::saved("project", &saved.name, &uri, saved.is_new))
 }
 
 fn wish(mut fields: Fields) -> Result<ProjectWish, Error> {
@@ -100,16 +96,14 @@ pub(crate) async fn delete(
     Address(name): Address<String>,
 ) -> Result<Response, Failed> {
     hydra.farm.delete_project(&by, &name).await?;
-    let to = format!("{}/", hydra.farm.settings().origin);
-    let mut response = Json(json!({ "redirect": to })).into_response();
-    lead(&mut response, &to);
-    Ok(response)
+    Ok(answer::removed(&format!("{}/", hydra.farm.settings().origin)))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use serde_json::json;
 
     fn of(body: Value) -> Result<ProjectWish, Error> {
         wish(Fields::within("body", body).unwrap())

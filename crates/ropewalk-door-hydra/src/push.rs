@@ -1,12 +1,13 @@
 //! The wish that jobsets be evaluated now.
 
 use crate::answer::Failed;
+use crate::asked::Asked;
 use crate::door::Hydra;
-use crate::parts::{Asked, By};
 use axum::Json;
 use axum::extract::State;
 use ropewalk_core::error::Error;
 use ropewalk_core::nix::Push;
+use ropewalk_http::parts::By;
 use serde_json::{Value, json};
 
 pub(crate) async fn push(

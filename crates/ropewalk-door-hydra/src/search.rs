@@ -1,11 +1,12 @@
 //! Searching for projects, jobsets and builds.
 
 use crate::answer::Failed;
+use crate::asked::Asked;
 use crate::door::Hydra;
-use crate::parts::{Asked, By};
 use crate::view;
 use axum::Json;
 use axum::extract::State;
+use ropewalk_http::parts::By;
 use serde_json::{Value, json};
 
 /// Builds of one list, where nothing else is asked for, and at most.

@@ -3,7 +3,6 @@
 use crate::answer::Failed;
 use crate::door::Hydra;
 use crate::fields::Fields;
-use crate::parts::By;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -13,6 +12,7 @@ use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::identity::SESSION_LASTS;
 use ropewalk_core::port::User;
 use ropewalk_http::gate::Client;
+use ropewalk_http::parts::By;
 use ropewalk_http::session::Session;
 use ropewalk_model::secret::Secret;
 use serde::Serialize;
@@ -38,7 +38,7 @@ fn view(user: &User) -> Response {
 /// Turns name and password into a session, which ends the one that came with the request.
 pub(crate) async fn log_in(
     State(hydra): State<Hydra>,
-    Extension(client): Extension<Client>,
+    client: Client,
     before: Option<Extension<Session>>,
     mut fields: Fields,
 ) -> Result<Response, Failed> {

@@ -3,10 +3,11 @@
 use crate::answer::Failed;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode;
-use ropewalk_core::error::{Error, Kind};
+use ropewalk_core::error::Error;
+use ropewalk_http::parts;
 use serde_json::{Map, Value};
 use std::convert::Infallible;
 
@@ -25,12 +26,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Failed;
     async fn from_request(request: Request, state: &S) -> Result<Self, Failed> {
         let kind = content_type(request.headers())?;
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| match error.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Error::new(Kind::TooLarge, "the body is larger than this address takes")
-            }
-            _ => Error::malformed("the body could not be read to its end"),
-        })?;
+        let bytes = parts::body(request, state).await?;
         read(&kind, bytes).await.map_err(Into::into)
     }
 }

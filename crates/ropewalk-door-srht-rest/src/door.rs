@@ -4,8 +4,8 @@ use crate::answer::Failed;
 use crate::{artifacts, groups, jobs, logs};
 use axum::Router;
 use http::Method;
-use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::farm::Farm;
+use ropewalk_http::refusal;
 use ropewalk_http::routes::{Route, Routes};
 use std::sync::Arc;
 
@@ -57,12 +57,12 @@ pub fn owns(path: &str) -> bool {
 }
 
 async fn nothing_here() -> Failed {
-    Error::missing("such address").into()
+    refusal::nothing_here().into()
 }
 
 /// `Allow` is set around it.
 async fn wrong_method(method: Method) -> Failed {
-    Error::new(Kind::WrongMethod, format!("this address takes no {method}: see the header Allow")).into()
+    refusal::wrong_method(&method).into()
 }
 
 #[cfg(test)]

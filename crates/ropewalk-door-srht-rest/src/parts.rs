@@ -4,7 +4,7 @@ use crate::answer::Failed;
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 use ropewalk_core::access;
-use ropewalk_core::error::Error;
+use ropewalk_http::{parts, refusal};
 use ropewalk_model::grant::{Mode, Scope};
 
 /// Somebody who holds the scope `jobs:read`, or `jobs:write`, which contains it.
@@ -17,8 +17,7 @@ pub(crate) struct Writer(pub(crate) access::Caller);
 pub(crate) struct Anybody(pub(crate) access::Caller);
 
 fn caller(parts: &Parts, mode: Mode) -> Result<access::Caller, Failed> {
-    let caller = parts.extensions.get::<access::Caller>().cloned();
-    let caller = caller.ok_or_else(|| Error::internal("this request did not come through the gate"))?;
+    let caller = parts::caller(parts)?;
     match access::holds(&caller, Scope::Jobs, mode) {
         Ok(()) => Ok(caller),
         Err(error) if access::member(&caller).is_err() => Err(error.into()),
@@ -73,7 +72,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Task {
 }
 
 fn nothing() -> Failed {
-    Error::missing("such address").into()
+    refusal::nothing_here().into()
 }
 
 /// Digits only: no sign, no space.

@@ -9,9 +9,9 @@ use axum::{Extension, Router};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use ropewalk_core::access::{self, Caller};
-use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::farm::Farm;
 use ropewalk_http::metrics::Metrics;
+use ropewalk_http::refusal;
 use ropewalk_http::routes::{Route, Routes};
 use serde_json::json;
 use std::sync::Arc;
@@ -83,10 +83,10 @@ async fn sdl() -> Response {
 }
 
 async fn nothing_here() -> Failed {
-    Failed(Error::missing("such address"))
+    Failed(refusal::nothing_here())
 }
 
 /// `Allow` is set around it.
 async fn wrong_method(method: Method) -> Failed {
-    Failed(Error::new(Kind::WrongMethod, format!("this address takes no {method}: see the header Allow")))
+    Failed(refusal::wrong_method(&method))
 }

@@ -1,47 +1,13 @@
-//! Parts of a request, with refusals in this door's form.
+//! The query and the body of a request to the API, with refusals in its form.
 
 use crate::answer::Failed;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, FromRequestParts, Json, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Json, Query, Request};
 use http::StatusCode;
 use http::request::Parts;
-use ropewalk_core::access;
-use ropewalk_core::error::{Error, Kind};
-use ropewalk_http::gate;
+use ropewalk_core::error::Error;
+use ropewalk_http::parts;
 use serde::de::DeserializeOwned;
-
-/// Who asks, as the gate found out.
-pub(crate) struct Caller(pub(crate) access::Caller);
-
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
-    type Rejection = Failed;
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failed> {
-        let caller = parts.extensions.get::<access::Caller>().cloned();
-        caller.map(Caller).ok_or_else(|| Error::internal("this request did not come through the gate").into())
-    }
-}
-
-/// Where the request came from.
-pub(crate) struct Client(pub(crate) gate::Client);
-
-impl<S: Send + Sync> FromRequestParts<S> for Client {
-    type Rejection = Failed;
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failed> {
-        let client = parts.extensions.get::<gate::Client>().copied();
-        client.map(Client).ok_or_else(|| Error::internal("this request did not come through the gate").into())
-    }
-}
-
-/// Variable parts of the address. One that cannot be read names nothing that there is.
-pub(crate) struct Address<T>(pub(crate) T);
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Address<T> {
-    type Rejection = Failed;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failed> {
-        let path = Path::from_request_parts(parts, state).await;
-        path.map(|Path(value)| Address(value)).map_err(|_| Error::missing("such address").into())
-    }
-}
 
 /// The query.
 pub(crate) struct Asked<T>(pub(crate) T);
@@ -71,7 +37,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
 fn unreadable(error: &JsonRejection) -> Error {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Error::new(Kind::TooLarge, "the body is larger than this address takes");
+        return parts::too_large();
     }
     if error.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         return Error::malformed("the body must be JSON: send `Content-Type: application/json`");

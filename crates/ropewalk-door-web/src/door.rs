@@ -5,6 +5,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use ropewalk_core::error::Error;
+use ropewalk_http::parts::Dialect;
 use ropewalk_http::routes::{Route, Routes};
 use tower::ServiceExt;
 
@@ -52,6 +53,12 @@ async fn elsewhere(people: Router, shared: Router, mut request: Request) -> Resp
 /// How a refusal at this address looks that came before any handler: JSON for programs, a page for people.
 pub fn render(path: &str) -> fn(&Error) -> Response {
     if is_for_programs(path) { answer::render } else { pages::render }
+}
+
+impl Dialect for Web {
+    fn refuse(&self, path: &str, error: Error) -> Response {
+        if is_for_programs(path) { answer::render(&error) } else { pages::refused(error) }
+    }
 }
 
 /// Addresses that no person looks at.

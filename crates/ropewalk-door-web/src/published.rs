@@ -2,12 +2,12 @@
 
 use crate::Web;
 use crate::answer::Failed;
-use crate::args::Address;
 use crate::n1::files::ArtifactBytes;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use ropewalk_http::files;
+use ropewalk_http::parts::Address;
 use ropewalk_http::routes::Routes;
 
 pub(crate) fn routes() -> Routes<Web> {

@@ -9,6 +9,7 @@ pub mod gate;
 pub mod logs;
 pub mod metrics;
 pub mod negotiation;
+pub mod parts;
 pub mod paths;
 pub mod protect;
 pub mod range;

@@ -99,8 +99,8 @@ pub fn beside(others: Router, door: Router, answers: Answers) -> Router {
     others.layer(from_fn_with_state(Beside { door, answers }, choose))
 }
 
-/// Tells those outside, who count requests by route, which one it was.
-async fn tell_route(request: Request, next: Next) -> Response {
+/// Middleware: tells those outside, who count requests by route, which one it was.
+pub async fn tell_route(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
     if let Some(route) = route {

@@ -1,7 +1,7 @@
 //! What all doors say about an error, each in its own form.
 
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use ropewalk_core::error::{Error, Kind};
 use std::time::Duration;
 
@@ -21,6 +21,16 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
+}
+
+/// The error of an address that no route has.
+pub fn nothing_here() -> Error {
+    Error::missing("such address")
+}
+
+/// The error of a method that an address does not take; `Allow` is set around it.
+pub fn wrong_method(method: &Method) -> Error {
+    Error::new(Kind::WrongMethod, format!("this address takes no {method}: see the header Allow"))
 }
 
 /// What callers are told. What went wrong inside goes to the log.

@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ropewalk-store", &["ropewalk-core", "ropewalk-model"]),
     ("ropewalk-runner", &["ropewalk-model"]),
     ("ropewalk-http", &["ropewalk-core", "ropewalk-model"]),
+    ("ropewalk-door-hydra", &["ropewalk-core", "ropewalk-http", "ropewalk-model"]),
     ("ropewalk-door-srht", &["ropewalk-core", "ropewalk-http", "ropewalk-model"]),
     ("ropewalk-door-srht-rest", &["ropewalk-core", "ropewalk-http", "ropewalk-model"]),
     ("ropewalk-door-vieter", &["ropewalk-core", "ropewalk-http", "ropewalk-model"]),

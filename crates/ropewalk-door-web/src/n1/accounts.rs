@@ -3,7 +3,7 @@
 use super::view::{NewTokenView, TokenView, UserView};
 use crate::Web;
 use crate::answer::{Failed, Refusal};
-use crate::args::{Address, Asked, Body, Caller, Client};
+use crate::args::{Asked, Body};
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -11,6 +11,8 @@ use ropewalk_core::access;
 use ropewalk_core::error::Error;
 use ropewalk_core::identity::{Newcomer, TokenWish};
 use ropewalk_core::port::Role;
+use ropewalk_http::gate::Client;
+use ropewalk_http::parts::{Address, By};
 use ropewalk_model::grant::Grants;
 use ropewalk_model::ids::TokenId;
 use ropewalk_model::secret::Secret;
@@ -84,7 +86,7 @@ pub(crate) struct UsersAsked {
 ))]
 pub(crate) async fn log_in(
     State(web): State<Web>,
-    Client(client): Client,
+    client: Client,
     Body(LogIn { name, password }): Body<LogIn>,
 ) -> Result<(StatusCode, Json<NewTokenView>), Failed> {
     web.rates.login(client.0)?;
@@ -98,7 +100,7 @@ pub(crate) async fn log_in(
     (status = 401, body = Refusal),
     (status = 403, body = Refusal),
 ))]
-pub(crate) async fn own(Caller(by): Caller) -> Result<Json<UserView>, Failed> {
+pub(crate) async fn own(By(by): By) -> Result<Json<UserView>, Failed> {
     Ok(Json(access::owner(&by)?.clone().into()))
 }
 
@@ -110,7 +112,7 @@ pub(crate) async fn own(Caller(by): Caller) -> Result<Json<UserView>, Failed> {
 ))]
 pub(crate) async fn list(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Asked(asked): Asked<UsersAsked>,
 ) -> Result<Json<Vec<UserView>>, Failed> {
     let users = web.farm.users(&by, asked.after.as_deref(), PAGE).await?;
@@ -127,7 +129,7 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn create(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Body(new): Body<NewUser>,
 ) -> Result<(StatusCode, Json<UserView>), Failed> {
     let role = |word: &String| {
@@ -153,7 +155,7 @@ pub(crate) async fn create(
 ))]
 pub(crate) async fn show(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(name): Address<String>,
 ) -> Result<Json<UserView>, Failed> {
     Ok(Json(web.farm.user(&by, &name).await?.into()))
@@ -170,7 +172,7 @@ pub(crate) async fn show(
 ))]
 pub(crate) async fn set_password(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(name): Address<String>,
     Body(NewPassword { password }): Body<NewPassword>,
 ) -> Result<StatusCode, Failed> {
@@ -188,7 +190,7 @@ pub(crate) async fn set_password(
 ))]
 pub(crate) async fn tokens(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(name): Address<String>,
 ) -> Result<Json<Vec<TokenView>>, Failed> {
     Ok(Json(web.farm.tokens(&by, &name).await?.into_iter().map(Into::into).collect()))
@@ -205,7 +207,7 @@ pub(crate) async fn tokens(
 ))]
 pub(crate) async fn create_token(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(name): Address<String>,
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<NewTokenView>), Failed> {
@@ -230,7 +232,7 @@ pub(crate) async fn create_token(
 ))]
 pub(crate) async fn revoke(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address((name, token)): Address<(String, TokenId)>,
 ) -> Result<StatusCode, Failed> {
     web.farm.revoke_token(&by, &name, token).await?;

@@ -4,10 +4,11 @@ use super::jobs::PartAsked;
 use super::view::{PageView, RunnerView, WaiterView};
 use crate::Web;
 use crate::answer::{Failed, Refusal};
-use crate::args::{Asked, Caller};
+use crate::args::Asked;
 use axum::Json;
 use axum::extract::State;
 use ropewalk_core::port::Page;
+use ropewalk_http::parts::By;
 
 /// Queued jobs, newest first, each with the reason why it waits.
 #[utoipa::path(get, path = "/api/n1/queue", tag = "farm", params(PartAsked), security((), ("token" = [])), responses(
@@ -16,7 +17,7 @@ use ropewalk_core::port::Page;
 ))]
 pub(crate) async fn queue(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Asked(asked): Asked<PartAsked>,
 ) -> Result<Json<PageView<WaiterView>>, Failed> {
     let Page { items, next } = web.farm.queue(&by, asked.before, asked.limit()).await?;
@@ -32,9 +33,6 @@ pub(crate) async fn queue(
     (status = 200, body = [RunnerView]),
     (status = 401, body = Refusal),
 ))]
-pub(crate) async fn runners(
-    State(web): State<Web>,
-    Caller(by): Caller,
-) -> Result<Json<Vec<RunnerView>>, Failed> {
+pub(crate) async fn runners(State(web): State<Web>, By(by): By) -> Result<Json<Vec<RunnerView>>, Failed> {
     Ok(Json(web.farm.runners(&by).await?.into_iter().map(Into::into).collect()))
 }

@@ -3,7 +3,6 @@
 use super::view::ArtifactView;
 use crate::Web;
 use crate::answer::{Failed, Refusal};
-use crate::args::{Address, Caller};
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
@@ -12,6 +11,7 @@ use ropewalk_core::artifacts::OpenArtifact;
 use ropewalk_core::error::Error;
 use ropewalk_core::farm::Farm;
 use ropewalk_http::files;
+use ropewalk_http::parts::{Address, By};
 use ropewalk_model::ids::{ArtifactId, JobId};
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl files::Source for ArtifactBytes {
     security((), ("token" = [])), responses((status = 200, body = [ArtifactView]), (status = 404, body = Refusal)))]
 pub(crate) async fn list(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(job): Address<JobId>,
 ) -> Result<Json<Vec<ArtifactView>>, Failed> {
     Ok(Json(web.farm.artifacts(&by, job).await?.into_iter().map(Into::into).collect()))
@@ -47,7 +47,7 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn read(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address((job, artifact)): Address<(JobId, ArtifactId)>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {

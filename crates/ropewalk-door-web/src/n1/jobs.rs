@@ -3,7 +3,7 @@
 use super::view::{AttemptView, EventView, JobDetail, JobView, PageView, StepView, WaitingView};
 use crate::Web;
 use crate::answer::{Failed, Refusal};
-use crate::args::{Address, Asked, Body, Caller};
+use crate::args::{Asked, Body};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,7 @@ use ropewalk_core::error::Error;
 use ropewalk_core::jobs::JobQuery;
 use ropewalk_core::port::Page;
 use ropewalk_core::submit::Request;
+use ropewalk_http::parts::{Address, By};
 use ropewalk_model::ids::JobId;
 use ropewalk_model::job::{Job, Visibility};
 use serde::Deserialize;
@@ -105,7 +106,7 @@ fn word<T: std::str::FromStr>(text: Option<&str>, field: &'static str) -> Result
 ))]
 pub(crate) async fn list(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Asked(asked): Asked<JobsAsked>,
 ) -> Result<Json<PageView<JobView>>, Failed> {
     let query = JobQuery {
@@ -130,7 +131,7 @@ pub(crate) async fn list(
 ))]
 pub(crate) async fn submit(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Body(new): Body<Submission>,
 ) -> Result<(StatusCode, Json<JobView>), Failed> {
     let request = Request {
@@ -150,7 +151,7 @@ pub(crate) async fn submit(
     responses((status = 200, body = JobDetail), (status = 404, body = Refusal)))]
 pub(crate) async fn show(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(number): Address<JobId>,
 ) -> Result<Json<JobDetail>, Failed> {
     let job = web.farm.job(&by, number).await?;
@@ -170,7 +171,7 @@ pub(crate) async fn show(
     responses((status = 200, body = String, content_type = "text/plain"), (status = 404, body = Refusal)))]
 pub(crate) async fn manifest(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(number): Address<JobId>,
 ) -> Result<Response, Failed> {
     let manifest = web.farm.manifest(&by, number).await?;
@@ -188,7 +189,7 @@ pub(crate) async fn manifest(
 ))]
 pub(crate) async fn start(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(number): Address<JobId>,
 ) -> Result<Json<JobView>, Failed> {
     let job = web.farm.start(&by, number).await?;
@@ -206,7 +207,7 @@ pub(crate) async fn start(
 ))]
 pub(crate) async fn cancel(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(number): Address<JobId>,
 ) -> Result<Json<JobView>, Failed> {
     let job = web.farm.cancel(&by, number).await?;
@@ -218,7 +219,7 @@ pub(crate) async fn cancel(
     security((), ("token" = [])), responses((status = 200, body = [StepView]), (status = 404, body = Refusal)))]
 pub(crate) async fn steps(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(number): Address<JobId>,
 ) -> Result<Json<Vec<StepView>>, Failed> {
     Ok(Json(web.farm.steps(&by, number).await?.into_iter().map(Into::into).collect()))
@@ -229,7 +230,7 @@ pub(crate) async fn steps(
     security((), ("token" = [])), responses((status = 200, body = [AttemptView]), (status = 404, body = Refusal)))]
 pub(crate) async fn attempts(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(number): Address<JobId>,
 ) -> Result<Json<Vec<AttemptView>>, Failed> {
     Ok(Json(web.farm.attempts(&by, number).await?.into_iter().map(Into::into).collect()))
@@ -244,7 +245,7 @@ pub(crate) async fn attempts(
 ))]
 pub(crate) async fn events(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(number): Address<JobId>,
     Asked(asked): Asked<EventsAsked>,
 ) -> Result<Json<Vec<EventView>>, Failed> {

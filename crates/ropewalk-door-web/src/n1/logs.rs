@@ -2,13 +2,13 @@
 
 use crate::Web;
 use crate::answer::{Failed, Refusal};
-use crate::args::{Address, Caller};
 use crate::live;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use ropewalk_core::error::Error;
 use ropewalk_http::logs::answer;
+use ropewalk_http::parts::{Address, By};
 use ropewalk_model::ids::JobId;
 use ropewalk_model::link::LogName;
 
@@ -32,7 +32,7 @@ fn name(text: &str) -> Result<LogName, Error> {
 ))]
 pub(crate) async fn read(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address((job, log)): Address<(JobId, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
@@ -55,7 +55,7 @@ pub(crate) async fn read(
 ))]
 pub(crate) async fn follow(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address((job, log)): Address<(JobId, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
@@ -77,7 +77,7 @@ pub(crate) async fn follow(
 ))]
 pub(crate) async fn live(
     State(web): State<Web>,
-    Caller(by): Caller,
+    By(by): By,
     Address(job): Address<JobId>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {

@@ -66,6 +66,11 @@ fn shown(address: &str) -> String {
     }
 }
 
+/// A refusal that came before the handler of a page began.
+pub(crate) fn refused(error: Error) -> Response {
+    Failure::from(error).into_response()
+}
+
 /// Shows a refusal that came before it was known who asks.
 pub(crate) fn render(error: &Error) -> Response {
     let mut response = show(nobodys(), error, "");
@@ -102,14 +107,12 @@ fn heading(kind: Kind) -> &'static str {
 
 /// The answer for addresses that no route has: a page for browsers, JSON for programs.
 pub(crate) async fn nothing_here(request: Request) -> Response {
-    refuse(request, Error::missing("such address"))
+    refuse(request, refusal::nothing_here())
 }
 
 /// The answer for methods that a route does not have; `Allow` is set around it.
 pub(crate) async fn wrong_method(method: Method, request: Request) -> Response {
-    let error =
-        Error::new(Kind::WrongMethod, format!("this address takes no {method}: see the header Allow"));
-    refuse(request, error)
+    refuse(request, refusal::wrong_method(&method))
 }
 
 fn refuse(request: Request, error: Error) -> Response {

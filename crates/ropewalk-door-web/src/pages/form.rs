@@ -1,14 +1,13 @@
-//! Forms as browsers send them, and addresses as people type them.
+//! Forms as browsers send them.
 
 use super::failure::Failure;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_http::session::Session;
-use serde::de::DeserializeOwned;
 
 /// Fields of one form.
 const FIELDS_MAX: usize = 64;
@@ -90,15 +89,4 @@ async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Fields, Fai
     let bytes =
         bytes.map_err(|_| Error::new(Kind::TooLarge, "the form is larger than 1 MiB, or broke off"))?;
     Ok(Fields::read(&bytes))
-}
-
-/// Variable parts of the address. One that cannot be read names nothing that there is.
-pub(super) struct Address<T>(pub(super) T);
-
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Address<T> {
-    type Rejection = Failure;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let path = Path::from_request_parts(parts, state).await;
-        path.map(|Path(value)| Address(value)).map_err(|_| Error::missing("such address").into())
-    }
 }

@@ -4,13 +4,13 @@ use super::failure::Failure;
 use super::form::{Anybodys, Fields, Sent};
 use super::frame::{Frame, answer, page};
 use crate::Web;
-use crate::args::Client;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode};
 use ropewalk_core::error::Kind;
 use ropewalk_core::identity::SESSION_LASTS;
+use ropewalk_http::gate::Client;
 use ropewalk_http::session::{Cookies, Session, refuse_strangers};
 use ropewalk_model::secret::Secret;
 
@@ -32,7 +32,7 @@ pub(super) async fn show(State(web): State<Web>, frame: Frame, fields: Fields) -
 
 pub(super) async fn log_in(
     State(web): State<Web>,
-    Client(client): Client,
+    client: Client,
     frame: Frame,
     headers: HeaderMap,
     before: Option<axum::Extension<Session>>,

@@ -25,16 +25,17 @@ mod step;
 mod submit;
 mod tokens;
 
-pub(crate) use failure::{nothing_here, render, wrong_method};
+pub(crate) use failure::{nothing_here, refused, render, wrong_method};
 
 use crate::Web;
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use http::Uri;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName};
 use http::{HeaderMap, HeaderValue};
+use ropewalk_http::negotiation::tell_route;
 use ropewalk_http::routes::Routes;
 
 /// Nothing inline, nothing from elsewhere.
@@ -97,16 +98,6 @@ pub(crate) fn to_people(uri: &Uri) -> Option<Uri> {
     let rest = uri.path_and_query()?.as_str().strip_prefix("/~")?;
     let named = rest.bytes().next().is_some_and(|byte| byte != b'/' && byte != b'?');
     if named { format!("/~/{rest}").parse().ok() } else { None }
-}
-
-/// Tells those outside, who count requests by route, which one it was.
-async fn tell_route(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
-    if let Some(route) = route {
-        response.extensions_mut().insert(route);
-    }
-    response
 }
 
 /// What every page says to the browser, unless it said otherwise.

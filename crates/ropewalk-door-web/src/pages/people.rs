@@ -1,7 +1,7 @@
 //! A person's jobs, by tag; badges and feeds of them.
 
 use super::failure::Failure;
-use super::form::{Address, Fields};
+use super::form::Fields;
 use super::frame::Frame;
 use super::jobs::{List, show_list};
 use super::query::Query;
@@ -10,6 +10,7 @@ use crate::Web;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
+use ropewalk_http::parts::Address;
 
 /// `/~NAME`, and `/~NAME.svg`: names have no dots.
 pub(super) async fn show(

@@ -2,7 +2,7 @@
 
 use super::addresses;
 use super::failure::Failure;
-use super::form::{Address, Fields, Sent};
+use super::form::{Fields, Sent};
 use super::frame::{Frame, answer, page};
 use super::{job, show};
 use crate::Web;
@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use ropewalk_core::access::{self, Caller};
 use ropewalk_core::error::{Error, Kind};
+use ropewalk_http::parts::Address;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::job::{Job, Visibility};
 

@@ -2,7 +2,7 @@
 
 use super::addresses;
 use super::failure::Failure;
-use super::form::{Address, Fields};
+use super::form::Fields;
 use super::frame::{Frame, page};
 use super::job::lines::{Lines, Pen};
 use super::job::of_owner;
@@ -18,6 +18,7 @@ use axum::extract::State;
 use axum::response::Response;
 use ropewalk_core::error::Error;
 use ropewalk_core::port::Landmark;
+use ropewalk_http::parts::Address;
 use ropewalk_model::ids::JobId;
 
 /// Lines of one page, and bytes.

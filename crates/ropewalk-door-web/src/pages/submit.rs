@@ -2,7 +2,7 @@
 
 use super::addresses;
 use super::failure::Failure;
-use super::form::{Address, Fields, Sent};
+use super::form::{Fields, Sent};
 use super::frame::{Frame, answer, page};
 use super::{settings, show};
 use crate::Web;
@@ -13,6 +13,7 @@ use http::StatusCode;
 use ropewalk_core::access::{self, Caller};
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::submit::Request;
+use ropewalk_http::parts::Address;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::job::{Job, Visibility};
 use ropewalk_model::manifest::{Manifest, ManifestLimits, Problem, check_with, parse};

@@ -1,7 +1,7 @@
 //! A person's tokens.
 
 use super::failure::Failure;
-use super::form::{Address, Fields, Sent};
+use super::form::{Fields, Sent};
 use super::frame::{Frame, answer, page};
 use super::show::When;
 use crate::Web;
@@ -13,6 +13,7 @@ use ropewalk_core::access;
 use ropewalk_core::error::Error;
 use ropewalk_core::identity::{COMMENT_MAX, TokenWish};
 use ropewalk_core::port::Token;
+use ropewalk_http::parts::Address;
 use ropewalk_model::grant::Grants;
 use ropewalk_model::ids::TokenId;
 use std::time::Duration;

@@ -9,12 +9,13 @@ use ropewalk_core::jobs::JobQuery;
 use ropewalk_core::port::{
     Arch, BlobRef, Blobs, LogFilter, Queue, Role, TargetFields, TargetFilter, TargetKind, Window,
 };
-use ropewalk_model::grant::Grants;
 use ropewalk_model::link::{LogFile, LogName};
 use ropewalk_model::status::{Cause, JobStatus};
 use ropewalk_model::time::Time;
+use ropewalk_store::DiskBlobs;
 use ropewalk_store::audit::audit;
 use ropewalk_testkit::farm::{farm, settings, user};
+use std::sync::Arc;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);

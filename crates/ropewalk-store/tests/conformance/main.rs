@@ -94,9 +94,6 @@ on_both_engines! {
         builds_are_measured_and_counted_over_time
         lists_are_narrowed_by_project_jobset_job_and_system
         the_queue_by_priority_is_cut_after_it_is_sorted
-        an_error_of_a_lost_evaluation_ends_with_the_next_look
-        looks_that_left_nothing_are_forgotten_but_for_the_newest
-        what_is_saved_while_an_evaluation_runs_is_evaluated_after_it
         hydra_50_an_aggregate_waits_for_its_constituents_and_fails_with_one
         hydra_52_queued_and_running_builds_are_cancelled_and_finished_ones_not
         hydra_53_a_restart_takes_along_what_failed_because_of_it
@@ -124,6 +121,9 @@ on_both_engines! {
         hydra_72_a_thousand_jobs_are_taken_over_and_read_in_pages
         hydra_72_a_thousand_jobs_take_few_more_statements_than_ten
         an_evaluation_is_taken_over_once_however_many_servers_look
+        what_is_saved_while_an_evaluation_runs_is_evaluated_after_it
+        looks_that_left_nothing_are_forgotten_but_for_the_newest
+        an_error_of_a_lost_evaluation_ends_with_the_next_look
         a_result_that_cannot_be_used_fails_and_frees_its_jobset
         a_push_while_an_evaluation_runs_causes_another_one
         no_more_evaluations_run_than_allowed

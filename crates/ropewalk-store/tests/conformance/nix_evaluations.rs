@@ -4,8 +4,8 @@
 use crate::env::Env;
 use crate::nix_farm::{drv, evaluations, fields, found, job, out, result, twenty, with_jobset, world};
 use crate::statements;
-use ropewalk_core::port::Queue;
 use ropewalk_core::port::{Builds, Enabled, InputKind, JobsetFields, JobsetInput};
+use ropewalk_core::port::{Evaluations, Jobs, Queue};
 use ropewalk_model::link::Outcome;
 use ropewalk_model::nix::{EvaluationResult, Found, FoundJob, Input, NixTask, Product, Realised};
 use ropewalk_model::status::{Cause, JobStatus};
@@ -322,4 +322,99 @@ pub async fn hydra_72_a_thousand_jobs_take_few_more_statements_than_ten(env: Env
     let ready = "SELECT id FROM works WHERE status = 'ready' AND wanted IN (1, 8, 800)";
     let rows = world.env.db().query_all("look for works", ready, vec![]).await.expect("rows");
     assert_eq!(rows.len(), 8 + 800 + 2);
+}
+
+pub async fn an_error_of_a_lost_evaluation_ends_with_the_next_look(env: Env) {
+    let world = with_jobset(env).await;
+    let errors = vec![("x".to_string(), "no attribute".to_string())];
+    let found = Found { errors, ..found(vec![job("a", "1")], &[]) };
+    world.evaluated("j", found).await;
+    let kept = world.progress("j").await.progress;
+    world.build_all(&[]).await;
+    let looks = async || {
+        world.env.clock.advance(Duration::from_secs(1));
+        world.push("j", false).await;
+        world.tend().await;
+    };
+    looks().await;
+    let lease = world.env.lease_one(world.runner).await;
+    world.failed(&lease, Cause::Infrastructure).await;
+    let failed = world.progress("j").await.progress;
+    assert!(failed.error.contains("could not be carried out"), "{}", failed.error);
+    looks().await;
+    world.evaluate(&EvaluationResult { found: None, ..result("h", Found::default()) }).await;
+    let after = world.progress("j").await.progress;
+    assert_eq!(after.error, kept.error, "that of the evaluation with these inputs");
+    assert!(after.error_at > failed.error_at);
+    looks().await;
+    world.evaluate(&EvaluationResult { found: None, ..result("h", Found::default()) }).await;
+    assert_eq!(world.progress("j").await.progress.error_at, after.error_at, "nothing was written");
+}
+
+pub async fn looks_that_left_nothing_are_forgotten_but_for_the_newest(env: Env) {
+    let world = with_jobset(env).await;
+    world.evaluated("j", found(vec![job("a", "1")], &[])).await;
+    world.build_all(&[]).await;
+    let mut jobs = vec![];
+    for at in 0..5 {
+        world.env.clock.advance(Duration::from_secs(1));
+        world.push("j", false).await;
+        world.tend().await;
+        jobs.push(
+            world
+                .env
+                .store
+                .evaluating(world.progress("j").await.id)
+                .await
+                .expect("an answer")
+                .expect("it runs"),
+        );
+        if at % 2 == 0 {
+            world.evaluate(&EvaluationResult { found: None, ..result("h", Found::default()) }).await;
+        } else {
+            let lease = world.env.lease_one(world.runner).await;
+            world.failed(&lease, Cause::StepFailed).await;
+        }
+    }
+    let forget = async || world.env.store.forget_looks(2, 100).await.expect("forgotten");
+    assert_eq!((forget().await, forget().await), (3, 0));
+    let mut left = vec![];
+    for job in &jobs {
+        left.push(world.env.store.root_work(*job).await.is_ok());
+    }
+    assert_eq!(left, [false, false, false, true, true]);
+    world.tend().await;
+    let build = world.build("a").await;
+    let evaluation = world.farm.evaluation(&world.admin, build.evaluations[0]).await.expect("it");
+    assert!(world.env.store.root_work(evaluation.job).await.is_ok(), "what was kept keeps its job");
+}
+
+pub async fn what_is_saved_while_an_evaluation_runs_is_evaluated_after_it(env: Env) {
+    let world = world(env).await;
+    for enabled in [Enabled::On, Enabled::OneShot] {
+        let of = |description: &str| JobsetFields {
+            enabled,
+            check_interval: 86_400,
+            description: description.into(),
+            ..fields()
+        };
+        world.jobset("j", of("one")).await;
+        world.tend().await;
+        world.env.clock.advance(Duration::from_secs(1));
+        world.jobset("j", of("two")).await;
+        world.evaluate(&result("h", found(vec![], &[]))).await;
+        assert_eq!(world.progress("j").await.fields.enabled, enabled, "as it is now it was not evaluated");
+        world.evaluate(&result("h", found(vec![], &[]))).await;
+        assert!(world.env.lease(world.runner, 8).await.is_empty(), "and that is all");
+    }
+    assert_eq!(world.progress("j").await.fields.enabled, Enabled::Off, "it was evaluated once");
+    let once = || JobsetFields { enabled: Enabled::OneShot, ..fields() };
+    world.jobset("k", once()).await;
+    world.push("k", false).await;
+    world.tend().await;
+    world.env.clock.advance(Duration::from_secs(1));
+    world.jobset("k", once()).await;
+    world.evaluate(&result("h", found(vec![], &[]))).await;
+    world.evaluate(&result("h", found(vec![], &[]))).await;
+    assert_eq!(world.progress("k").await.fields.enabled, Enabled::Off);
 }

@@ -168,3 +168,26 @@ fn keep_private(config: &Config, data: &Path) -> anyhow::Result<()> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use http::header::CONTENT_TYPE;
+    use ropewalk_core::error::{Error, Kind};
+    use strum::IntoEnumIterator;
+
+    #[test]
+    fn every_door_says_whose_fault_an_error_is() {
+        for path in ["/query", "/api/jobs", "/jobset/p/j", "/api/v1/targets", "/api/n1/jobs", "/submit"] {
+            let request = http::Request::get(path).header(CONTENT_TYPE, "application/json");
+            let render = render(&request.body(axum::body::Body::empty()).unwrap());
+            for kind in Kind::iter() {
+                let status = render(&Error::new(kind, "x")).status();
+                let server_fault = matches!(kind, Kind::Unavailable | Kind::Internal);
+                assert_eq!(status.is_server_error(), server_fault, "{path}: {kind}");
+                assert_eq!(status.is_client_error(), !server_fault, "{path}: {kind}");
+            }
+        }
+    }
+}

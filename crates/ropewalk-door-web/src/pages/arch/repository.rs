@@ -4,7 +4,7 @@ use super::parts;
 use crate::Web;
 use crate::pages::addresses::{self, segment};
 use crate::pages::failure::Failure;
-use crate::pages::form::{Address, Fields};
+use crate::pages::form::Fields;
 use crate::pages::frame::{Frame, page};
 use crate::pages::show::{self, When};
 use askama::Template;
@@ -13,6 +13,7 @@ use axum::response::Response;
 use ropewalk_core::access::{self, Caller};
 use ropewalk_core::error::Error;
 use ropewalk_core::port::{PackageRow, Repository, TargetFilter, Window};
+use ropewalk_http::parts::Address;
 use ropewalk_model::grant::Mode;
 use ropewalk_model::time::Time;
 

@@ -3,7 +3,7 @@
 use super::parts::{self, Row};
 use crate::Web;
 use crate::pages::failure::Failure;
-use crate::pages::form::{Address, Fields, Sent};
+use crate::pages::form::{Fields, Sent};
 use crate::pages::frame::{Frame, page};
 use crate::pages::show::{self, When};
 use askama::Template;
@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use ropewalk_core::access;
 use ropewalk_core::error::Error;
 use ropewalk_core::port::{Target, TargetKind};
+use ropewalk_http::parts::Address;
 
 /// Builds of one page.
 const ROWS: u32 = 20;

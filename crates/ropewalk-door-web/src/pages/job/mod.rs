@@ -7,7 +7,7 @@ mod pane;
 mod view;
 
 use super::failure::Failure;
-use super::form::{Address, Fields, Sent};
+use super::form::{Fields, Sent};
 use super::frame::{Frame, page};
 use crate::Web;
 use crate::pages::addresses;
@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::header::CONTENT_TYPE;
 use ropewalk_core::access::Caller;
 use ropewalk_core::error::Error;
+use ropewalk_http::parts::Address;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::job::Job;
 

@@ -4,7 +4,6 @@ use super::parts::{self, Crumbs, Row};
 use crate::Web;
 use crate::pages::addresses;
 use crate::pages::failure::Failure;
-use crate::pages::form::Address;
 use crate::pages::frame::{Frame, page};
 use crate::pages::show::{self, Status, When};
 use askama::Template;
@@ -14,6 +13,7 @@ use http::StatusCode;
 use ropewalk_core::access;
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::port::{Build, Role};
+use ropewalk_http::parts::Address;
 use ropewalk_model::ids::JobId;
 use ropewalk_model::nix;
 

@@ -3,7 +3,7 @@
 use super::parts::{self, Crumbs, Row};
 use crate::Web;
 use crate::pages::failure::Failure;
-use crate::pages::form::{Address, Fields};
+use crate::pages::form::Fields;
 use crate::pages::frame::{Frame, page};
 use crate::pages::show::{Status, When};
 use askama::Template;
@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::response::Response;
 use ropewalk_core::access;
 use ropewalk_core::port::{Counts, Role};
+use ropewalk_http::parts::Address;
 use ropewalk_model::nix::ResolvedInput;
 
 /// Builds of one page.

@@ -4,7 +4,7 @@ use super::jobset::{Found, find};
 use super::parts::{self, Crumbs, Row};
 use crate::Web;
 use crate::pages::failure::Failure;
-use crate::pages::form::{Address, Fields};
+use crate::pages::form::Fields;
 use crate::pages::frame::{Frame, page};
 use askama::Template;
 use axum::extract::State;
@@ -12,6 +12,7 @@ use axum::response::Response;
 use http::StatusCode;
 use ropewalk_core::error::Error;
 use ropewalk_core::port::{BuildFilter, BuildProgress};
+use ropewalk_http::parts::Address;
 
 /// Builds of one page.
 const ROWS: u32 = 50;

@@ -4,7 +4,7 @@ use super::evaluations::Row;
 use super::parts::{self, Crumbs};
 use crate::Web;
 use crate::pages::failure::Failure;
-use crate::pages::form::{Address, Fields};
+use crate::pages::form::Fields;
 use crate::pages::frame::{Frame, page};
 use crate::pages::show::{self, Status, When};
 use askama::Template;
@@ -15,6 +15,7 @@ use ropewalk_core::access::{self, Caller};
 use ropewalk_core::error::{Error, Kind};
 use ropewalk_core::nix::EVALUATIONS_PAGE;
 use ropewalk_core::port::{Enabled, Jobset, Role};
+use ropewalk_http::parts::Address;
 use ropewalk_model::time::Time;
 use std::time::Duration;
 

@@ -3,12 +3,13 @@
 use super::parts;
 use crate::Web;
 use crate::pages::failure::Failure;
-use crate::pages::form::{Address, Sent};
+use crate::pages::form::Sent;
 use crate::pages::frame::Frame;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use ropewalk_core::error::Error;
 use ropewalk_core::nix::{Push, Restart};
+use ropewalk_http::parts::Address;
 
 /// `restart`, `cancel` or `bump`.
 pub(super) async fn of_build(

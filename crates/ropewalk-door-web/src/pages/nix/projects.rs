@@ -4,7 +4,7 @@ use super::parts::{self, Crumbs};
 use crate::Web;
 use crate::pages::addresses;
 use crate::pages::failure::Failure;
-use crate::pages::form::{Address, Fields};
+use crate::pages::form::Fields;
 use crate::pages::frame::{Frame, page};
 use crate::pages::show::{self, Status, When};
 use askama::Template;
@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::response::Response;
 use ropewalk_core::access::{self, Caller};
 use ropewalk_core::port::{Counts, Enabled, Jobset, Project};
+use ropewalk_http::parts::Address;
 use ropewalk_model::time::Time;
 
 /// Projects or jobsets of one page.

@@ -2,9 +2,11 @@
 //!
 //! [`routes`] goes through the table and asks for the right error of each address's dialect; a new address is in it by
 //! itself, and fails it as long as nobody has said how it refuses. [`wire`] is what no client library would send.
-//! [`trouble`] asks a server whose database fails. The others know one dialect each and go deeper.
+//! [`elsewhere`] is what other sites make a browser send. [`trouble`] asks a server whose database fails. The others
+//! know one dialect each and go deeper.
 
 mod api;
+mod elsewhere;
 mod graphql;
 mod pages;
 mod routes;

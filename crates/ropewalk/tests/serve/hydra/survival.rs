@@ -77,7 +77,8 @@ async fn hydra_69_evaluations_and_builds_outlive_a_killed_server(engine: Engine)
     let running = "jobs WHERE kind = 'hydra-evaluation' AND status = 'running'";
     world.until("a running evaluation", async || number(&world, running).await == 1).await;
     world.farm.server.kill();
-    assert_eq!(supervisors(&world).len(), 1, "it had ended before the server was killed");
+    // It forks what holds its cells.
+    assert!(!supervisors(&world).is_empty(), "it had ended before the server was killed");
     world.farm.server.start_again();
 
     // In the middle of a build.
@@ -92,9 +93,10 @@ async fn hydra_69_evaluations_and_builds_outlive_a_killed_server(engine: Engine)
     until_logged(&world, "second", "second 5").await;
     world.farm.server.kill();
     let supervisors = supervisors(&world);
-    assert_eq!(supervisors.len(), 1, "{supervisors:?}");
+    assert!(!supervisors.is_empty(), "it had ended before the server was killed");
     for supervisor in supervisors {
-        kill_process(supervisor, Signal::KILL).unwrap();
+        // One may go with another.
+        let _ = kill_process(supervisor, Signal::KILL);
     }
     world.farm.server.start_again();
     world.until("an empty queue", async || world.get("/api/nrqueue").await.data() == json!(0)).await;
