@@ -49,7 +49,7 @@ fn dialect(route: &Route) -> Dialect {
         .unwrap_or_else(|| panic!("how does {} refuse? Say so in {}", route.path, file!()))
 }
 
-const HYDRA_API: &[&str] = &["push", "jobsets", "latestbuilds", "queue", "nrqueue"];
+const HYDRA_API: &[&str] = &["push", "jobsets", "latestbuilds", "queue", "nrqueue", "nrbuilds", "hydra"];
 
 pub(super) fn of_words(method: &str, path: &str) -> Option<Dialect> {
     if ropewalk_door_srht_rest::owns(path) {
@@ -64,6 +64,7 @@ pub(super) fn of_words(method: &str, path: &str) -> Option<Dialect> {
         "login" if method == "POST" => Dialect::Hydra,
         "project" | "jobset" | "job" | "build" | "eval" | "log" | "current-user" | "logout" => Dialect::Hydra,
         "search" | "queue" | "status" | "machines" | "evals" => Dialect::Hydra,
+        "latest" | "latest-for" | "latest-finished" => Dialect::Hydra,
         "api" if words.next().is_some_and(|word| HYDRA_API.contains(&word)) => Dialect::Hydra,
         "query" => Dialect::GraphQl,
         "api" | "artifacts" | "healthz" | "readyz" | "metrics" | "prometheus" => Dialect::Api,

@@ -13,7 +13,7 @@ on_both_engines! {
 
 /// What engines, drivers and paths are known by; in lower case.
 const INSIDE: &[&str] = &[
-    "no such",
+    "no such table",
     "relation \"",
     "select ",
     "insert ",
