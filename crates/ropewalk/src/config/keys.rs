@@ -29,6 +29,21 @@ pub(super) const KEYS: &[(&str, &str)] = &[
         "Whether `/api/v1/metrics` shows what is counted about requests there; without a token.",
     ),
     ("arch.unpacked", "Bytes that a package may have when it is unpacked."),
+    ("arch.file-list", "Bytes that the paths of a package's files may have together."),
+    (
+        "arch.database",
+        "Bytes that the database of a repository's architecture may have, with its lists of files.",
+    ),
+    ("arch.architectures", "Architectures that a repository may have."),
+    (
+        "arch.shared-agents",
+        "Whether agents of administrators build everybody's targets. Whoever may make a target can then read their keys.",
+    ),
+    ("arch.architectures-per-user", "Architectures that the targets of one account are built for."),
+    (
+        "arch.reads-at-once",
+        "Packages that are read on arrival at the same time; of one account half of them.",
+    ),
     ("database.url", "`postgres://…` or `sqlite:PATH`; empty: SQLite in the data folder."),
     ("images.fetch", "A build whose image is not here fetches it."),
     (
@@ -46,6 +61,10 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     (
         "limits.requests-anonymous",
         "Requests a second from one address without a token, and as many again with tokens or sessions not yet seen to be valid.",
+    ),
+    (
+        "limits.requests-files",
+        "Requests a second for files of package repositories from one address without a token.",
     ),
     ("limits.requests-token", "Requests a second with one token."),
     ("limits.logins", "Log-ins a minute from one address."),
@@ -111,7 +130,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ),
     (
         "nix.looks-kept",
-        "Evaluations of a jobset that found nothing new, or failed, whose jobs and logs are kept.",
+        "Evaluations of a jobset that found the same inputs, or failed, whose jobs and logs are kept.",
     ),
     ("nix.max-evaluations", "Evaluations at the same time."),
     ("nix.max-output", "Bytes that all outputs of a derivation may have; 0: any number."),

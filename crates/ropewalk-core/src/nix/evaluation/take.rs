@@ -277,7 +277,7 @@ fn parse(text: Vec<u8>, jobs_max: usize) -> Result<EvaluationResult, Error> {
     let found = found.jobs.len() + found.errors.len();
     if found > jobs_max {
         return Err(Error::malformed(format!(
-            "{found} jobs and errors, more than nix.evaluation.jobs = {jobs_max}"
+            "{found} jobs and errors, more than nix.evaluation-jobs = {jobs_max}"
         )));
     }
     Ok(result)
