@@ -41,9 +41,12 @@ async fn fill_step(db: &Database, step: &str) {
     db.write(Write::durable("fill its tables"), (statements,), fill).await.expect("rows");
 }
 
-/// Fills the tables of all steps.
+/// Makes the tables anew and fills those of each step before the next one changes them, as time did.
 pub async fn fill_all(db: &Database) {
-    for step in migration::names() {
+    let steps = migration::names();
+    migration::down_by(db, steps.len() as u32).await.expect("down to nothing");
+    for step in steps {
+        migration::up_by(db, 1).await.expect("a step");
         fill_step(db, &step).await;
     }
 }
