@@ -58,6 +58,9 @@ pub(super) fn of_words(method: &str, path: &str) -> Option<Dialect> {
     if path.starts_with("/api/v1/") {
         return Some(Dialect::Vieter);
     }
+    if path.starts_with("/job/") && path.split('/').count() == 5 {
+        return Some(Dialect::Page);
+    }
     let mut words = path.trim_start_matches('/').split(['/', '.']);
     let dialect = match words.next().unwrap() {
         "health" | "{repo}" | REPO => Dialect::Repository,
